@@ -18,6 +18,7 @@ from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.collecting import Arrived
 from v2xsim.engine.cooperation.cooperation import Contribution
 from v2xsim.engine.cooperation.fusing import Fused
+from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.stations.capture import Capture, Captures, DetectorDraws
@@ -30,6 +31,7 @@ from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Boxes, Detections, PerceptionMatrix, Prisms
+from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Scenario
 from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
@@ -279,6 +281,11 @@ def fused_frame(
 
 
 # What they send
+
+
+def nothing_sent(table=None, *, max_age_us=500_000):
+    """Return the transfers of a run in which nobody has asked yet."""
+    return Transfers(Columns("transfers") if table is None else table, max_age_us)
 
 
 def awareness(

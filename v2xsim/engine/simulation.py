@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from v2xsim.engine.channel.air import Air, Heard, IdealAir
-from v2xsim.engine.channel.messages import ApplicationMessage
+from v2xsim.engine.channel.messages import ApplicationMessage, Message
 from v2xsim.engine.channel.packet_table import PacketTable
 from v2xsim.engine.channel.radio import RadioAir
 from v2xsim.engine.clock import Clock, Order, Process
@@ -99,7 +99,7 @@ class Simulation:
         self.stations = Stations(frames_kept, self._detect_us, forget_us)
         self.tracks = OwnTracks(self._step_us)
         self._blind_zones = BlindZones(FootprintMap(obstacles, rule.matrix.cell_m), rule.hidden_speed_mps)
-        self._transfers = Transfers()
+        self._transfers = Transfers(self.recording.tables["transfers"], round(rule.max_age_ms * 1e3))
         self.inboxes = Inboxes()
         self.own_messages = OwnMessages(
             self.clock, self.stations, self.inboxes, rule.transport == "synchronous", not scenario.radio.access.ideal,
@@ -166,7 +166,8 @@ class Simulation:
             self._air.settle()
             self.own_messages.close()
         self._air.close()
-        self.recording.close(self._transfers.all())
+        self._transfers.close()
+        self.recording.close()
         self.is_over = True
 
     def close(self) -> None:
@@ -244,6 +245,7 @@ class Simulation:
                     self.latest_fused[frame.ego.agent] = frame
                 if self._on_frame is not None:
                     self._on_frame(frame)
+            self._transfers.fused_before(frame_us + self._step_us)
 
     # Steps
 
@@ -294,6 +296,12 @@ class Simulation:
             self._exchange.receive(heard)
             self.own_messages.note(heard)
 
+    def _over(self, message: Message) -> None:
+        """Pass on that no packet of a message can arrive any more."""
+        if not isinstance(message, ApplicationMessage):
+            self._exchange.over(message)
+        self.own_messages.over(message)
+
     # Setting up
 
     def _tick_times_us(self) -> range:
@@ -303,9 +311,9 @@ class Simulation:
         """Return the channel of the scenario; it passes the packets that arrive to the exchange."""
         radio, tables = self.scenario.radio, self.recording.tables
         if radio.access.ideal:
-            return IdealAir(self.clock, self._receive, tables["packets"], self.own_messages.ended)
+            return IdealAir(self.clock, self._receive, tables["packets"], self.own_messages.ended, self._over)
         packets = PacketTable(tables["packets"], tables["unheard"], self.scenario.record.packet_share, streams)
         return RadioAir(
             self.clock, radio, streams, self._receive, packets, tables["channel"],
-            self._end_us, self.own_messages.ended,
+            self._end_us, self.own_messages.ended, self._over,
         )  # fmt: skip

@@ -68,8 +68,11 @@ class Setup:
         self.streams = Streams(1)
         table = PacketTable(self.packets, self.unheard, 1.0, self.streams)
         self.air = RadioAir(
-            self.clock, self.scenario.radio, self.streams, self.heard.append, table, self.channel, 1_000_000
-        )
+            self.clock, self.scenario.radio, self.streams, self.heard.append, table, self.channel, 1_000_000,
+            over=lambda message: self.over.append((message.number, len(self.heard))),
+        )  # fmt: skip
+        # The messages of which nothing is under way any more, each with the number of packets heard by then.
+        self.over = []
         self.links = LinkBudget.none()
         self.tick([2, 5, 7, 8])
 

@@ -11,6 +11,7 @@ from tests.engine.small_world import (
     answer,
     answer_message,
     frame,
+    nothing_sent,
     obstacles,
     own_states,
     packet_of,
@@ -23,7 +24,7 @@ from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.matching import Ask, Candidate
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
 from v2xsim.engine.cooperation.relaying import ChosenRelay, Relaying, RelayPlan
-from v2xsim.engine.cooperation.transfers import Transfer, Transfers
+from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.results.tables import Columns
 from v2xsim.streams import Streams
@@ -40,7 +41,7 @@ class Scene:
     def __init__(self, *, radio=None, answers=None, plan=None, **keys):
         settings = scenario(radio=RADIO if radio is None else radio, cooperation={"relay": "best_snr", **keys})
         self.air, self.stations = SilentAir(), stations_of(OWN)
-        self.transfers, self.table = Transfers(), Columns("relays")
+        self.transfers, self.table = nothing_sent(), Columns("relays")
         self.relaying = Relaying(obstacles(), settings.cooperation, settings.radio, Streams(1), self.table)
         if plan is not None:
             self.relaying.plan = plan
@@ -92,7 +93,7 @@ def with_answer(*fragments, of=2, ego=EGO, radio=RADIO, relay=NOBODY, hop=1):
     """Return a scene in which fragments of an answer of 150 bytes reached the ego, and the transfer."""
     scene = Scene(radio=radio)
     message = answer_message(answer(request(ego=ego, frame_us=100_000), frame(HELPER), size_bytes=150), relay=relay)
-    transfer = Transfer(message, 100_000, 0, 0, np.zeros(of, bool))
+    transfer = Transfer.of(message, 100_000, 0, 0, np.zeros(of, bool))
     scene.transfers.add(transfer)
     for fragment in fragments:
         scene.receive(packet_of(message, hop=hop, fragment=fragment, fragments=of), message.first_target)

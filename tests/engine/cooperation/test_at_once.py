@@ -12,6 +12,7 @@ from tests.engine.small_world import (
     awareness_packet,
     detections,
     frame,
+    nothing_sent,
     own_states,
     report,
     scenario,
@@ -22,7 +23,6 @@ from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.at_once import AtOnce
 from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.matching import Ask, Candidate
-from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.records import FREE
 
@@ -34,7 +34,7 @@ FREE_LEFT[:2], FREE_RIGHT[2:] = FREE, FREE
 
 def exchange(stations, answer_to=lambda _: None, transfers=None, *, own_radio=None, **keys):
     settings = scenario(cooperation={"transport": "synchronous", **keys}, radio=own_radio or {})
-    return AtOnce(settings, Clock(NOW_US), stations, Transfers() if transfers is None else transfers, answer_to)
+    return AtOnce(settings, Clock(NOW_US), stations, nothing_sent() if transfers is None else transfers, answer_to)
 
 
 # Announcements and reports
@@ -132,7 +132,7 @@ def answering(request):
 
 def asked(*helpers):
     """Return the stations and the transfers after an ego has asked these helpers for its frame of 100 ms."""
-    stations, transfers = stations_of(OWN), Transfers()
+    stations, transfers = stations_of(OWN), nothing_sent()
     exchange(stations, answering, transfers).ask(frame(EGO, 100_000), [ask_of(helper) for helper in helpers])
     return stations, transfers
 
@@ -144,27 +144,32 @@ def test_an_answer_is_there_whole_at_once():
 
 
 def test_an_answer_to_an_ego_is_recorded_as_arrived_at_the_instant_of_the_request():
-    (transfer,) = asked(HELPER)[1].all()
-    assert (transfer.message.queued_us, transfer.air_us, transfer.arrive_us) == (NOW_US, NOW_US, NOW_US)
+    (transfer,) = asked(HELPER)[1].without_row()
+    assert (transfer.queued_us, transfer.air_us, transfer.arrive_us) == (NOW_US, NOW_US, NOW_US)
     assert transfer.parts.tolist() == [True]
 
 
 def test_an_answer_is_recorded_with_its_frame_and_its_capture_and_its_detection():
-    (transfer,) = asked(HELPER)[1].all()
+    (transfer,) = asked(HELPER)[1].without_row()
     assert (transfer.frame_us, transfer.capture_us, transfer.detect_us) == (100_000, 40_000, 60_000)
 
 
 def test_an_answer_is_recorded_as_a_message_from_the_helper_to_the_ego():
-    (transfer,) = asked(HELPER)[1].all()
-    message = transfer.message
-    assert (message.number, message.origin, message.destination, message.relay) == (1, HELPER, EGO, NOBODY)
-    assert (message.size_bytes, message.body.request.allowance_bytes) == (1500, 900)
+    stations, transfers = asked(HELPER)
+    (transfer,) = transfers.without_row()
+    assert (transfer.number, transfer.origin, transfer.destination, transfer.relay) == (1, HELPER, EGO, NOBODY)
+    assert transfer.size_bytes == 1500
+    assert stations.knowledge_of(EGO).answers[HELPER][0].answer.request.allowance_bytes == 900
+
+
+def test_nothing_of_an_answer_that_came_at_once_is_under_way():
+    assert [transfer.is_under_way for transfer in asked(HELPER)[1].without_row()] == [False]
 
 
 def test_a_helper_with_nothing_to_answer_from_keeps_nobody_else_from_answering():
     stations, transfers = asked(OTHER, HELPER)
     assert list(stations.knowledge_of(EGO).answers) == [HELPER]
-    assert [transfer.message.number for transfer in transfers.all()] == [2]
+    assert [transfer.number for transfer in transfers.without_row()] == [2]
 
 
 def test_an_answer_is_found_by_the_number_under_which_the_ego_keeps_it():

@@ -20,6 +20,7 @@ from tests.engine.small_world import (
     detections,
     frame,
     matrix,
+    nothing_sent,
     obstacles,
     own_states,
     report,
@@ -32,7 +33,7 @@ from v2xsim.engine.cooperation.blind_zone import BlindZones
 from v2xsim.engine.cooperation.cooperation import Cooperation
 from v2xsim.engine.cooperation.exchange import Exchange
 from v2xsim.engine.cooperation.matching import Candidate
-from v2xsim.engine.cooperation.transfers import Transfer, Transfers
+from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.own_tracks import OwnTracks
 from v2xsim.records import FREE
@@ -78,7 +79,7 @@ class Scene:
     """Stations with their frames, and the steps of their cooperation at one instant."""
 
     def __init__(self, own, *frames, now_us=NOW_US, wait_us=None, radio=None, **keys):
-        self.own, self.stations, self.post, self.transfers = own, stations_of(own, *frames), Post(), Transfers()
+        self.own, self.stations, self.post, self.transfers = own, stations_of(own, *frames), Post(), nothing_sent()
         self.air = SilentAir(np.zeros(len(own)) if wait_us is None else np.array(wait_us, float))
         self.tracks = OwnTracks(STEP_US)
         self.settings = scenario(cooperation=keys, radio=radio or {})
@@ -262,7 +263,7 @@ def answered(
     """Let an answer arrive at the ego, or parts of it."""
     sent = answer(request(helper=helper, frame_us=frame_us), frame(helper, captured_us), size_bytes=size_bytes, **about)
     message = answer_message(sent, number=number, relay=relay)
-    scene.transfers.add(Transfer(message, frame_us, captured_us, captured_us, np.array(parts)))
+    scene.transfers.add(Transfer.of(message, frame_us, captured_us, captured_us, np.array(parts)))
     scene.stations.knowledge_of(EGO).receive_part(number, sent, np.array(parts))
     return scene.transfers.of_message(number)
 

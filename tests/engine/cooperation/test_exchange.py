@@ -16,6 +16,7 @@ from tests.engine.small_world import (
     frame,
     links_of,
     matrix,
+    nothing_sent,
     obstacles,
     own_states,
     scenario,
@@ -33,7 +34,6 @@ from v2xsim.engine.cooperation.fusing import fused
 from v2xsim.engine.cooperation.matching import Ask, Candidate
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
 from v2xsim.engine.cooperation.relaying import Relaying
-from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.own_tracks import OwnTracks
 from v2xsim.records import FREE
@@ -68,7 +68,7 @@ def fused_over(exchange_of, **keys):
     settings = scenario(cooperation=keys, radio={"access": "ideal", "mtu_bytes": MTU_BYTES})
     world = snapshot([EGO, HELPER, OTHER], [(1, 1), (5, 1), (7, 7)])
     fleet, clock = fleet_of([EGO, HELPER, OTHER], world.boxes.center_m[:, :2]), Clock(0)
-    packets, transfers = Columns("packets"), Transfers()
+    packets, transfers = Columns("packets"), nothing_sent()
 
     def helper_frame(agent, x_m, y_m):
         cloud = [(1, 1 + 0.4 * n, 1) for n in range(6)]

@@ -38,7 +38,7 @@ def test_a_request_goes_by_the_relay_that_was_planned():
 def test_a_request_is_recorded_without_data():
     scene = Scene()
     asked(scene)
-    (transfer,) = scene.transfers.all()
+    (transfer,) = scene.transfers.without_row()
     assert (transfer.frame_us, transfer.capture_us, transfer.detect_us) == (100_000, -1, -1)
     assert (transfer.outcome, len(transfer.parts), transfer.parts.any()) == ("lost", 1, False)
 
@@ -48,7 +48,7 @@ def test_a_large_request_is_cut_into_fragments_but_over_an_ideal_channel(radio, 
     scene = Scene(radio=radio)
     asked(scene, cells=26)
     # 22 bytes and 676 bits.
-    assert len(scene.transfers.all()[0].parts) == fragments
+    assert len(scene.transfers.without_row()[0].parts) == fragments
 
 
 def test_a_helper_answers_the_request_that_it_received():
@@ -97,7 +97,7 @@ def test_a_helper_with_nothing_to_answer_from_sends_nothing():
     scene, message = with_request()
     scene.receive(packet_of(message), HELPER)
     assert scene.air.sent == []
-    assert [transfer.outcome for transfer in scene.transfers.all()] == ["no_frame"]
+    assert [transfer.outcome for transfer in scene.transfers.without_row()] == ["no_frame"]
 
 
 def test_a_request_that_its_helper_did_not_receive_is_not_answered():
@@ -155,7 +155,7 @@ def test_an_answer_has_arrived_with_its_last_fragment():
     scene, transfer = with_answer(1, 0)
     (received,) = scene.known_to(EGO).answers[HELPER]
     assert received.parts.tolist() == [True, True]
-    assert received.number == transfer.message.number
+    assert received.number == transfer.number
     assert transfer.arrive_us == NOW_US
 
 

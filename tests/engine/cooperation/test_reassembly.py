@@ -48,3 +48,16 @@ def test_fragments_of_two_messages_do_not_mix():
 def test_a_message_that_was_whole_begins_again_with_a_copy():
     broadcasts = Reassembly()
     assert [broadcasts.completes(fragment(part, of=2), EGO) for part in (0, 1, 0)] == [False, True, False]
+
+
+def test_the_fragments_of_a_message_of_which_nothing_is_under_way_are_forgotten():
+    broadcasts = Reassembly()
+    broadcasts.completes(fragment(0), EGO)
+    broadcasts.completes(fragment(0, number=51), EGO)
+    broadcasts.forget(50)
+    assert list(broadcasts._parts) == [51]
+    assert not any(broadcasts.completes(fragment(part), EGO) for part in (1, 2))
+
+
+def test_a_message_that_nobody_received_in_part_is_forgotten_as_well():
+    Reassembly().forget(50)

@@ -1,21 +1,34 @@
 """What becomes of requests and answers."""
 
+import weakref
+
 import numpy as np
 import pytest
 
-from tests.engine.small_world import EGO, HELPER, answer, answer_message, request, request_message
-from v2xsim.engine.cooperation.transfers import Transfer, Transfers
+from tests.engine.small_world import (
+    EGO,
+    HELPER,
+    RELAY,
+    answer,
+    answer_message,
+    frame,
+    nothing_sent,
+    request,
+    request_message,
+)
+from v2xsim.engine.cooperation.transfers import Transfer
+from v2xsim.results.tables import Columns
 
 FRAME_US = 300_000
 
 
 def asking(fragments=1, number=7):
-    return Transfer(request_message(request(number=number)), FRAME_US, -1, -1, np.zeros(fragments, bool))
+    return Transfer.of(request_message(request(number=number)), FRAME_US, -1, -1, np.zeros(fragments, bool))
 
 
 def answering(fragments=1, frame_us=FRAME_US, number=8):
     message = answer_message(answer(request(frame_us=frame_us)), number=number)
-    return Transfer(message, frame_us, 200_000, 220_000, np.zeros(fragments, bool))
+    return Transfer.of(message, frame_us, 200_000, 220_000, np.zeros(fragments, bool))
 
 
 def answering_after(*fragments, of=2):
@@ -133,15 +146,15 @@ def test_an_answer_of_which_nothing_arrived_is_lost():
 
 
 def test_transfers_are_found_by_the_number_of_their_message():
-    transfers, first, second = Transfers(), asking(number=1), asking(number=2)
+    transfers, first, second = nothing_sent(), asking(number=1), asking(number=2)
     transfers.add(first)
     transfers.add(second)
     assert transfers.of_message(2) is second
-    assert transfers.all() == [first, second]
+    assert transfers.without_row() == [first, second]
 
 
 def test_requests_for_a_frame_are_found_with_the_answers_to_them():
-    transfers = Transfers()
+    transfers = nothing_sent()
     asked, answered, later = asking(), answering(), answering(frame_us=400_000)
     for transfer in (asked, answered, later):
         transfers.add(transfer)
@@ -149,4 +162,126 @@ def test_requests_for_a_frame_are_found_with_the_answers_to_them():
 
 
 def test_a_frame_that_asked_nobody_has_no_transfers():
-    assert Transfers().of_frame(EGO, FRAME_US) == []
+    assert nothing_sent().of_frame(EGO, FRAME_US) == []
+
+
+def test_a_frame_that_was_fused_keeps_no_transfers():
+    transfers = of(asking(), asking(number=9))
+    transfers.fused_before(FRAME_US + 100_000)
+    assert transfers.of_frame(EGO, FRAME_US) == []
+
+
+def test_the_answer_to_a_late_request_is_kept_for_no_frame_that_was_fused():
+    transfers = of()
+    transfers.fused_before(FRAME_US + 100_000)
+    transfers.add(answering())
+    assert transfers._by_frame == {}
+
+
+# Rows
+
+
+MAX_AGE_US = 150_000
+
+
+def of(*sent):
+    """Return the transfers of a run in which these requests and answers were sent; `_table` has their rows."""
+    transfers = nothing_sent(Columns("transfers"), max_age_us=MAX_AGE_US)
+    for transfer in sent:
+        transfers.add(transfer)
+    return transfers
+
+
+def rows(transfers):
+    return transfers._table.finished().to_pylist()
+
+
+def numbers(transfers):
+    return [row["message"] for row in rows(transfers)]
+
+
+def test_a_request_is_a_row_with_its_times():
+    message = request_message(request(), relay=RELAY, size_bytes=24, queued_us=7)
+    transfer = Transfer.of(message, 6, -1, -1, np.array([True, False]))
+    transfer.on_air(8)
+    transfers = of(transfer)
+    transfers.close()
+    assert rows(transfers) == [{
+        "message": 7, "kind": "request", "origin": EGO, "destination": HELPER, "relay": RELAY, "frame_us": 6,
+        "capture_us": -1, "detect_us": -1, "queue_us": 7, "air_us": 8, "arrive_us": -1, "fuse_us": -1, "size_bytes": 24,
+        "fragments": 2, "arrived": 1, "outcome": "lost",
+    }]  # fmt: skip
+
+
+def test_an_answer_is_a_row_with_what_became_of_it():
+    transfer = Transfer.of(answer_message(answer(), number=9), 6, 4, 5, np.array([True, False]))
+    transfer.receive(1, 10)
+    transfers = of(transfer)
+    transfers.close()
+    (row,) = rows(transfers)
+    assert (row["message"], row["kind"], row["origin"], row["destination"]) == (9, "data", HELPER, EGO)
+    assert (row["capture_us"], row["detect_us"], row["arrive_us"], row["arrived"]) == (4, 5, 10, 2)
+    assert row["outcome"] == "superseded"
+
+
+def test_a_request_gets_its_row_when_nothing_of_it_is_under_way():
+    transfers = of(asking())
+    transfers.fused_before(FRAME_US)
+    assert rows(transfers) == []
+    transfers.over(7)
+    transfers.fused_before(FRAME_US)
+    assert numbers(transfers) == [7]
+    assert transfers.without_row() == []
+
+
+@pytest.mark.parametrize(("next_frame_us", "has_row"), [(350_000, False), (350_001, True)])
+def test_an_answer_that_arrived_gets_its_row_when_no_later_frame_can_use_it(next_frame_us, has_row):
+    # Its data was captured at 200 ms, so the frame of 350 ms is the last one that can use it.
+    transfers = of(answering_after(0, 1))
+    transfers.over(8)
+    transfers.fused_before(next_frame_us)
+    assert bool(rows(transfers)) == has_row
+
+
+def test_an_answer_of_which_nothing_arrived_waits_for_no_deadline():
+    transfers = of(answering())
+    transfers.over(8)
+    transfers.fused_before(0)
+    assert [row["outcome"] for row in rows(transfers)] == ["lost"]
+
+
+def test_an_answer_that_is_too_old_waits_for_its_last_packet():
+    transfers = of(answering_after(0))
+    transfers.fused_before(900_000)
+    assert rows(transfers) == []
+    transfers.of_message(8).receive(1, 950_000)
+    transfers.over(8)
+    transfers.fused_before(1_000_000)
+    assert [row["arrived"] for row in rows(transfers)] == [2]
+
+
+def test_rows_are_in_the_order_of_sending():
+    transfers = of(asking(number=1), asking(number=2), asking(number=3))
+    for number in (3, 2):
+        transfers.over(number)
+        transfers.fused_before(0)
+        assert rows(transfers) == []
+    transfers.over(1)
+    transfers.fused_before(0)
+    assert numbers(transfers) == [1, 2, 3]
+
+
+def test_what_is_under_way_at_the_end_of_a_run_gets_its_row_in_order():
+    transfers = of(asking(number=1), answering(number=2))
+    transfers.over(2)
+    transfers.close()
+    assert numbers(transfers) == [1, 2]
+
+
+def test_a_transfer_keeps_no_frame():
+    captured = frame(HELPER)
+    is_kept = weakref.ref(captured)
+    transfer = Transfer.of(answer_message(answer(captured=captured)), FRAME_US, 0, 0, np.zeros(1, bool))
+    del captured
+    assert is_kept() is None
+    assert transfer.helper == HELPER

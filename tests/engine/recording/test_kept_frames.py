@@ -238,7 +238,7 @@ def test_each_point_is_kept_with_the_time_of_its_own_capture():
 
 
 def asking(helper, relay=-1):
-    return Transfer(request_message(request(helper=helper), relay=relay), BEGIN_US, -1, -1, np.zeros(1, bool))
+    return Transfer.of(request_message(request(helper=helper), relay=relay), BEGIN_US, -1, -1, np.zeros(1, bool))
 
 
 def links(transfers=(), contributions=(), *, agents=(EGO, HELPER, OTHER, RELAY), range_m=1500.0, ego=EGO):
@@ -337,7 +337,7 @@ def kept_link(keeper, role, **about):
 
 
 def test_a_replaced_link_has_the_state_in_which_the_ego_chose_the_relay_and_not_that_at_the_fusion():
-    asked = Transfer(
+    asked = Transfer.of(
         request_message(request(helper=HELPER), relay=RELAY), BEGIN_US + 100_000, -1, -1, np.zeros(1, bool)
     )
     row = kept_link(history(0, 2, 0), "replaced", transfers=[asked])

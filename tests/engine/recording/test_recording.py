@@ -7,9 +7,6 @@ from tests.engine.small_world import (
     EGO,
     HELPER,
     OTHER,
-    RELAY,
-    answer,
-    answer_message,
     contribution,
     detections,
     fleet_of,
@@ -18,12 +15,9 @@ from tests.engine.small_world import (
     instant,
     links_of,
     rectangle_of_buildings,
-    request,
-    request_message,
     scenario,
     snapshot,
 )
-from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.recording.recording import Recording
 from v2xsim.mobility.base import Names
 from v2xsim.records import Prisms
@@ -138,32 +132,11 @@ def test_average_precision_is_of_all_recorded_frames():
 # The end of a run
 
 
-def test_a_request_is_a_row_with_its_times():
-    message = request_message(request(), relay=RELAY, size_bytes=24, queued_us=7)
-    record = recording()
-    record.close([Transfer(message, 6, -1, -1, np.array([True, False]), 8, -1, -1, "lost")])
-    assert rows(record, "transfers") == [{
-        "message": 7, "kind": "request", "origin": EGO, "destination": HELPER, "relay": RELAY, "frame_us": 6,
-        "capture_us": -1, "detect_us": -1, "queue_us": 7, "air_us": 8, "arrive_us": -1, "fuse_us": -1, "size_bytes": 24,
-        "fragments": 2, "arrived": 1, "outcome": "lost",
-    }]  # fmt: skip
-
-
-def test_an_answer_is_a_row_with_what_became_of_it():
-    transfer = Transfer(answer_message(answer(), number=9), 6, 4, 5, np.array([True, True]), 8, 10, -1)
-    record = recording()
-    record.close([transfer])
-    (row,) = rows(record, "transfers")
-    assert (row["message"], row["kind"], row["origin"], row["destination"]) == (9, "data", HELPER, EGO)
-    assert (row["capture_us"], row["detect_us"], row["arrive_us"], row["arrived"]) == (4, 5, 10, 2)
-    assert row["outcome"] == "superseded"
-
-
 def test_hidden_conflicts_are_rows_at_the_end_of_a_run():
     world = snapshot([EGO, HELPER], [(0, 0), (20, 0)], time_us=BEGIN_US)
     record = recording()
     fuse(record, fused_frame(frame(EGO, BEGIN_US, velocity_mps=(10, 0)), world=world))
-    record.close([])
+    record.close()
     assert [row["agent"] for row in rows(record, "episodes")] == [HELPER]
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.channel.messages import APPLICATION, Message, Packet
+from v2xsim.engine.channel.under_way import Over, ignore_over
 from v2xsim.engine.clock import Clock, Order
 from v2xsim.engine.stations.contents import EVERYBODY
 from v2xsim.engine.stations.fleet import Fleet
@@ -103,8 +104,11 @@ class Air(Protocol):
 class IdealAir:
     """A channel that delivers every message without delay or loss to every station in range."""
 
-    def __init__(self, clock: Clock, deliver: Deliver, packets: Columns, ended: Ended = ignore_end) -> None:
-        self._clock, self._deliver_to_stations, self._packets, self._ended = clock, deliver, packets, ended
+    def __init__(
+        self, clock: Clock, deliver: Deliver, packets: Columns, ended: Ended = ignore_end, over: Over = ignore_over
+    ) -> None:
+        self._clock, self._deliver_to_stations, self._packets = clock, deliver, packets
+        self._ended, self._over = ended, over
         self._fleet, self._links = Fleet.none(), LinkBudget.none()
 
     def tick(self, fleet: Fleet, links: LinkBudget) -> None:
@@ -140,6 +144,7 @@ class IdealAir:
         if packet.message.kind == APPLICATION:
             has_left = self._fleet.index(packet.sender) < 0
             self._ended(packet, PacketEnd.SENDER_LEFT if has_left else PacketEnd.SENT)
+        self._over(packet.message)
 
     def _deliver(self, packet: Packet) -> None:
         fleet, links, now_us = self._fleet, self._links, self._clock.now_us

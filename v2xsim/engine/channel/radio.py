@@ -25,6 +25,7 @@ from v2xsim.engine.channel.air import Deliver, Ended, Heard, PacketEnd, ignore_e
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.channel.messages import APPLICATION, AWARENESS, Message, Packet
 from v2xsim.engine.channel.packet_table import PacketTable
+from v2xsim.engine.channel.under_way import Over, UnderWay, ignore_over
 from v2xsim.engine.clock import Clock, Order, Process
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
 from v2xsim.engine.stations.fleet import Fleet
@@ -68,7 +69,7 @@ class RadioAir:
 
     def __init__(
         self, clock: Clock, radio: Radio, streams: Streams, deliver: Deliver, table: PacketTable, channel: Columns,
-        end_us: int, ended: Ended = ignore_end,
+        end_us: int, ended: Ended = ignore_end, over: Over = ignore_over,
     ) -> None:  # fmt: skip
         self._clock, self._radio, self._streams, self._ended = clock, radio, streams, ended
         self._deliver, self._table, self._channel, self._end_us = deliver, table, channel, end_us
@@ -79,6 +80,7 @@ class RadioAir:
         self._settled_us = clock.now_us
         # Packets by number, from the time they are sent until their outcome is known.
         self._flying: dict[int, Packet] = {}
+        self._under_way = UnderWay(over)
         self._packets_sent = 0
         # For each packet that may still be repeated, the number of its repetitions so far.
         self._retries: dict[int, int] = {}
@@ -187,6 +189,7 @@ class RadioAir:
         # Only programs wait for the end of a packet that does not arrive.
         if packet.message.kind == APPLICATION:
             self._ended(packet, end)
+        self._under_way.end(packet.message)
 
     def _forget(self, number: int) -> None:
         self._awaited.discard(number)
@@ -205,6 +208,9 @@ class RadioAir:
             retries: Number of times that the packets have been sent before.
         """
         message, sender, target = packets[0].message, packets[0].sender, packets[0].target
+        # A packet that is sent again is still the same one.
+        if retries == 0:
+            self._under_way.begin(message, len(packets))
         sender_row = self._fleet.index(sender)
         # A relay may have left between receiving a packet and forwarding it.
         if sender_row < 0:

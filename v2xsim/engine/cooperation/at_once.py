@@ -10,7 +10,7 @@ from itertools import count
 import numpy as np
 
 from v2xsim.engine.channel.air import Heard
-from v2xsim.engine.channel.messages import AnswerMessage
+from v2xsim.engine.channel.messages import AnswerMessage, Message
 from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.directory import Directory
@@ -81,12 +81,16 @@ class AtOnce:
                 request.number, request.helper, ego.agent, NOBODY, answer.size_bytes, now_us, answer
             )
             capture_us = answer.frame.time_us
-            transfer = Transfer(message, ego.time_us, capture_us, capture_us + self._detect_us, np.zeros(1, bool))
+            transfer = Transfer.of(message, ego.time_us, capture_us, capture_us + self._detect_us, np.zeros(1, bool))
             transfer.on_air(now_us)
             transfer.receive(0, now_us)
             self._transfers.add(transfer)
+            self._transfers.over(transfer.number)
             parts = np.ones(fragments_of(answer.size_bytes, self._mtu_bytes), bool)
             self._stations.knowledge_of(ego.agent).receive_part(message.number, answer, parts)
+
+    def over(self, message: Message) -> None:
+        """Do nothing: this exchange sends no message."""
 
     def receive(self, heard: Heard) -> None:
         """Raise AssertionError: this exchange sends no message."""

@@ -138,7 +138,7 @@ class Cooperation:
             transfer.fused(self._clock.now_us, ego.time_us)
             parts = received.parts
             contributions.append(Contribution(
-                transfer.helper, transfer.message.relay, received.answer.frame.time_us,
+                transfer.helper, transfer.relay, received.answer.frame.time_us,
                 received.answer.request.frame_us == ego.time_us,
                 size_bytes if parts.all() else min(size_bytes, int(parts.sum()) * self._mtu_bytes),
                 arrived_of(received, ego), received.answer.request.frame_us + self._detect_us,

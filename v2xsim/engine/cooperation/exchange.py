@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from v2xsim.engine.channel.air import Heard
+from v2xsim.engine.channel.messages import Message
 from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.matching import Ask, Candidate
 from v2xsim.engine.stations.contents import Answer, Awareness, Report, Request
@@ -41,6 +42,9 @@ class Exchange(Protocol):
 
     def receive(self, heard: Heard) -> None:
         """Process a packet that at least one station received."""
+
+    def over(self, message: Message) -> None:
+        """Forget what was kept for the packets of a message that were under way: none of them can arrive any more."""
 
 
 def request_of(number: int, ego: Frame, ask: Ask) -> Request:

@@ -94,7 +94,7 @@ class OverTheAir:
             message = RequestMessage(
                 request.number, ego.agent, request.helper, ask.candidate.relay, size_bytes, self._clock.now_us, request
             )
-            self._send(Transfer(message, ego.time_us, -1, -1, self._no_parts(size_bytes)))
+            self._send(message, Transfer.of(message, ego.time_us, -1, -1, self._no_parts(size_bytes)))
 
     def receive(self, heard: Heard) -> None:
         """Process a packet at every station that received it.
@@ -115,6 +115,13 @@ class OverTheAir:
                 self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies)
         elif packet.target in heard.receivers:
             self._receive_addressed(heard, packet, message)
+
+    def over(self, message: Message) -> None:
+        """Forget what was kept for the packets of a message that were under way: none of them can arrive any more."""
+        if isinstance(message, RequestMessage | AnswerMessage):
+            self._transfers.over(message.number)
+        else:
+            self._broadcasts.forget(message.number)
 
     def _relay_announcement(self, heard: Heard, message: AwarenessMessage) -> None:
         """Let a helper's relays that received its announcement forward the packet."""
@@ -167,13 +174,13 @@ class OverTheAir:
             answer,
         )  # fmt: skip
         capture_us = answer.frame.time_us
-        self._send(Transfer(
+        self._send(message, Transfer.of(
             message, request.body.frame_us, capture_us, capture_us + self._detect_us, self._no_parts(answer.size_bytes),
         ))  # fmt: skip
 
-    def _send(self, transfer: Transfer) -> None:
+    def _send(self, message: Message, transfer: Transfer) -> None:
         self._transfers.add(transfer)
-        self._air.send(transfer.message)
+        self._air.send(message)
 
     def _no_parts(self, size_bytes: int) -> Bool[np.ndarray, " fragments"]:
         """Return one False for each fragment of a message: none has arrived yet."""

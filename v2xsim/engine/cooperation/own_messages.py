@@ -178,6 +178,10 @@ class OwnMessages:
         if item.fragments == 0:
             self._decided(item)
 
+    def over(self, message: Message) -> None:
+        """Forget the fragments of a message of any kind of which no packet is under way any more."""
+        self._fragments.forget(message.number)
+
     def close(self) -> None:
         """Report the messages that are still under way when the run ends as lost; later ones are not sent any more."""
         self._is_over = True

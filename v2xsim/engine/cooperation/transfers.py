@@ -1,19 +1,30 @@
 """The course of every request and answer, for the record of the run; no decision of a station reads it."""
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
 
 from v2xsim.engine.channel.messages import AnswerMessage, RequestMessage
+from v2xsim.results.tables import Columns
 
 
-@dataclass
+@dataclass(slots=True)
 class Transfer:
     """The course of one request or answer. The time of an event that has not happened is -1.
 
+    It does not keep the message itself, whose content may hold a whole point cloud.
+
     Attributes:
-        message: Message with the request or the answer.
+        number: Number of the message with the request or the answer.
+        kind: Kind of that message.
+        origin: Agent id of the station that made the message.
+        destination: Agent id of the station that the message is for.
+        relay: Agent id of the station that must forward the message, or NOBODY.
+        queued_us: Time at which the message was made.
+        size_bytes: Size of the payload.
+        allowance_bytes: Largest payload of the answer to a request; 0 for an answer.
         frame_us: Capture time of the ego's frame for which the ego asked.
         capture_us: Capture time of the data in an answer; -1 for a request.
         detect_us: Time at which the helper's detection of that data was finished; -1 for a request.
@@ -22,9 +33,17 @@ class Transfer:
         arrive_us: Time at which the message was complete; -1 if a fragment was lost.
         fuse_us: Time at which an ego first fused the answer.
         outcome: Outcome so far, `lost` at first; the table `transfers` of a run lists the outcomes.
+        is_under_way: Whether a packet of the message may still arrive.
     """
 
-    message: RequestMessage | AnswerMessage
+    number: int
+    kind: str
+    origin: int
+    destination: int
+    relay: int
+    queued_us: int
+    size_bytes: int
+    allowance_bytes: int
     frame_us: int
     capture_us: int
     detect_us: int
@@ -33,21 +52,39 @@ class Transfer:
     arrive_us: int = -1
     fuse_us: int = -1
     outcome: str = "lost"
+    is_under_way: bool = True
+
+    @staticmethod
+    def of(
+        message: RequestMessage | AnswerMessage, frame_us: int, capture_us: int, detect_us: int,
+        parts: Bool[np.ndarray, " fragments"],
+    ) -> "Transfer":  # fmt: skip
+        """Return the course of a message that is being sent; arguments as the attributes."""
+        allowance_bytes = message.body.allowance_bytes if isinstance(message, RequestMessage) else 0
+        return Transfer(
+            message.number, message.kind, message.origin, message.destination, message.relay, message.queued_us,
+            message.size_bytes, allowance_bytes, frame_us, capture_us, detect_us, parts,
+        )  # fmt: skip
+
+    @property
+    def is_request(self) -> bool:
+        """Whether the message is a request; otherwise it is an answer."""
+        return self.kind == RequestMessage.kind
 
     @property
     def ego(self) -> int:
         """Agent id of the ego that sent the request."""
-        return self.message.origin if isinstance(self.message, RequestMessage) else self.message.destination
+        return self.origin if self.is_request else self.destination
 
     @property
     def helper(self) -> int:
         """Agent id of the helper to which the request was sent."""
-        return self.message.destination if isinstance(self.message, RequestMessage) else self.message.origin
+        return self.destination if self.is_request else self.origin
 
     @property
     def final_outcome(self) -> str:
-        """Outcome of the request or answer at the end of the run."""
-        if isinstance(self.message, RequestMessage) or self.outcome != "lost" or not self.parts.any():
+        """Outcome of the request or answer, if nothing happens to it any more."""
+        if self.is_request or self.outcome != "lost" or not self.parts.any():
             return self.outcome
         # The answer arrived and was never fused: another answer was newer, the last deadline had passed, or it was too old.
         return "superseded" if self.parts.all() else "partial"
@@ -77,27 +114,75 @@ class Transfer:
 
 
 class Transfers:
-    """All requests and answers of a run."""
+    """The requests and answers to which something may still happen, and those that must wait for these to get their row.
 
-    def __init__(self) -> None:
-        self._all: list[Transfer] = []
+    The rows of the table are in the order of sending, so a message that is under way for long delays the rows after it.
+
+    Args:
+        table: Table in which the course of each request and answer is recorded.
+        max_age_us: An ego fuses no answer whose data was captured longer than this before the ego's frame.
+    """
+
+    def __init__(self, table: Columns, max_age_us: int) -> None:
+        self._table, self._max_age_us = table, max_age_us
+        self._waiting: deque[Transfer] = deque()
         self._by_number: dict[int, Transfer] = {}
-        self._by_frame: dict[tuple[int, int], list[Transfer]] = {}
+        self._by_frame: dict[int, dict[int, list[Transfer]]] = {}
+        # Capture time of the next frames to be fused: all earlier ones have been.
+        self._next_frame_us = -(2**62)
 
     def add(self, transfer: Transfer) -> None:
         """Add a request or answer that is being sent."""
-        self._all.append(transfer)
-        self._by_number[transfer.message.number] = transfer
-        self._by_frame.setdefault((transfer.ego, transfer.frame_us), []).append(transfer)
+        self._waiting.append(transfer)
+        self._by_number[transfer.number] = transfer
+        # The answer to a late request may be for a frame that was fused already.
+        if transfer.frame_us >= self._next_frame_us:
+            self._by_frame.setdefault(transfer.frame_us, {}).setdefault(transfer.ego, []).append(transfer)
 
-    def all(self) -> list[Transfer]:
-        """Return all requests and answers of the run, in the order in which they were sent."""
-        return self._all
+    def without_row(self) -> list[Transfer]:
+        """Return the requests and answers that have no row yet, in the order in which they were sent."""
+        return list(self._waiting)
 
     def of_message(self, number: int) -> Transfer:
-        """Return the request or answer whose message has this number."""
+        """Return the request or answer whose message has this number; its packets are under way, or it may be fused."""
         return self._by_number[number]
 
     def of_frame(self, ego: int, frame_us: int) -> list[Transfer]:
-        """Return the requests that an ego sent for a frame and the answers to them, in the order in which they were sent."""
-        return self._by_frame.get((ego, frame_us), [])
+        """Return the requests that an ego sent for a frame and the answers to them, in the order in which they were sent.
+
+        The frame must be one that has not been fused.
+        """
+        return self._by_frame.get(frame_us, {}).get(ego, [])
+
+    def over(self, number: int) -> None:
+        """Note that no packet of a request or an answer can arrive any more."""
+        self._by_number[number].is_under_way = False
+
+    def fused_before(self, next_frame_us: int) -> None:
+        """Record the requests and answers to which nothing can happen any more, after all frames before a time are fused."""
+        self._next_frame_us = next_frame_us
+        for frame_us in [frame_us for frame_us in self._by_frame if frame_us < next_frame_us]:
+            del self._by_frame[frame_us]
+        while self._waiting and self._is_final(self._waiting[0]):
+            self._record(self._waiting.popleft())
+
+    def close(self) -> None:
+        """Record what has become of all others by the end of the run."""
+        while self._waiting:
+            self._record(self._waiting.popleft())
+
+    def _is_final(self, transfer: Transfer) -> bool:
+        if transfer.is_under_way:
+            return False
+        is_too_old = transfer.capture_us < self._next_frame_us - self._max_age_us
+        return transfer.is_request or is_too_old or not transfer.parts.any()
+
+    def _record(self, transfer: Transfer) -> None:
+        del self._by_number[transfer.number]
+        self._table.add(
+            message=transfer.number, kind=transfer.kind, origin=transfer.origin, destination=transfer.destination,
+            relay=transfer.relay, frame_us=transfer.frame_us, capture_us=transfer.capture_us,
+            detect_us=transfer.detect_us, queue_us=transfer.queued_us, air_us=transfer.air_us,
+            arrive_us=transfer.arrive_us, fuse_us=transfer.fuse_us, size_bytes=transfer.size_bytes,
+            fragments=len(transfer.parts), arrived=int(transfer.parts.sum()), outcome=transfer.final_outcome,
+        )  # fmt: skip

@@ -5,7 +5,6 @@ Uncut are `detections`, `hits`, `announced` and `contributions`; `awareness`, `f
 
 import numpy as np
 
-from v2xsim.engine.channel.messages import RequestMessage
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.evaluation.coverage import covered
@@ -93,15 +92,15 @@ class FrameTables:
 
     def _add_fusion(self, frame: FusedFrame, scored: FrameScore) -> None:
         ego, result, zone, used = frame.ego, frame.result, frame.blind_zone, frame.contributions
-        requests = [t.message for t in frame.transfers if isinstance(t.message, RequestMessage)]
+        requests = [transfer for transfer in frame.transfers if transfer.is_request]
         ages_us = [ego.time_us - item.capture_us for item in used]
         share = covered(ego.matrix.code, result.code, zone.open_ground, zone.weight)
         self._tables["fusion"].add(
             frame_us=ego.time_us, ego=ego.agent, detect_us=ego.time_us + self._detect_us, fuse_us=frame.fuse_us,
-            known=frame.known, asked=len(requests), asked_by_relay=sum(m.relay != NOBODY for m in requests),
+            known=frame.known, asked=len(requests), asked_by_relay=sum(request.relay != NOBODY for request in requests),
             used=len(used), used_by_relay=sum(item.relay != NOBODY for item in used),
             age_us=round(sum(ages_us) / len(ages_us)) if ages_us else -1,
-            requested_bytes=sum(m.body.allowance_bytes for m in requests),
+            requested_bytes=sum(request.allowance_bytes for request in requests),
             received_bytes=sum(item.received_bytes for item in used if item.is_for_this_frame),
             own_points=len(ego.points_m), added_points=len(result.added_m), **counts_of(scored),
             coverage_before=share.before, coverage_after=share.after, blind_covered=share.blind_covered,

@@ -118,7 +118,7 @@ class KeptFrames:
     def _add_links(self, number: int, frame: FusedFrame) -> None:
         """Write the links that requests and answers used, and the direct links that relays replaced, as they were at the choice."""
         ego, used = frame.ego.agent, {item.helper for item in frame.contributions}
-        paths = [(t.helper, t.message.relay, t.frame_us + self._detect_us) for t in frame.transfers]
+        paths = [(t.helper, t.relay, t.frame_us + self._detect_us) for t in frame.transfers]
         paths += [(item.helper, item.relay, item.path_us) for item in frame.contributions]
         shown: set[tuple[int, int, str]] = set()
         for helper, relay, chosen_us in paths:

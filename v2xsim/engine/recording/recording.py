@@ -1,6 +1,5 @@
 """The result tables of a run, filled while it runs."""
 
-from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.frame_tables import FrameTables
 from v2xsim.engine.recording.fused_frame import FusedFrame
@@ -55,18 +54,9 @@ class Recording:
             self._kept_frames.offer(frame, self._frame_tables.add(frame))
         self._kept_frames.keep_best()
 
-    def close(self, transfers: list[Transfer]) -> None:
+    def close(self) -> None:
         """Write the rows that are known only at the end of the run."""
         self._frame_tables.close()
-        for item in transfers:
-            message = item.message
-            self.tables["transfers"].add(
-                message=message.number, kind=message.kind, origin=message.origin, destination=message.destination,
-                relay=message.relay, frame_us=item.frame_us, capture_us=item.capture_us, detect_us=item.detect_us,
-                queue_us=message.queued_us, air_us=item.air_us, arrive_us=item.arrive_us, fuse_us=item.fuse_us,
-                size_bytes=message.size_bytes, fragments=len(item.parts), arrived=int(item.parts.sum()),
-                outcome=item.final_outcome,
-            )  # fmt: skip
 
     def write_participants(self, names: Names, prisms: Prisms, roads: Roads) -> None:
         """Write the road users, stations and roadside units of the run with their names, the buildings, and the roads for pictures."""
