@@ -1,31 +1,24 @@
 """The results of a simulation that has run to its end, and the notices about what a program did in it."""
 
-import pyarrow as pa
-
 from v2xsim.engine.cooperation.own_messages import MessageCounts
 from v2xsim.engine.simulation import Simulation
 from v2xsim.evaluation.metrics import all_metrics
-from v2xsim.mobility.base import Names
 from v2xsim.notices import Notice
-from v2xsim.records import Prisms
-from v2xsim.results.listed import Listed, ListedMetrics
+from v2xsim.results.listed import ListedMetrics
 from v2xsim.results.results import Results, metrics_table
-from v2xsim.results.row_groups import in_memory
+from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import simulated_s
 from v2xsim.scenario.steered import NOTICE, Steered
 from v2xsim.world.roads import Roads
 
 
 def results_of(
-    simulation: Simulation, names: Names, prisms: Prisms, roads: Roads, notices: tuple[Notice, ...],
-    inputs: dict[str, str], steered: Steered,
-) -> Results:  # fmt: skip
+    simulation: Simulation, roads: Roads, notices: tuple[Notice, ...], inputs: dict[str, str], steered: Steered
+) -> Results:
     """Return the results of a simulation.
 
     Args:
         simulation: Simulation that has run to its end.
-        names: Names of all road users and roadside units.
-        prisms: Buildings of the world.
         roads: Roads for pictures.
         notices: Notices of the run.
         inputs: Digests of the files that it read, by path.
@@ -33,28 +26,21 @@ def results_of(
     """
     scenario = simulation.scenario
     recording = simulation.recording
-    recording.write_participants(names, prisms, roads)
-    tables: dict[str, pa.Table] = {name: columns.finished() for name, columns in recording.tables.items()}
-    frames = tables["fusion"].num_rows
+    store = recording.store
+    recording.join(roads)
     rows = all_metrics(
-        in_memory(tables),
+        store.groups,
         recording.average_precision(),
-        frames,
+        sum(group.num_rows for group in store.groups("fusion", ["frame_us"])),
         simulated_s(scenario.run.duration_s, scenario.run.step_s),
         scenario.record.prr_range_m,
         scenario.record.packet_share,
     )
-    tables["metrics"] = metrics_table(rows)
-    rung = {
-        "detection": scenario.detector.name if scenario.detector.file else "visibility detection model",
-        "channel": scenario.radio.channel.name,
-        "access": scenario.radio.access.name,
-        "payload": scenario.cooperation.fusion.shares.value,
-        "traffic": scenario.traffic.source,
-    }
+    store.put("metrics", metrics_table(rows))
+    rung = rung_of(scenario)
     return Results(
         scenario,
-        Listed(tables),
+        store.finish(),
         ListedMetrics({name: metric for name, part, metric in rows if part == ""}),
         {},
         rung,
@@ -62,6 +48,17 @@ def results_of(
         inputs,
         steered,
     )
+
+
+def rung_of(scenario: Scenario) -> dict[str, str]:
+    """Return the variant of each model that a scenario chooses."""
+    return {
+        "detection": scenario.detector.name if scenario.detector.file else "visibility detection model",
+        "channel": scenario.radio.channel.name,
+        "access": scenario.radio.access.name,
+        "payload": scenario.cooperation.fusion.shares.value,
+        "traffic": scenario.traffic.source,
+    }
 
 
 def steered_notices(steered: Steered, messages: MessageCounts) -> tuple[Notice, ...]:

@@ -24,11 +24,17 @@ from v2xsim.mobility.source import extra_buildings, named_roads, open_mobility
 from v2xsim.notices import Notice
 from v2xsim.part_trials import try_own_parts
 from v2xsim.rehearsal import rehearse
+from v2xsim.results.errors import ResultsError
+from v2xsim.results.file_tables import FileTables
+from v2xsim.results.manifest import about
 from v2xsim.results.results import Results
+from v2xsim.results.store import SegmentStore
 from v2xsim.run_results import results_of, steered_notices
+from v2xsim.scenario.manifest_files import MANIFEST
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import simulated_s
 from v2xsim.scenario.steered import Steered
+from v2xsim.staging import Draft, drafted
 from v2xsim.streams import Streams
 from v2xsim.views import FrameView, InstantView, KnowledgeView, LostMessage, ReceivedMessage
 from v2xsim.views.knowledge import knowledge_of
@@ -71,8 +77,10 @@ def run(
 
     Args:
         scenario: Scenario to run, as `v2xsim.load` returns it.
-        out: Folder to write the results into; None writes nothing. Files of an earlier run in it are replaced, others stay. The manifest
-            is written last, so that a run which was killed leaves no folder that looks complete.
+        out: Folder to write the results into. Tables are written beside it while the run goes on, so that they need little memory, and
+            are moved into it at the end, the manifest last: files of an earlier run in it are replaced then, others stay, and a run that
+            was killed leaves no folder that looks complete (`v2xsim.open(out, partial=True)` reads what it wrote). Without a folder, the
+            tables stay in memory.
         progress: Function called with the progress of the run.
         threads: Number of threads on which lidars are cast; by default the number of processors, at most 4. The results do
             not depend on it.
@@ -81,12 +89,9 @@ def run(
     Returns:
         Tables, metrics and timing of the run. Tables and metrics depend only on the scenario and its seed.
     """
-    with Simulation(scenario, progress=progress, threads=threads, on_frame=on_frame) as simulation:
+    with Simulation(scenario, progress=progress, threads=threads, on_frame=on_frame, out=out) as simulation:
         simulation.finish()
-        results = simulation.results()
-    if out is not None:
-        results.write(Path(out))
-    return results
+        return simulation.results()
 
 
 class Simulation:
@@ -109,8 +114,11 @@ class Simulation:
         progress: Progress | None = None,
         threads: int | None = None,
         on_frame: OnFrame | None = None,
+        out: Path | str | None = None,
     ) -> None:
         """Build the world of a scenario and let its traffic run up to the first tick; arguments as in `run`.
+
+        With `out`, `results` moves the files into that folder.
 
         Raises:
             UserError: If an input of the scenario is wrong, or another simulation with SUMO is open in this process.
@@ -132,7 +140,11 @@ class Simulation:
             self._names.register(unit.id, "a roadside unit")
         self._obstacles, self._height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
         self._named_roads = named_roads(scenario.world)
+        self._draft: Draft | None = None
         with ExitStack() as opened:
+            if out is not None:
+                self._out = Path(out)
+                self._draft = opened.enter_context(drafted(self._out, ResultsError, last=MANIFEST))
             self._mobility = opened.enter_context(open_mobility(scenario.traffic, scenario.run, self._names))
             built = time.perf_counter()
             # After the inputs are read, so that a wrong one is reported at once.
@@ -145,10 +157,14 @@ class Simulation:
             self._roster = Roster(scenario, Streams(scenario.run.seed), self._names.register, self._names.name_of)
             # The functions do not refer to this object: nothing but the program must keep it alive.
             report, names, whole_s = self._progress, self._names, self._simulated_s
+            store = None
+            if self._draft is not None:
+                store = SegmentStore(self._draft.folder, about(scenario, self._inputs))
+                opened.callback(store.close)
             self._engine = engine.Simulation(
                 scenario, self._mobility, self._obstacles, self._roster, threads or _threads(),
                 lambda done_us: report(done_us * 1e-6, whole_s, "simulating"),
-                None if on_frame is None else lambda frame: on_frame(FrameView(frame, names)),
+                None if on_frame is None else lambda frame: on_frame(FrameView(frame, names)), names, store,
             )  # fmt: skip
             opened.callback(self._engine.sensing.close)
             # Ends SUMO and the threads, also when nobody can reach this object any more.
@@ -199,9 +215,7 @@ class Simulation:
             )
         if self._results is None:
             started = time.perf_counter()
-            self._results = results_of(
-                self._engine, self._names, self._obstacles.prisms, self._roads, self._notices, self._inputs, self._steered,
-            )  # fmt: skip
+            self._results = results_of(self._engine, self._roads, self._notices, self._inputs, self._steered)
             self._results.timing.update(
                 **self._timing,
                 measured_s=self._measured_s,
@@ -209,6 +223,8 @@ class Simulation:
                 simulated_s=self._simulated_s,
                 real_time_factor=self._simulated_s / self._measured_s,
             )
+            if self._draft is not None:
+                self._write(self._results, self._draft)
         return self._results
 
     def close(self) -> None:
@@ -313,6 +329,13 @@ class Simulation:
         self._speeds_set += 1
 
     # Inner parts
+
+    def _write(self, results: Results, draft: Draft) -> None:
+        """Write what is not written yet, and move all files into the folder of the run."""
+        results.fill(draft.folder, self._out)
+        draft.commit()
+        if isinstance(results.tables, FileTables):
+            results.tables.moved(Path(os.path.realpath(self._out)))
 
     def _check_not_endless(self) -> None:
         """Count the messages of the present instant; too many are a program that answers itself without time going on."""

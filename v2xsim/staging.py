@@ -64,11 +64,46 @@ def staged(folder: Path, check: Callable[[Path], None], error: type[UserError]) 
                 above.rmdir()
 
 
-@contextmanager
-def added(folder: Path, error: type[UserError], last: str = "") -> Iterator[Path]:
-    """Yield an empty temporary folder; at the end of the block its files are moved into a folder, each in one step.
+class Draft:
+    """A temporary folder whose files are moved into another folder by `commit`.
 
-    Files of the same names are replaced, other files of the folder stay. Nothing is moved if the block fails or is stopped.
+    Attributes:
+        folder: The temporary folder.
+    """
+
+    def __init__(self, folder: Path, target: Path, shown: Path, error: type[UserError], last: str) -> None:
+        self.folder, self._target, self._shown, self._error, self._last = folder, target, shown, error, last
+
+    def commit(self) -> None:
+        """Move the files into the target folder, each in one step.
+
+        Raises:
+            UserError: If the folder cannot be written.
+        """
+        if self.folder == self._target:
+            return
+        target, last = self._target, self._last
+        try:
+            with undisturbed():
+                if last:
+                    (target / last).unlink(missing_ok=True)
+                for path in sorted(self.folder.rglob("*"), key=lambda path: (path.name == last, path)):
+                    final = target / path.relative_to(self.folder)
+                    if path.is_dir():
+                        final.mkdir(parents=True, exist_ok=True)
+                    else:
+                        final.parent.mkdir(parents=True, exist_ok=True)
+                        path.replace(final)
+        except OSError as trouble:
+            raise self._error(f"{self._shown}: cannot be written: {reason_of(trouble)}") from None
+
+
+@contextmanager
+def drafted(folder: Path, error: type[UserError], last: str = "") -> Iterator[Draft]:
+    """Yield an empty temporary folder, whose `commit` moves its files into a folder.
+
+    Files of the same names are replaced then, other files of the folder stay. Nothing is moved if the block ends without `commit`. A
+    folder that `staged` of this process yielded is its own temporary folder.
 
     Args:
         folder: The folder; it and missing parent folders are made.
@@ -79,21 +114,22 @@ def added(folder: Path, error: type[UserError], last: str = "") -> Iterator[Path
         UserError: If the folder cannot be written, or another process is writing it.
     """
     target = Path(os.path.realpath(folder))
+    if any(owned.folder == target for owned in _open):
+        yield Draft(target, target, folder, error, last)
+        return
     with _taken(target, folder, error) as owned:
-        yield owned.folder
-        try:
-            with undisturbed():
-                if last:
-                    (target / last).unlink(missing_ok=True)
-                for path in sorted(owned.folder.rglob("*"), key=lambda path: (path.name == last, path)):
-                    final = target / path.relative_to(owned.folder)
-                    if path.is_dir():
-                        final.mkdir(parents=True, exist_ok=True)
-                    else:
-                        final.parent.mkdir(parents=True, exist_ok=True)
-                        path.replace(final)
-        except OSError as trouble:
-            raise error(f"{folder}: cannot be written: {reason_of(trouble)}") from None
+        yield Draft(owned.folder, target, folder, error, last)
+
+
+@contextmanager
+def added(folder: Path, error: type[UserError], last: str = "") -> Iterator[Path]:
+    """Yield an empty temporary folder; at the end of the block its files are moved into a folder, as `drafted` describes.
+
+    Nothing is moved if the block fails or is stopped.
+    """
+    with drafted(folder, error, last) as draft:
+        yield draft.folder
+        draft.commit()
 
 
 class Scratch:

@@ -11,7 +11,8 @@ import pytest
 import v2xsim
 from v2xsim.evaluation.metric import Metric
 from v2xsim.results.columns import schema_of
-from v2xsim.results.results import Results, ResultsError, metrics_table
+from v2xsim.results.errors import ResultsError
+from v2xsim.results.results import Results, metrics_table
 from v2xsim.results.tables import Columns
 
 ROWS = [
@@ -85,7 +86,7 @@ def test_a_folder_may_exist_already(results, tmp_path):
 
 def test_the_manifest_comes_last(results, tmp_path, monkeypatch):
     """A table that cannot be written leaves a folder without a manifest: no finished run."""
-    monkeypatch.setattr(pq, "write_table", _full)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", _full)
     with pytest.raises(ResultsError):
         results.write(tmp_path)
     assert not (tmp_path / "manifest.json").exists()
@@ -99,7 +100,7 @@ def test_timing_that_cannot_be_written_leaves_no_manifest(results, tmp_path):
 
 
 def test_a_full_disk_is_one_error_that_names_the_folder(results, tmp_path, monkeypatch):
-    monkeypatch.setattr(pq, "write_table", _full)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", _full)
     with pytest.raises(ResultsError, match=f"{tmp_path}: results cannot be written: No space left on device"):
         results.write(tmp_path)
 

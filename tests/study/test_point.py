@@ -10,7 +10,8 @@ import v2xsim
 import v2xsim.simulate
 from v2xsim.errors import UserError
 from v2xsim.evaluation.metric import Metric
-from v2xsim.results.results import Results, ResultsError, metrics_table
+from v2xsim.results.errors import ResultsError
+from v2xsim.results.results import Results, metrics_table
 from v2xsim.runfolder import RunFolderError
 from v2xsim.scenario import resolved
 from v2xsim.study.point import Job, as_bytes, work

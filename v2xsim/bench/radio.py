@@ -93,7 +93,7 @@ def measure(access: str, channel: str, vehicles: int, simulated_s: float = 2.0) 
                 power_dbm=receptions.power_dbm, sinr_db=receptions.sinr_db, outcome=receptions.outcome,
             )  # fmt: skip
             hits, total = hits + int((receptions.outcome == 0).sum()), total + len(receptions)
-            table.blocks.clear()
+            table.clear()
         after_engine_s = time.process_time()
         spent += [linked - begun, heard - given, (given - linked) + (after_engine_s - heard)]
     whole = float(spent.sum())

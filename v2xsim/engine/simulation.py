@@ -33,8 +33,9 @@ from v2xsim.engine.stations.sensing import Sensing
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.engine.world import BegunTick, World
 from v2xsim.gpu.bev.fusion.scheme import Share
-from v2xsim.mobility.base import Mobility
+from v2xsim.mobility.base import Mobility, Names
 from v2xsim.records import Obstacles
+from v2xsim.results.store import Store
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 from v2xsim.world.footprints import FootprintMap
@@ -71,6 +72,8 @@ class Simulation:
         threads: int,
         on_tick: Callable[[int], None] | None = None,
         on_frame: Callable[[FusedFrame], None] | None = None,
+        names: Names | None = None,
+        store: Store | None = None,
     ) -> None:
         self.scenario, self._on_tick, self._on_frame = scenario, on_tick, on_frame
         rule, streams = scenario.cooperation, Streams(scenario.run.seed)
@@ -83,7 +86,7 @@ class Simulation:
         self._fuse_us = round(rule.deadline_ms * 1e3)
 
         self.clock = Clock(self._begin_us)
-        self.recording = Recording(scenario, self._begin_us)
+        self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store)
         self.plausibility = Plausibility(scenario, obstacles)
         self.sensing = Sensing(scenario, obstacles, streams, threads)
         self._world = World(scenario, mobility, obstacles, roster, self.sensing, streams)

@@ -45,6 +45,11 @@ def manifest_of(
     }
 
 
+def about(scenario: Scenario, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """Return the manifest of a run that has not ended, as far as it is known; it says that the run is not complete."""
+    return manifest_of(scenario, {}, inputs=inputs) | {"complete": False}
+
+
 def _version(name: str) -> str:
     if name == "v2xsim":
         return __version__

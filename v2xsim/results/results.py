@@ -8,27 +8,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from v2xsim.errors import UserError, reason_of
+from v2xsim.errors import reason_of
 from v2xsim.evaluation.metric import Metric, Rows
 from v2xsim.notices import Notice
+from v2xsim.results.errors import ResultsError
+from v2xsim.results.file_tables import FileTables, groups_in, write_groups
 from v2xsim.results.listed import Listed
 from v2xsim.results.manifest import manifest_of
+from v2xsim.results.row_groups import cut
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.manifest_files import MANIFEST
 from v2xsim.scenario.manifests import sha256_of
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.steered import Steered
 from v2xsim.staging import added
-
-# The bytes of equal rank of all numbers are stored one after the other: point clouds, by far the largest table, take a fifth
-# less space.
-_SPLIT_COLUMNS = {"clouds": ["x_m", "y_m", "z_m"]}
-
-
-class ResultsError(UserError):
-    """A run's results cannot be written or read."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,8 @@ class Results:
 
     Attributes:
         scenario: The scenario that was run.
-        tables: Arrow tables by name; v2xsim.results.columns has the meaning of their columns.
+        tables: Arrow tables by name; v2xsim.results.columns has the meaning of their columns. Those of a run that was written while it
+            went on (`run(out=...)`) are read from its folder, each time that one is used.
         metrics: Metrics of the whole run, by name.
         timing: Wall-clock times of the run's phases, which differ from run to run and are therefore not in the tables.
         rung: Variant of each model that produced the results.
@@ -47,7 +42,7 @@ class Results:
     """
 
     scenario: Scenario
-    tables: dict[str, pa.Table]
+    tables: Mapping[str, pa.Table]
     metrics: dict[str, Metric]
     timing: dict[str, float] = field(default_factory=dict)
     rung: dict[str, str] = field(default_factory=dict)
@@ -56,7 +51,8 @@ class Results:
     steered: Steered = field(default_factory=Steered)
 
     def __repr__(self) -> str:
-        rows = sum(table.num_rows for table in self.tables.values())
+        tables = self.tables
+        rows = sum(tables.rows(n) if isinstance(tables, FileTables) else tables[n].num_rows for n in tables)
         run = self.scenario.run
         return (
             f"results of {self.scenario.name} (seed {run.seed}, {run.duration_s:g} s): {len(self.tables)} tables with {rows:,} rows, "
@@ -74,27 +70,33 @@ class Results:
 
         The files are moved into the folder when all are written, the manifest last: a folder without a manifest is not a finished run.
         """
-        folder = Path(folder)
-        with added(folder, ResultsError, last=MANIFEST) as draft:
-            try:
-                digests = {
-                    name: _written(table, draft / f"{name}.parquet", name) for name, table in self.tables.items()
-                }
-                _write_json(draft / "timing.json", self.timing)
-                manifest = manifest_of(self.scenario, self.rung, self.notices, self.inputs, digests, self.steered)
-                _write_json(draft / MANIFEST, manifest)
-            except OSError as error:
-                raise ResultsError(f"{folder}: results cannot be written: {reason_of(error)}") from error
+        with added(Path(folder), ResultsError, last=MANIFEST) as draft:
+            self.fill(draft, Path(folder))
 
+    def fill(self, draft: Path, folder: Path) -> None:
+        """Write all files into a folder that nobody reads yet.
 
-def _written(table: pa.Table, path: Path, name: str) -> str:
-    """Write a table into a file, and return the SHA-256 digest of the file."""
-    split = _SPLIT_COLUMNS.get(name, [])
-    pq.write_table(
-        table, path, compression="zstd", use_byte_stream_split=split,
-        use_dictionary=[column for column in table.column_names if column not in split],
-    )  # fmt: skip
-    return sha256_of(path)
+        Args:
+            draft: The folder; tables that are there already stay as they are.
+            folder: The folder to which it will be moved, for messages.
+        """
+        try:
+            digests = {name: self._written(name, draft / f"{name}.parquet") for name in self.tables}
+            _write_json(draft / "timing.json", self.timing)
+            manifest = manifest_of(self.scenario, self.rung, self.notices, self.inputs, digests, self.steered)
+            _write_json(draft / MANIFEST, manifest)
+        except OSError as error:
+            raise ResultsError(f"{folder}: results cannot be written: {reason_of(error)}") from error
+
+    def _written(self, name: str, path: Path) -> str:
+        """Write a table into a file, unless it is there, and return the SHA-256 digest of the file."""
+        tables = self.tables
+        if isinstance(tables, FileTables):
+            if tables.folder != path.parent:
+                write_groups(groups_in(tables.folder / path.name), path, name)
+        else:
+            write_groups(cut([tables[name]], name), path, name)
+        return sha256_of(path)
 
 
 def metrics_table(rows: Rows) -> pa.Table:

@@ -16,17 +16,38 @@ class Columns:
 
     table: str
     blocks: list[dict[str, Any]] = field(default_factory=list)
+    _rows: int = 0
+
+    def __len__(self) -> int:
+        """Return the number of rows that are held."""
+        return self._rows
 
     def add(self, **columns: Any) -> None:
         """Add a block of rows: for each column an array, all of equal length, or one value for the whole block."""
         self.blocks.append(columns)
+        self._rows += _length(columns)
+
+    def take(self) -> pa.Table:
+        """Return the rows that were added since the last call, and forget them."""
+        rows = self.finished()
+        self.clear()
+        return rows
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self.blocks, self._rows = [], 0
 
     def finished(self) -> pa.Table:
         """Return all added rows as one Arrow table with the schema of this table."""
         schema = schema_of(self.table)
-        lengths = [max([len(v) for v in b.values() if isinstance(v, np.ndarray | list)] or [1]) for b in self.blocks]
+        lengths = [_length(block) for block in self.blocks]
         arrays = [_column(self.blocks, lengths, item.name, item.type) for item in schema]
         return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _length(block: dict[str, Any]) -> int:
+    """Return the number of rows of a block."""
+    return max([len(value) for value in block.values() if isinstance(value, np.ndarray | list)] or [1])
 
 
 _DTYPES = {

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from v2xsim.atomic import write_atomically
 from v2xsim.errors import UserError, reason_of
-from v2xsim.results.results import ResultsError
+from v2xsim.results.errors import ResultsError
 from v2xsim.runfolder import RunFolderError, staged
 from v2xsim.scenario.load import from_data
 from v2xsim.study.point_notices import with_notices

@@ -1,5 +1,7 @@
 """The tables of a run, filled as it goes on."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -20,8 +22,7 @@ from tests.engine.small_world import (
 )
 from v2xsim.engine.recording.recording import Recording
 from v2xsim.mobility.base import Names
-from v2xsim.records import Prisms
-from v2xsim.results.columns import COLUMNS
+from v2xsim.results.columns import COLUMNS, schema_of
 from v2xsim.scenario.schema_world import Street
 from v2xsim.world.roads import Roads, roads_from
 
@@ -36,13 +37,18 @@ def rows(record, table):
     return record.tables[table].finished().to_pylist()
 
 
+def stored(record, table):
+    """Return the rows of a table in the store, after the end."""
+    return [row for group in record.store.groups(table, schema_of(table).names) for row in group.to_pylist()]
+
+
 def tick(time_us=BEGIN_US, agents=(EGO, HELPER, OTHER)):
     fleet = fleet_of(agents, [(100 * n, 0) for n in range(len(agents))], antenna_m=2.0)
     return instant(snapshot(agents, fleet.pose[:, :2], time_us=time_us), fleet, links_of(fleet))
 
 
-def test_a_run_has_every_table_but_that_of_its_metrics():
-    assert set(recording().tables) == set(COLUMNS) - {"metrics"}
+def test_a_run_fills_every_table_but_those_that_are_known_at_its_end():
+    assert set(recording().tables) == set(COLUMNS) - {"agents", "metrics"}
 
 
 # Links
@@ -141,24 +147,48 @@ def test_hidden_conflicts_are_rows_at_the_end_of_a_run():
 
 
 def test_who_took_part_is_recorded_by_name_with_the_buildings():
-    record, names = recording(), Names()
+    names = Names()
     for name in ("nobody", "ego", "helper"):
         names.register(name)
+    record = Recording(scenario(), BEGIN_US, rectangle_of_buildings((0, 0, 1, 1)), names)
     record.tick(tick(agents=(EGO, HELPER)))
-    record.write_participants(names, rectangle_of_buildings((0, 0, 1, 1)), Roads.none())
-    assert [row["name"] for row in rows(record, "agents")] == ["ego", "helper"]
-    assert len(rows(record, "buildings")) == 4
+    record.join(Roads.none())
+    assert [row["name"] for row in stored(record, "agents")] == ["ego", "helper"]
+    assert len(stored(record, "buildings")) == 4
 
 
 @pytest.mark.parametrize(("clouds_every_s", "count"), [(1.0, 4), (0.0, 0)])
 def test_roads_are_recorded_where_there_will_be_pictures(clouds_every_s, count):
     record = recording(record={"clouds_every_s": clouds_every_s})
-    record.write_participants(Names(), Prisms.none(), roads_from([Street(center_m=[(0, 0), (9, 0)], lanes=2)]))
-    assert len(rows(record, "roads")) == count
+    record.join(roads_from([Street(center_m=[(0, 0), (9, 0)], lanes=2)]))
+    assert len(stored(record, "roads")) == count
 
 
 def test_roadside_units_of_the_scenario_are_recorded():
-    record, names = recording(stations={"roadside": [{"id": "mast", "position_m": [1, 2], "height_m": 6}]}), Names()
+    names = Names()
     names.register("mast")
-    record.write_participants(names, Prisms.none(), Roads.none())
-    assert [(row["name"], row["kind"]) for row in rows(record, "agents")] == [("mast", "roadside")]
+    with_mast = scenario(stations={"roadside": [{"id": "mast", "position_m": [1, 2], "height_m": 6}]})
+    record = Recording(with_mast, BEGIN_US, names=names)
+    record.join(Roads.none())
+    assert [(row["name"], row["kind"]) for row in stored(record, "agents")] == [("mast", "roadside")]
+
+
+# Where the rows go
+
+
+def test_rows_go_to_the_store_after_a_while(monkeypatch):
+    record = recording()
+    record.tick(tick())
+    monkeypatch.setattr("time.monotonic", lambda: math.inf)
+    record.tick(tick(BEGIN_US + 100_000))
+    assert len(rows(record, "links")) == 3
+    record.join(Roads.none())
+    assert len(stored(record, "links")) == 6
+
+
+def test_many_rows_go_to_the_store_at_once(monkeypatch):
+    monkeypatch.setattr("v2xsim.engine.recording.recording.GROUP_ROWS", 2)
+    record = recording()
+    record.tick(tick())
+    record.tick(tick(BEGIN_US + 100_000))
+    assert len(rows(record, "links")) == 3

@@ -1,4 +1,6 @@
-"""The result tables of a run, filled while it runs."""
+"""The result tables of a run, filled while it runs, and moved out of the way of the simulation from time to time."""
+
+import time
 
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.frame_tables import FrameTables
@@ -9,32 +11,50 @@ from v2xsim.engine.recording.truth_tables import TruthTables
 from v2xsim.mobility.base import Names
 from v2xsim.records import LINK_STATE_NAMES, Prisms
 from v2xsim.results.columns import COLUMNS
+from v2xsim.results.row_groups import GROUP_ROWS
+from v2xsim.results.store import MemoryStore, Store
 from v2xsim.results.tables import Coded, Columns
 from v2xsim.scenario.schema import Scenario
 from v2xsim.world.roads import Roads
+
+# Longest time for which rows are held before they go to the store.
+_HELD_S = 2.0
 
 
 class Recording:
     """Collects the tables of a run.
 
+    Rows are held for a few seconds at most, then they go to the store. When they go has no influence on the tables.
+
     Args:
         scenario: Scenario of the run.
         begin_us: Simulated time of the first tick.
+        prisms: Buildings of the world.
+        names: Names of all road users and roadside units.
+        store: Where the rows of the tables go.
     """
 
-    def __init__(self, scenario: Scenario, begin_us: int) -> None:
+    def __init__(
+        self, scenario: Scenario, begin_us: int, prisms: Prisms | None = None, names: Names | None = None,
+        store: Store | None = None,
+    ) -> None:  # fmt: skip
         self._scenario, self._begin_us = scenario, begin_us
+        self.store: Store = MemoryStore() if store is None else store
+        self._names, self._stored_s = Names() if names is None else names, time.monotonic()
         self._step_us = round(scenario.run.step_s * 1e6)
         record, work = scenario.record, scenario.cooperation
         detect_us, fuse_us, oldest_us = (round(ms * 1e3) for ms in (work.detect_ms, work.deadline_ms, work.max_age_ms))
-        self.tables = {name: Columns(name) for name in COLUMNS if name != "metrics"}
+        self.tables = {name: Columns(name) for name in COLUMNS if name not in ("agents", "metrics")}
         self._frame_tables = FrameTables(self.tables, record.evaluation_range_m, detect_us, self._step_us)
         self._truth_tables = TruthTables(self.tables, record, begin_us, self._step_us)
         self._kept_frames = KeptFrames(self.tables, record, begin_us, detect_us, self._step_us + fuse_us + oldest_us)
         self._participants = Participants()
+        write_buildings(self.tables["buildings"], prisms or Prisms.none())
 
     def tick(self, instant: Instant) -> None:
         """Record the road users and stations of a tick, and the links between stations."""
+        if self._is_full():
+            self._put_away(instant.time_us)
         self._participants.note(instant)
         self._truth_tables.add(instant)
         self._kept_frames.tick(instant)
@@ -58,13 +78,32 @@ class Recording:
         """Write the rows that are known only at the end of the run."""
         self._frame_tables.close()
 
-    def write_participants(self, names: Names, prisms: Prisms, roads: Roads) -> None:
-        """Write the road users, stations and roadside units of the run with their names, the buildings, and the roads for pictures."""
-        self._participants.write(self.tables["agents"], names, self._scenario.stations.roadside)
-        write_buildings(self.tables["buildings"], prisms)
+    def join(self, roads: Roads) -> None:
+        """Write the road users, stations and roadside units of the run, and the roads for pictures, and make the final row groups.
+
+        From now on, the store has the row groups of all tables.
+        """
         # Only pictures show roads, and a city has many: a run without pictures needs none.
         if self._scenario.record.clouds_every_s > 0:
             write_roads(self.tables["roads"], roads)
+        self._put_away(None)
+        self.store.join()
+
+    def _is_full(self) -> bool:
+        """Return whether the rows that are held should go to the store now."""
+        return time.monotonic() - self._stored_s > _HELD_S or any(len(t) > GROUP_ROWS for t in self.tables.values())
+
+    def _put_away(self, time_us: int | None) -> None:
+        """Move all rows to the store; those of the road users that were there so far replace the earlier ones."""
+        for name, table in self.tables.items():
+            if table.blocks:
+                self.store.put(name, table.take())
+        agents = Columns("agents")
+        self._participants.write(agents, self._names, self._scenario.stations.roadside)
+        self.store.replace("agents", agents.finished())
+        if time_us is not None:
+            self.store.written(time_us)
+        self._stored_s = time.monotonic()
 
     def average_precision(self) -> dict[str, list[tuple[float, float]]]:
         """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`)."""

@@ -1,0 +1,97 @@
+"""The tables of a run as Parquet files: written row group by row group, and read when they are used."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from v2xsim.results.columns import COLUMNS, schema_of
+from v2xsim.results.errors import ResultsError
+
+# The bytes of equal rank of all numbers are stored one after the other: point clouds, by far the largest table, take a fifth
+# less space.
+_SPLIT_COLUMNS = {"clouds": ["x_m", "y_m", "z_m"]}
+
+
+def write_groups(groups: Iterable[pa.Table], path: Path, table: str) -> None:
+    """Write the row groups of a table into a Parquet file."""
+    split = _SPLIT_COLUMNS.get(table, [])
+    schema = schema_of(table)
+    dictionaries = [name for name in schema.names if name not in split]
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", use_byte_stream_split=split, use_dictionary=dictionaries
+    ) as writer:
+        for group in groups:
+            writer.write_table(group, row_group_size=group.num_rows)
+
+
+def groups_in(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Yield the row groups of a Parquet file, with some columns or with all."""
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number, columns=None if columns is None else list(columns))
+
+
+class FileTables(Mapping[str, pa.Table]):
+    """The tables of a run in its folder; each is read from its file when it is used, and not kept.
+
+    Args:
+        folder: Folder of the run.
+
+    Attributes:
+        folder: Folder of the run.
+
+    Raises:
+        ResultsError: If a table is read after its file was changed or removed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._files: dict[str, tuple[int, ...]] = {}
+
+    def __getitem__(self, table: str) -> pa.Table:
+        if table not in COLUMNS:
+            raise KeyError(f"there is no table {table!r}; there are {', '.join(COLUMNS)}")
+        return pq.read_table(self._path(table))
+
+    def moved(self, folder: Path) -> None:
+        """Note that the files are in another folder now, and that they are complete."""
+        self.folder = folder
+        self._files = {table: _identity(folder / f"{table}.parquet") for table in COLUMNS}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COLUMNS)
+
+    def __len__(self) -> int:
+        return len(COLUMNS)
+
+    def __repr__(self) -> str:
+        width = max(map(len, COLUMNS))
+        lines = [f"{name:<{width}}  table of {self.rows(name):,} rows" for name in COLUMNS]
+        return "\n".join(lines)
+
+    def rows(self, table: str) -> int:
+        """Return the number of rows of a table."""
+        return int(pq.read_metadata(self._path(table)).num_rows)
+
+    def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the row groups of a table with some of its columns."""
+        return groups_in(self._path(table), columns)
+
+    def _path(self, table: str) -> Path:
+        path = self.folder / f"{table}.parquet"
+        if self._files and _identity(path) != self._files[table]:
+            raise ResultsError(
+                f"{path}: is not the file that this run wrote any more: it was changed, moved or removed; open its folder with v2xsim.open"
+            )
+        return path
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """Return numbers that change when a file is replaced or written again; none if there is no file."""
+    try:
+        about = path.stat()
+    except OSError:
+        return ()
+    return about.st_ino, about.st_size, about.st_mtime_ns

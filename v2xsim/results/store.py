@@ -1,0 +1,211 @@
+"""Where the rows of a run's tables are kept while it goes on: in memory, or in segments on the disk."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from v2xsim.errors import reason_of
+from v2xsim.results.columns import COLUMNS, schema_of
+from v2xsim.results.errors import ResultsError
+from v2xsim.results.file_tables import FileTables, write_groups
+from v2xsim.results.listed import Listed
+from v2xsim.results.row_groups import cut
+
+SEGMENTS = "segments"
+"""Folder with the rows of a run that has not ended, within the folder of the run."""
+_METRICS = "metrics"
+ABOUT, WRITTEN = "run.json", "written.jsonl"
+"""Files in that folder: the manifest of the run that has not ended, and how many rows of each table are written at which time."""
+
+
+class Store(Protocol):
+    """Keeps the rows of tables, in the order in which they come."""
+
+    def put(self, table: str, rows: pa.Table) -> None:
+        """Add rows to a table."""
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        """Set all rows of a table, in place of earlier ones."""
+
+    def written(self, time_us: int) -> None:
+        """Note that all rows that were known at a simulated time have been added."""
+
+    def join(self) -> None:
+        """Make the final row groups of all tables but `metrics`, from which the metrics are computed."""
+
+    def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the row groups of a table with some of its columns, after `join`."""
+
+    def finish(self) -> Mapping[str, pa.Table]:
+        """Return the tables; nothing is added any more."""
+
+
+class MemoryStore:
+    """Keeps tables in memory."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, list[pa.Table]] = {name: [] for name in COLUMNS}
+
+    def put(self, table: str, rows: pa.Table) -> None:
+        """Add rows to a table."""
+        self._pieces[table].append(rows)
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        """Set all rows of a table, in place of earlier ones."""
+        self._pieces[table] = [rows]
+
+    def written(self, time_us: int) -> None:
+        """Do nothing: what is in memory is lost with the process."""
+
+    def join(self) -> None:
+        """Make the final row groups of all tables."""
+        for table, pieces in self._pieces.items():
+            self._pieces[table] = list(cut(pieces, table))
+
+    def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the row groups of a table with some of its columns, after `join`."""
+        for group in self._pieces[table]:
+            yield group.select(list(columns))
+
+    def finish(self) -> Mapping[str, pa.Table]:
+        """Return the tables."""
+        return Listed({
+            name: pa.concat_tables(groups) if groups else schema_of(name).empty_table()
+            for name, groups in self._pieces.items()
+        })  # fmt: skip
+
+
+class SegmentStore:
+    """Writes rows into a folder at once, one file of record batches for each table; `finish` makes a Parquet file of each.
+
+    What was written can be read after the process was killed (`v2xsim.open(folder, partial=True)`).
+
+    Args:
+        folder: Folder of the run; nothing else writes into it.
+        about: The manifest of the run, as far as it is known.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
+        self._folder, self._segments = folder, folder / SEGMENTS
+        self._open: dict[str, _Stream] = {}
+        self._rows = dict.fromkeys(COLUMNS, 0)
+        with _disk(folder):
+            self._segments.mkdir()
+            (self._segments / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
+
+    def put(self, table: str, rows: pa.Table) -> None:
+        """Add rows to a table."""
+        if rows.num_rows == 0:
+            return
+        with _disk(self._folder):
+            if table not in self._open:
+                self._open[table] = _Stream(self._path(table), rows.schema)
+            self._open[table].add(rows)
+        self._rows[table] += rows.num_rows
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        """Set all rows of a table, in place of earlier ones."""
+        with _disk(self._folder):
+            new = self._path(table).with_suffix(".new")
+            stream = _Stream(new, rows.schema)
+            stream.add(rows)
+            stream.close()
+            new.replace(self._path(table))
+        self._rows[table] = rows.num_rows
+
+    def written(self, time_us: int) -> None:
+        """Note that all rows that were known at a simulated time have been added."""
+        with _disk(self._folder), (self._segments / WRITTEN).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"time_us": time_us, "rows": self._rows}) + "\n")
+
+    def join(self) -> None:
+        """Write the Parquet files of all tables but `metrics`."""
+        self.close()
+        for table in COLUMNS:
+            if table != _METRICS:
+                self._write(table)
+
+    def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the row groups of a table with some of its columns, after `join`."""
+        return FileTables(self._folder).groups(table, columns)
+
+    def finish(self) -> FileTables:
+        """Write the table `metrics`, remove the segments, and return the tables."""
+        self.close()
+        self._write(_METRICS)
+        with _disk(self._folder):
+            rmtree(self._segments)
+        return FileTables(self._folder)
+
+    def close(self) -> None:
+        """Close the files; nothing is added any more."""
+        for stream in self._open.values():
+            stream.close()
+        self._open = {}
+
+    def _write(self, table: str) -> None:
+        """Write the Parquet file of a table, and remove its segments."""
+        with _disk(self._folder):
+            write_groups(cut(pieces_in(self._path(table)), table), self._folder / f"{table}.parquet", table)
+            self._path(table).unlink(missing_ok=True)
+
+    def _path(self, table: str) -> Path:
+        return self._segments / f"{table}.arrows"
+
+
+def pieces_in(path: Path, rows: int | None = None) -> Iterator[pa.Table]:
+    """Yield the record batches of a segment file as tables; an incomplete last one, of a process that was killed, is left out.
+
+    Args:
+        path: The file; if there is none, the table has no rows.
+        rows: Number of rows after which the reading ends; None for all.
+    """
+    if not path.exists():
+        return
+    left = rows
+    with pa.OSFile(str(path), "rb") as source:
+        try:
+            stream = pa.ipc.open_stream(source)
+        except (pa.ArrowInvalid, OSError):
+            return
+        while left is None or left > 0:
+            try:
+                batch = stream.read_next_batch()
+            except (StopIteration, pa.ArrowInvalid, OSError):
+                return
+            yield pa.Table.from_batches([batch if left is None else batch.slice(0, left)])
+            left = None if left is None else left - batch.num_rows
+
+
+class _Stream:
+    """A file of record batches, open for more."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        # Without buffers of this process, so that what is written outlives it.
+        self._file = pa.OSFile(str(path), "wb")
+        self._writer = pa.ipc.new_stream(self._file, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+
+    def add(self, rows: pa.Table) -> None:
+        self._writer.write_table(rows)
+
+    def close(self) -> None:
+        self._writer.close()
+        self._file.close()
+
+
+class _disk:  # noqa: N801  # a context manager that reads like a word
+    """Turn an error of the disk into one that names the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise ResultsError(f"{self._folder}: results cannot be written: {reason_of(error)}") from error
