@@ -7,10 +7,10 @@ which packets are received.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int64, UInt64
+from jaxtyping import Int64, UInt64
 
 from v2xsim.comms.access.packets import Field, Packets, Receptions
-from v2xsim.comms.access.random_slot_choice import choose_slots
+from v2xsim.comms.access.random_slot_choice import choose_in_turn, no_intervals
 from v2xsim.comms.access.random_slot_medium import Transmissions, advance, reindexed, silent
 from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.comms.phy.noise import Receiver
@@ -47,28 +47,21 @@ class RandomSlot:
         self._state = silent(stations, time_us)
         self.dropped: list[int] = []
         self._new: list[Transmissions] = []
-        # Start and end of each station's packets that wait or are on the air.
-        self._own: list[list[tuple[int, int]]] = [[] for _ in range(stations)]
+        self._own = no_intervals(stations)
 
     def submit(self, packets: Packets) -> None:
         """Draw a slot for each packet.
 
         The packets of one station that become ready together draw one after the other, and do not overlap.
         """
-        params, count = self._params, len(packets)
+        params = self._params
         airtime = np.asarray(airtime_us(packets.size_bytes, packets.mcs, params.bandwidth_mhz), np.int64)
         with np.errstate(over="ignore"):
             draw = ((packets.key * _GOLDEN) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        start = np.empty(count, np.int64)
-        for k in range(count):
-            ready, own = int(packets.ready_us[k]), self._own[packets.sender[k]]
-            own[:] = [interval for interval in own if interval[1] > ready]
-            busy = np.array(own, np.int64).reshape(-1, 2)
-            window = int(packets.period_us[k]) or params.window_us
-            start[k] = choose_slots(
-                ready, window, params.slot_us, airtime[k : k + 1], busy[:, 0], busy[:, 1], draw[k : k + 1]
-            )[0]
-            own.append((int(start[k]), int(start[k] + airtime[k])))
+        window = np.where(packets.period_us > 0, packets.period_us, params.window_us)
+        self._own, start = choose_in_turn(
+            self._own, packets.sender, packets.ready_us, window, airtime, draw, params.slot_us
+        )
         self._new.append(
             Transmissions(
                 packets.number, packets.sender, packets.target, start, start + airtime, packets.mcs, packets.key
@@ -81,7 +74,7 @@ class RandomSlot:
         self._new = []
         params = self._params
         self._state, receptions, busy_us = advance(
-            self._state, new, until_us, _square(field), self._key, params.receiver, params.bandwidth_mhz
+            self._state, new, until_us, field, self._key, params.receiver, params.bandwidth_mhz
         )
         return receptions, busy_us
 
@@ -93,7 +86,7 @@ class RandomSlot:
             nobody = Field(np.zeros(count + 1, np.int64), np.zeros(0, np.int32), np.zeros(0), np.zeros(0))
             self.advance(self._state.time_us, nobody)
         self._state = reindexed(self._state, row)
-        self._own = [self._own[r] if r >= 0 else [] for r in row]
+        self._own = self._own.of(row)
         self._key = station_key
 
 
@@ -104,9 +97,3 @@ def _all(parts: list[Transmissions]) -> Transmissions:
         return parts[0]
     columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in Transmissions.__dataclass_fields__}
     return Transmissions(**columns)
-
-
-def _square(field: Field) -> Float[np.ndarray, "stations stations"]:
-    power = np.full((field.stations, field.stations), -np.inf)
-    power[np.repeat(np.arange(field.stations), np.diff(field.offset)), field.other] = 10.0 * np.log10(field.power_mw)
-    return power

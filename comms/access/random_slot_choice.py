@@ -5,9 +5,46 @@ packet's slot from those slots of the window that its own packets leave free. A 
 before it sends.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float, Int64
 from numba import njit
+
+from v2xsim.comms.pairs import carried
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Start and end of each station's packets that wait or are on the air.
+
+    Attributes:
+        count: Number of intervals of each station.
+        start_us: Start of each interval, by station; the entries from `count` on are unused.
+        end_us: End of each interval.
+    """
+
+    count: Int64[np.ndarray, " stations"]
+    start_us: Int64[np.ndarray, "stations room"]
+    end_us: Int64[np.ndarray, "stations room"]
+
+    def of(self, row: Int64[np.ndarray, " new"]) -> "Intervals":
+        """Return the intervals of another list of stations; `row` has each station's old row, or -1 for a newcomer."""
+        return Intervals(carried(self.count, row, 0), carried(self.start_us, row, 0), carried(self.end_us, row, 0))
+
+    def with_room(self, more: int) -> "Intervals":
+        """Return the same intervals with room for `more` further ones of each station."""
+        wanted, room = int(self.count.max(initial=0)) + more, self.start_us.shape[1]
+        if wanted <= room:
+            return self
+        pad = ((0, 0), (0, 2 * wanted - room))
+        return Intervals(self.count, np.pad(self.start_us, pad), np.pad(self.end_us, pad))
+
+
+def no_intervals(stations: int) -> Intervals:
+    """Return no interval for each station."""
+    none = np.zeros((stations, 0), np.int64)
+    return Intervals(np.zeros(stations, np.int64), none, none)
 
 
 def choose_slots(
@@ -40,6 +77,57 @@ def choose_slots(
         np.concatenate([own_end_us, np.zeros(len(airtime_us), np.int64)]),
         np.ascontiguousarray(uniform, np.float64),
     )  # fmt: skip
+    return start_us
+
+
+def choose_in_turn(
+    own: Intervals,
+    sender: Int64[np.ndarray, " packets"],
+    ready_us: Int64[np.ndarray, " packets"],
+    window_us: Int64[np.ndarray, " packets"],
+    airtime_us: Int64[np.ndarray, " packets"],
+    uniform: Float[np.ndarray, " packets"],
+    slot_us: int,
+) -> tuple[Intervals, Int64[np.ndarray, " packets"]]:
+    """Return the start of each packet of many stations, which draw one after the other, each as in `choose_slots`.
+
+    Args:
+        own: Packets of each station that wait or are on the air; changed in place if it has room.
+        sender: Row of the sending station.
+        ready_us: Time at which each packet is ready.
+        window_us: Length of each packet's selection window.
+        airtime_us: Duration of each packet.
+        uniform: One random number in [0, 1) per packet.
+        slot_us: Length of a slot.
+
+    Returns:
+        The packets that wait or are on the air with the new ones among them, and the start of each new one.
+    """
+    own = own.with_room(int(np.bincount(sender).max(initial=0)))
+    start_us: Int64[np.ndarray, " packets"] = _in_turn(
+        own.count, own.start_us, own.end_us, np.ascontiguousarray(sender, np.int64),
+        np.ascontiguousarray(ready_us, np.int64), np.ascontiguousarray(window_us, np.int64), airtime_us, uniform,
+        int(slot_us),
+    )  # fmt: skip
+    return own, start_us
+
+
+@njit(cache=True, nogil=True)
+def _in_turn(own_count, own_start_us, own_end_us, sender, ready_us, window_us, airtime_us, uniform, slot_us):  # type: ignore[no-untyped-def]
+    start_us = np.empty(len(sender), np.int64)
+    for k in range(len(sender)):
+        s, count = sender[k], 0
+        for n in range(own_count[s]):
+            # What has ended when the packet is ready cannot overlap it.
+            if own_end_us[s, n] > ready_us[k]:
+                own_start_us[s, count], own_end_us[s, count] = own_start_us[s, n], own_end_us[s, n]
+                count += 1
+        busy_start_us, busy_end_us = own_start_us[s, : count + 1], own_end_us[s, : count + 1]
+        # The choice appends the packet to the intervals of its station.
+        start_us[k] = _chosen(
+            ready_us[k], window_us[k], slot_us, airtime_us[k : k + 1], busy_start_us, busy_end_us, uniform[k : k + 1]
+        )[0]
+        own_count[s] = count + 1
     return start_us
 
 

@@ -24,22 +24,23 @@ The received power of a packet is taken from the call during which the packet be
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, UInt64
-from numba import njit
+from jaxtyping import Bool, Int64, UInt64
 
-from v2xsim.comms.access.packets import (
-    COLLISION,
-    DELIVERED,
-    HALF_DUPLEX,
-    PROPAGATION,
-    RECEIVER_BUSY,
-    SENSING,
-    Receptions,
+from v2xsim.comms.access.packets import Field, Receptions
+from v2xsim.comms.access.random_slot_air import (
+    Arrivals,
+    Levels,
+    OnAir,
+    arrivals_from,
+    busy_times,
+    by_station,
+    lock,
+    milliwatts_of,
+    resolve,
 )
-from v2xsim.comms.phy.error_rate import ebn0_over_sinr_db, error_curve, error_rate_at
+from v2xsim.comms.phy.error_rate import ebn0_over_sinr_db, error_curve
 from v2xsim.comms.phy.noise import Receiver
 
 
@@ -82,6 +83,9 @@ class Transmissions:
         return Transmissions(empty, empty, empty, empty, empty, empty, np.zeros(0, np.uint64))
 
 
+_NO_ARRIVALS = Arrivals(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.bool_))
+
+
 @dataclass(frozen=True)
 class MediumState:
     """State of the medium between two calls of `advance`.
@@ -90,8 +94,7 @@ class MediumState:
         time_us: Instant up to which the medium has been advanced.
         started: Transmissions that began before time_us and either have not ended or overlap one that has not ended;
             sorted by start, then key.
-        power_mw: Received power of each started transmission at each station.
-        caught: Whether each station locked on each started transmission when it began.
+        arrivals: The stations that each started transmission reaches, and whether each of them locked on it when it began.
         waiting: Transmissions that begin at time_us or later; sorted by start, then key.
         locked_until_us: Time until which each station is locked on a packet.
         sending_until_us: Time until which each station transmits, counting only transmissions that have begun.
@@ -99,8 +102,7 @@ class MediumState:
 
     time_us: int
     started: Transmissions
-    power_mw: Float[np.ndarray, "started stations"]
-    caught: Bool[np.ndarray, "started stations"]
+    arrivals: Arrivals
     waiting: Transmissions
     locked_until_us: Int64[np.ndarray, " stations"]
     sending_until_us: Int64[np.ndarray, " stations"]
@@ -110,16 +112,14 @@ def silent(stations: int, time_us: int = 0) -> MediumState:
     """Return a medium without any transmission."""
     none = Transmissions.none()
     never = np.zeros(stations, np.int64)
-    return MediumState(
-        time_us, none, np.zeros((0, stations)), np.zeros((0, stations), np.bool_), none, never, never.copy()
-    )
+    return MediumState(time_us, none, _NO_ARRIVALS, none, never, never.copy())
 
 
 def advance(
     state: MediumState,
     new: Transmissions,
     until_us: int,
-    power_dbm: Float[np.ndarray, "stations stations"],
+    field: Field,
     station_key: UInt64[np.ndarray, " stations"],
     receiver: Receiver,
     bandwidth_mhz: int,
@@ -130,8 +130,7 @@ def advance(
         state: State of the medium that the previous call returned.
         new: Transmissions that begin at state.time_us or later, in any order.
         until_us: Instant up to which to advance; packets that end exactly then are included.
-        power_dbm: Received power by sender and receiver, antenna gains and all losses included; minus infinity where
-            nothing arrives. The powers apply to the packets that begin during this call.
+        field: The links of every sender and their received powers, which apply to the packets that begin during this call.
         station_key: Random key of each station.
         receiver: Noise, sensitivity and thresholds of every receiver.
         bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
@@ -153,36 +152,34 @@ def advance(
     if begun == 0 and len(state.started) == 0:
         idle = replace(state, time_us=until_us, waiting=waiting)
         return idle, Receptions.none(), np.zeros(len(state.locked_until_us), np.int64)
-    air = _joined(state.started, waiting[:begun]) if begun else state.started
-    curve_db, curve_rate = error_curve()
-    ended = np.flatnonzero((air.end_us > state.time_us) & (air.end_us <= until_us))
-    ended = ended[np.argsort(air.end_us[ended], kind="stable")]
-    edges_us = np.concatenate([air.start_us, air.end_us, np.array([state.time_us, until_us])])
-    edges_us = np.sort(np.clip(edges_us, state.time_us, until_us))
-    on_air = _OnAir(
-        air.sender, air.target, air.start_us, air.end_us, ebn0_over_sinr_db(bandwidth_mhz)[air.mcs], air.key
-    )
-    heard = _heard(state, len(air))
-    thresholds = _Thresholds(
+    started, arrivals = state.started, state.arrivals
+    if begun:
+        started = _joined(started, waiting[:begun])
+        arrivals = _with_more(arrivals, waiting[:begun], field)
+    ended = np.flatnonzero((started.end_us > state.time_us) & (started.end_us <= until_us))
+    ended = ended[np.argsort(started.end_us[ended], kind="stable")]
+    air = OnAir(
+        started.sender, started.target, started.start_us, started.end_us, ebn0_over_sinr_db(bandwidth_mhz)[started.mcs],
+        started.key,
+    )  # fmt: skip
+    locked_us, sending_us = state.locked_until_us.copy(), state.sending_until_us.copy()
+    lock(air, arrivals, len(state.started), locked_us, sending_us, float(receiver.sensitivity_mw))
+    at = by_station(air, arrivals, len(locked_us))
+    levels = Levels(
         float(receiver.noise_mw), float(receiver.sensitivity_mw), float(receiver.busy_mw), float(receiver.report_mw)
     )
-    rows, causes, levels, busy_us = _advanced(
-        on_air, heard, len(state.started), ended, edges_us, np.ascontiguousarray(power_dbm, np.float64), station_key,
-        thresholds, curve_db, curve_rate,
-    )  # fmt: skip
+    outcomes = resolve(air, arrivals, at, ended, station_key, levels, *error_curve())
+    busy_us = busy_times(air, at, state.time_us, int(until_us), levels.busy_mw)
     # Keep the transmissions still on the air, and those that overlap them.
-    lasting = air.end_us > until_us
-    kept = air.end_us > (air.start_us[lasting].min() if lasting.any() else until_us)
+    lasting = started.end_us > until_us
+    kept = started.end_us > (started.start_us[lasting].min() if lasting.any() else until_us)
     later = waiting[begun:] if begun else waiting
-    after = MediumState(
-        until_us, air[kept], heard.power_mw[kept], heard.caught[kept], later, heard.locked_us, heard.sending_us
-    )  # fmt: skip
-    count = np.bincount(rows[:, 0], minlength=len(air))[ended]
+    after = MediumState(until_us, started[kept], _kept(arrivals, kept), later, locked_us, sending_us)
     receptions = Receptions(
-        air.packet[ended], air.sender[ended], air.start_us[ended], air.end_us[ended],
+        started.packet[ended], started.sender[ended], started.start_us[ended], started.end_us[ended],
         np.full(len(ended), 10.0 * np.log10(receiver.noise_mw)),
-        np.concatenate([[0], np.cumsum(count)]).astype(np.int64), rows[:, 1].astype(np.int32), causes,
-        levels[:, 0].astype(np.float32), levels[:, 1].astype(np.float32),
+        np.concatenate([[0], np.cumsum(outcomes.receptions)]).astype(np.int64), outcomes.station, outcomes.cause,
+        outcomes.power_dbm.astype(np.float32), outcomes.sinr_db.astype(np.float32),
     )  # fmt: skip
     return after, receptions, busy_us
 
@@ -208,52 +205,57 @@ def reindexed(state: MediumState, row: Int64[np.ndarray, " new"]) -> MediumState
         )
 
     waiting = moved(state.waiting)
-    power_mw = np.zeros((len(state.started), len(row)))
-    power_mw[:, known] = state.power_mw[:, row[known]]
-    caught = np.zeros(power_mw.shape, np.bool_)
-    caught[:, known] = state.caught[:, row[known]]
     return MediumState(
-        state.time_us, moved(state.started), power_mw, caught, waiting[waiting.sender >= 0],
+        state.time_us, moved(state.started), _moved(state.arrivals, new_row), waiting[waiting.sender >= 0],
         np.where(row >= 0, state.locked_until_us[row] if old else 0, 0).astype(np.int64),
         np.where(row >= 0, state.sending_until_us[row] if old else 0, 0).astype(np.int64),
     )  # fmt: skip
 
 
-class _OnAir(NamedTuple):
-    """Transmissions that have begun, as a named tuple for compiled loops."""
-
-    sender: Int64[np.ndarray, " packets"]
-    target: Int64[np.ndarray, " packets"]
-    start_us: Int64[np.ndarray, " packets"]
-    end_us: Int64[np.ndarray, " packets"]
-    ebn0_over_sinr_db: Float[np.ndarray, " packets"]
-    key: UInt64[np.ndarray, " packets"]
-
-
-class _Heard(NamedTuple):
-    """Reception of transmissions at each station: power, whether it locked on them, until when it is locked or sends."""
-
-    power_mw: Float[np.ndarray, "packets stations"]
-    caught: Bool[np.ndarray, "packets stations"]
-    locked_us: Int64[np.ndarray, " stations"]
-    sending_us: Int64[np.ndarray, " stations"]
+def _with_more(arrivals: Arrivals, begun: Transmissions, field: Field) -> Arrivals:
+    """Return arrivals, followed by those of transmissions that begin."""
+    count, station, link_mw = arrivals_from(begun.sender, begun.target, field.offset, field.other, field.power_mw)
+    with np.errstate(divide="ignore"):
+        # Powers are rounded as levels in dB: recorded results depend on it.
+        power_mw = milliwatts_of(10.0 * np.log10(link_mw))
+    return Arrivals(
+        np.concatenate([arrivals.offset, arrivals.offset[-1] + np.cumsum(count)]),
+        np.concatenate([arrivals.station, station]),
+        np.concatenate([arrivals.power_mw, power_mw]),
+        np.concatenate([arrivals.caught, np.zeros(len(station), np.bool_)]),
+    )
 
 
-class _Thresholds(NamedTuple):
-    """Noise power, and the power thresholds of every receiver."""
-
-    noise_mw: float
-    sensitivity_mw: float
-    busy_mw: float
-    report_mw: float
+def _kept(arrivals: Arrivals, kept: Bool[np.ndarray, " packets"]) -> Arrivals:
+    """Return the arrivals of the transmissions that `kept` selects."""
+    count = np.diff(arrivals.offset)
+    return _selected(arrivals, np.repeat(kept, count), count[kept])
 
 
-def _heard(state: MediumState, packets: int) -> _Heard:
-    """Return the reception table with room for `packets` rows; the transmissions that began before this call come first."""
-    old, stations = len(state.started), len(state.locked_until_us)
-    power_mw, caught = np.empty((packets, stations)), np.zeros((packets, stations), np.bool_)
-    power_mw[:old], caught[:old] = state.power_mw, state.caught
-    return _Heard(power_mw, caught, state.locked_until_us.copy(), state.sending_until_us.copy())
+def _moved(arrivals: Arrivals, new_row: Int64[np.ndarray, " old_plus_1"]) -> Arrivals:
+    """Return the arrivals at another list of stations; those at stations that left are dropped."""
+    packet, station = (
+        np.repeat(np.arange(len(arrivals.offset) - 1), np.diff(arrivals.offset)),
+        new_row[arrivals.station],
+    )
+    # Stations may have changed their order, too.
+    order = np.lexsort((station, packet))
+    order = order[station[order] >= 0]
+    count = np.bincount(packet[order], minlength=len(arrivals.offset) - 1)
+    moved = arrivals._replace(station=station.astype(np.int32))
+    return _selected(moved, order, count)
+
+
+def _selected(arrivals: Arrivals, selected: np.ndarray, count: Int64[np.ndarray, " packets"]) -> Arrivals:
+    """Return some arrivals.
+
+    Args:
+        arrivals: All arrivals.
+        selected: Indices of the arrivals in the order of the result, or whether each one is selected.
+        count: Number of selected arrivals of each transmission of the result.
+    """
+    offset = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    return Arrivals(offset, arrivals.station[selected], arrivals.power_mw[selected], arrivals.caught[selected])
 
 
 def _joined(first: Transmissions, second: Transmissions) -> Transmissions:
@@ -270,163 +272,3 @@ def _joined(first: Transmissions, second: Transmissions) -> Transmissions:
 def _merged(waiting: Transmissions, new: Transmissions) -> Transmissions:
     both = _joined(waiting, new)
     return both[np.lexsort((both.key, both.start_us))]
-
-
-@njit(cache=True, nogil=True)
-def _uniform(packet_key, station_key):  # type: ignore[no-untyped-def]
-    """Return a random number in (0, 1) that depends only on the two keys.
-
-    The first key goes through splitmix64's output function; the result is combined with the second key by XOR and goes
-    through the function again.
-
-    References:
-        Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
-    """
-    golden = np.uint64(0x9E3779B97F4A7C15)
-    bits = packet_key
-    for turn in range(2):
-        bits = bits + golden
-        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        bits = bits ^ (bits >> np.uint64(31))
-        if turn == 0:
-            bits = bits ^ station_key
-    return (float(bits >> np.uint64(11)) + 0.5) * 2.0**-53
-
-
-@njit(cache=True, nogil=True)
-def _advanced(  # type: ignore[no-untyped-def]
-    air, heard, old, ended, edges_us, power_dbm, station_key, thresholds, curve_db, curve_rate
-):
-    """Compute receptions and busy times of transmissions that have begun.
-
-    Args:
-        air: All transmissions that have begun, sorted by start.
-        heard: Reception of each transmission at each station; filled by this function.
-        old: Number of transmissions that had begun before this call.
-        ended: Rows of the transmissions whose outcome is computed, in the order of the result.
-        edges_us: All starts and ends of transmissions within this call, with the limits of the call itself; in rising
-            order.
-        power_dbm: Received power by sender and receiver.
-        station_key: Random key of each station.
-        thresholds: Noise and power thresholds of every receiver.
-        curve_db: Eb/N0 of each point of the error curve.
-        curve_rate: Packet error rate at each point of the error curve, 0 to 1.
-
-    Returns:
-        Row of the transmission and row of the receiver of each reception; its outcome; its power in dBm and SINR in dB;
-        and the busy time of each station in us.
-    """
-    _lock(air, heard, old, power_dbm, thresholds.sensitivity_mw)
-    most = len(ended) * len(heard.locked_us)
-    rows, causes, levels = np.empty((most, 2), np.int64), np.empty(most, np.int8), np.empty((most, 2))
-    count = _resolve(air, heard, ended, station_key, thresholds, curve_db, curve_rate, rows, causes, levels)
-    busy_us = _busy_times(air, heard, edges_us, thresholds.busy_mw)
-    return rows[:count], causes[:count], levels[:count], busy_us
-
-
-@njit(cache=True, nogil=True)
-def _lock(air, heard, old, power_dbm, sensitivity_mw):  # type: ignore[no-untyped-def]
-    """Lock free receivers on transmissions that begin: of all that begin at one instant, the strongest."""
-    power_mw, locked_us, sending_us = heard.power_mw, heard.locked_us, heard.sending_us
-    stations, first = len(locked_us), old
-    while first < len(air.sender):
-        begin_us, last = air.start_us[first], first
-        while last < len(air.sender) and air.start_us[last] == begin_us:
-            s = air.sender[last]
-            # Half duplex: a station that begins to send is no longer locked on any packet.
-            locked_us[s] = min(locked_us[s], begin_us)
-            sending_us[s] = max(sending_us[s], air.end_us[last])
-            for r in range(stations):
-                power_mw[last, r] = 10.0 ** (0.1 * power_dbm[s, r])
-            last += 1
-        for r in range(stations):
-            if sending_us[r] <= begin_us and locked_us[r] <= begin_us:
-                strongest = first
-                for i in range(first + 1, last):
-                    if power_mw[i, r] > power_mw[strongest, r]:
-                        strongest = i
-                if power_mw[strongest, r] >= sensitivity_mw:
-                    heard.caught[strongest, r] = True
-                    locked_us[r] = air.end_us[strongest]
-        first = last
-
-
-@njit(cache=True, nogil=True)
-def _disturb(i, air, power_mw, interference_mw, deaf):  # type: ignore[no-untyped-def]
-    """Compute the mean interference during packet `i` at each station, and whether the station sent meanwhile."""
-    for r in range(len(deaf)):
-        interference_mw[r], deaf[r] = 0.0, False
-    for k in range(len(air.sender)):
-        if air.start_us[k] >= air.end_us[i]:
-            # They are sorted by start, so all the others begin after the packet's end.
-            break
-        overlap_us = min(air.end_us[i], air.end_us[k]) - max(air.start_us[i], air.start_us[k])
-        if k == i or overlap_us <= 0:
-            continue
-        share = overlap_us / (air.end_us[i] - air.start_us[i])
-        for r in range(len(deaf)):
-            interference_mw[r] += share * power_mw[k, r]
-        if air.sender[k] >= 0:
-            deaf[air.sender[k]] = True
-
-
-@njit(cache=True, nogil=True)
-def _resolve(air, heard, ended, station_key, thresholds, curve_db, curve_rate, rows, causes, levels):  # type: ignore[no-untyped-def]
-    """Write the outcome of each ended packet at each station that it reached; return the number of receptions."""
-    stations, power_mw, noise_mw = len(heard.locked_us), heard.power_mw, thresholds.noise_mw
-    interference_mw, deaf = np.empty(stations), np.empty(stations, np.bool_)
-    count = 0
-    for i in ended:
-        _disturb(i, air, power_mw, interference_mw, deaf)
-        for r in range(stations):
-            if r == air.sender[i] or (power_mw[i, r] < thresholds.report_mw and r != air.target[i]):
-                continue
-            snr_db = 10.0 * np.log10(power_mw[i, r] / noise_mw)
-            sinr_db = 10.0 * np.log10(power_mw[i, r] / (noise_mw + interference_mw[r]))
-            # The first cause that applies, in the order that the module's docstring gives.
-            if deaf[r]:
-                cause = HALF_DUPLEX
-            elif power_mw[i, r] < thresholds.sensitivity_mw:
-                cause = SENSING
-            elif not heard.caught[i, r]:
-                cause = RECEIVER_BUSY
-            else:
-                uniform = _uniform(air.key[i], station_key[r])
-                if uniform < error_rate_at(snr_db + air.ebn0_over_sinr_db[i], curve_db, curve_rate):
-                    cause = PROPAGATION
-                elif uniform < error_rate_at(sinr_db + air.ebn0_over_sinr_db[i], curve_db, curve_rate):
-                    cause = COLLISION
-                else:
-                    cause = DELIVERED
-            rows[count, 0], rows[count, 1] = i, r
-            causes[count] = cause
-            levels[count, 0], levels[count, 1] = 10.0 * np.log10(power_mw[i, r]), sinr_db
-            count += 1
-    return count
-
-
-@njit(cache=True, nogil=True)
-def _busy_times(air, heard, edges_us, busy_mw):  # type: ignore[no-untyped-def]
-    """Return for how long each station sent, or received a total power above the busy threshold."""
-    stations = len(heard.locked_us)
-    busy_us, present_mw = np.zeros(stations, np.int64), np.empty(stations)
-    # Between two neighbouring starts or ends nothing changes.
-    for e in range(len(edges_us) - 1):
-        span_us = edges_us[e + 1] - edges_us[e]
-        if span_us == 0:
-            continue
-        for r in range(stations):
-            present_mw[r] = 0.0
-        for i in range(len(air.sender)):
-            if air.start_us[i] > edges_us[e]:
-                break
-            if edges_us[e] < air.end_us[i]:
-                for r in range(stations):
-                    present_mw[r] += heard.power_mw[i, r]
-                if air.sender[i] >= 0:
-                    present_mw[air.sender[i]] = np.inf
-        for r in range(stations):
-            if present_mw[r] > busy_mw:
-                busy_us[r] += span_us
-    return busy_us

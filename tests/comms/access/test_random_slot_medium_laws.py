@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.comms.access.transmissions import EAR, KEYS, outcomes, packets, resolved
+from tests.comms.access.transmissions import EAR, KEYS, advance, outcomes, packets, resolved
 from v2xsim.comms.access.packets import (
     COLLISION,
     DELIVERED,
@@ -17,7 +17,7 @@ from v2xsim.comms.access.packets import (
     SENSING,
     Receptions,
 )
-from v2xsim.comms.access.random_slot_medium import Transmissions, advance, silent
+from v2xsim.comms.access.random_slot_medium import Transmissions, silent
 from v2xsim.comms.phy.error_rate import per
 
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from v2xsim.comms.access.packets import OUTCOME_NAMES
-from v2xsim.comms.access.random_slot_medium import Transmissions, advance, silent
+from v2xsim.comms.access import random_slot_medium
+from v2xsim.comms.access.packets import OUTCOME_NAMES, field_of
+from v2xsim.comms.access.random_slot_medium import Transmissions, silent
 from v2xsim.comms.phy.noise import receiver
 
 EAR = receiver(10, 9.0, -90.0, -94.0, report_below_noise_db=np.inf)
@@ -33,6 +34,11 @@ def powers(stations, weak_dbm=-60.0, **entries):
         power_dbm[int(name[1]), int(name[2])] = value
     np.fill_diagonal(power_dbm, -np.inf)
     return power_dbm
+
+
+def advance(state, new, until_us, power_dbm, *rest):
+    """Advance a medium with received powers by sender and receiver; minus infinity for a station that is out of reach."""
+    return random_slot_medium.advance(state, new, until_us, field_of(power_dbm.copy(), -1e9), *rest)
 
 
 def resolved(transmissions, power_dbm, until_us=100_000, ear=EAR, keys=KEYS):
