@@ -1,4 +1,4 @@
-"""Tracks of road users from detections alone: a constant-velocity Kalman filter over all tracks at once.
+"""Tracks of road users from detections alone: a constant-velocity Kalman filter over the tracks of many stations at once.
 
 No true identity is read. Detections are assigned to tracks by position, within a gate, each to at most one track. The
 state of a track is x, y, vx, vy over ground in the world frame.
@@ -14,21 +14,20 @@ state of a track is x, y, vx, vy over ground in the world frame.
 - Deletion: a track is deleted when its last detection is too old, so that a few late or missing frames delete no track.
 
 Sources: Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation (2001) 6.2.2 and 3.3;
-Kuhn-Munkres as in scipy. The tracker does not model turning, correlated errors of several stations, or classes, and
-does not smooth past states. Velocities that other stations report are used to start tracks and to extrapolate late
-boxes, but not as measurements of the filter.
+assignment as in `v2xsim.spatial.assignment`. One step of all tracks is computed in `filtering`. The tracker does not
+model turning, correlated errors of several stations, or classes, and does not smooth past states. Velocities that other
+stations report are used to start tracks and to extrapolate late boxes, but not as measurements of the filter.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
-from scipy.optimize import linear_sum_assignment
 
+from v2xsim.perception.tracking.filtering import Limits, Sightings, States, Stations, assigned, extrapolated, stepped
 from v2xsim.records import Boxes, Detections
-
-_SMOOTHING = 0.4  # Weight of the newest detection in size, bottom height, heading and score; our choice.
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,14 @@ class TrackerParams:
     def gate(self) -> float:
         """Squared Mahalanobis distance at the edge of the gate: the chi-square quantile for 2 degrees of freedom."""
         return float(-2.0 * np.log1p(-self.gate_probability))
+
+    @property
+    def limits(self) -> Limits:
+        """The parameters in the form that the compiled step takes."""
+        return Limits(
+            self.position_sigma_m**2, self.along_sigma_mps**2, self.across_sigma_mps**2, self.known_sigma_mps**2, self.gate,
+            self.least_score, self.confirm_hits, self.confirm_steps, self.tentative_us, self.coast_us,
+        )  # fmt: skip
 
     @staticmethod
     def at_step(step_us: int) -> "TrackerParams":
@@ -158,6 +165,16 @@ class Tracks:
 _COLUMNS = tuple(name for name in Tracks.__dataclass_fields__ if name not in ("time_us", "next_id"))
 
 
+@lru_cache(maxsize=256)
+def _motion(dt_us: int, density_m2_s3: float) -> tuple[Float[np.ndarray, "4 4"], Float[np.ndarray, "4 4"]]:
+    """Return the matrix of the motion at constant velocity over a time, and what the covariance grows by."""
+    dt = dt_us * 1e-6
+    forward = np.eye(4)
+    forward[0, 2] = forward[1, 3] = dt
+    noise = np.kron(np.array([[dt**3 / 3.0, dt**2 / 2.0], [dt**2 / 2.0, dt]]), np.eye(2))
+    return forward, density_m2_s3 * noise
+
+
 def predict(tracks: Tracks, dt_us: int, params: TrackerParams = TrackerParams()) -> Tracks:
     """Return the tracks extrapolated by `dt_us` at constant velocity.
 
@@ -165,67 +182,9 @@ def predict(tracks: Tracks, dt_us: int, params: TrackerParams = TrackerParams())
     """
     if dt_us < 0:
         raise ValueError(f"dt_us must not be negative, got {dt_us}; late detections go to step() as they are")
-    dt = dt_us * 1e-6
-    forward = np.eye(4)
-    forward[0, 2] = forward[1, 3] = dt
-    noise = np.kron(np.array([[dt**3 / 3.0, dt**2 / 2.0], [dt**2 / 2.0, dt]]), np.eye(2))
-    return replace(
-        tracks,
-        time_us=tracks.time_us + dt_us,
-        mean=tracks.mean @ forward.T,
-        covariance=forward @ tracks.covariance @ forward.T + params.acceleration_density_m2_s3 * noise,
-    )
-
-
-def _speed_prior(
-    yaw_rad: Float[np.ndarray, " boxes"], known: Bool[np.ndarray, " boxes"], params: TrackerParams
-) -> Float[np.ndarray, "boxes 2 2"]:
-    """Return the covariance of the velocity of new tracks: large along the heading if the velocity is not known."""
-    heading = np.stack([np.cos(yaw_rad), np.sin(yaw_rad)], axis=-1)
-    along = heading[:, :, None] * heading[:, None, :]
-    across, lengthwise = params.across_sigma_mps**2, params.along_sigma_mps**2
-    unknown = across * np.eye(2) + (lengthwise - across) * along
-    return np.where(known[:, None, None], params.known_sigma_mps**2 * np.eye(2), unknown)
-
-
-def _inverse(matrix: Float[np.ndarray, "rows 2 2"]) -> Float[np.ndarray, "rows 2 2"]:
-    """Return the inverse of each symmetric 2 by 2 matrix."""
-    a, b, d = matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 1, 1]
-    adjugate = np.stack([d, -b, -b, a], axis=-1).reshape(-1, 2, 2)
-    inverse: np.ndarray = adjugate / (a * d - b * b)[:, None, None]
-    return inverse
-
-
-def _assigned(
-    tracks: Tracks,
-    position_m: Float[np.ndarray, "detections 2"],
-    noise_m2: Float[np.ndarray, "detections 2 2"],
-    params: TrackerParams,
-) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
-    """Return the rows of tracks and detections that are assigned to each other; each row occurs at most once."""
-    if len(tracks) == 0 or len(position_m) == 0:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    innovation = position_m[None, :, :] - tracks.mean[:, None, :2]
-    spread = tracks.covariance[:, None, :2, :2] + noise_m2[None]
-    a, b, d = spread[..., 0, 0], spread[..., 0, 1], spread[..., 1, 1]
-    determinant = a * d - b * b
-    x, y = innovation[..., 0], innovation[..., 1]
-    squared = (d * x * x - 2.0 * b * x * y + a * y * y) / determinant
-    cost = squared + np.log(determinant)
-    open_gate = squared <= params.gate
-    # A pair outside the gate means a track without a detection and a new track. All such pairs have the same cost,
-    # which is higher than that of any pair inside the gate.
-    beyond = float(cost[open_gate].max()) + params.gate if open_gate.any() else 0.0
-    rows, columns = linear_sum_assignment(np.where(open_gate, cost, beyond))
-    inside = open_gate[rows, columns]
-    return rows[inside], columns[inside]
-
-
-def _turned_towards(yaw_rad: Float[np.ndarray, " n"], newest_rad: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Return headings turned towards the newest headings by a fixed share of the shorter way."""
-    turn = (newest_rad - yaw_rad + np.pi) % (2.0 * np.pi) - np.pi
-    turned: np.ndarray = (yaw_rad + _SMOOTHING * turn + np.pi) % (2.0 * np.pi) - np.pi
-    return turned
+    forward, growth = _motion(dt_us, params.acceleration_density_m2_s3)
+    mean, covariance = extrapolated(_contiguous(tracks.mean), _contiguous(tracks.covariance), forward, growth)
+    return replace(tracks, time_us=tracks.time_us + dt_us, mean=mean, covariance=covariance)
 
 
 def step(
@@ -246,93 +205,70 @@ def step(
         captured_us: Capture time of each detection (None means `time_us`). Older detections are extrapolated with their
             velocity, and their position error grows with age; detections older than `coast_us` are dropped.
     """
-    captured = np.full(len(detections), time_us, np.int64) if captured_us is None else captured_us
-    # Late data must not move the tracks back in time; it is extrapolated to their instant below.
-    tracks = _not_forgotten(predict(tracks, max(0, time_us - tracks.time_us), params), params)
-    fresh = tracks.time_us - captured <= params.coast_us
-    if not fresh.all():
-        detections, captured = detections[fresh], captured[fresh]
-    boxes = detections.boxes
-    age_s = np.maximum(0, tracks.time_us - captured)[:, None] * 1e-6
-    position_m = boxes.center_m[:, :2] + age_s * detections.velocity_mps
-    prior = _speed_prior(boxes.yaw_rad, np.any(detections.velocity_mps, axis=1), params)
-    # Age squared: a velocity error v gives a position error of v times age.
-    noise = params.position_sigma_m**2 * np.eye(2) + age_s[..., None] ** 2 * prior
+    return step_all([tracks], [detections], time_us, params, None if captured_us is None else [captured_us])[0]
 
-    t, d = _assigned(tracks, position_m, noise, params)
-    mean, covariance = tracks.mean.copy(), tracks.covariance.copy()
-    spread = covariance[t, :2, :2] + noise[d]
-    gain = covariance[t][:, :, :2] @ _inverse(spread)
-    mean[t] += (gain @ (position_m[d] - mean[t, :2])[..., None])[..., 0]
-    updated = covariance[t] - gain @ spread @ gain.transpose(0, 2, 1)
-    # Rounding makes the product slightly asymmetric, which would grow over many steps.
-    covariance[t] = 0.5 * (updated + updated.transpose(0, 2, 1))
 
-    bottom, size, yaw, score = (a.copy() for a in (tracks.bottom_m, tracks.size_m, tracks.yaw_rad, tracks.score))
-    bottom[t] += _SMOOTHING * (boxes.center_m[d, 2] - bottom[t])
-    size[t] += _SMOOTHING * (boxes.size_m[d] - size[t])
-    yaw[t] = _turned_towards(yaw[t], boxes.yaw_rad[d])
-    score[t] += _SMOOTHING * (detections.score[d] - score[t])
-    joined = np.zeros(len(tracks), bool)
-    joined[t] = True
-    last_update = tracks.last_update_us.copy()
-    last_update[t] = np.maximum(last_update[t], captured[d])  # Late data must not move this time back.
-    old = replace(
-        tracks, mean=mean, covariance=covariance, bottom_m=bottom, size_m=size, yaw_rad=yaw, score=score,
-        hits=tracks.hits + joined, misses=np.where(joined, 0, tracks.misses + 1),
-        recent=tracks.recent << 1 | joined, last_update_us=last_update,
+def step_all(
+    tracks: Sequence[Tracks],
+    detections: Sequence[Detections],
+    time_us: int,
+    params: TrackerParams = TrackerParams(),
+    captured_us: Sequence[Int64[np.ndarray, " detections"]] | None = None,
+) -> list[Tracks]:
+    """Return the tracks of several stations after the detections of one instant; the result is that of `step` for each.
+
+    Args:
+        tracks: State of each station before the detections.
+        detections: Detections of each station.
+        time_us: Instant of the new states.
+        params: Parameters of the tracker.
+        captured_us: For each station, the capture time of each detection (None means `time_us`).
+    """
+    if not tracks:
+        return []
+    # Late data must not move the tracks back in time; it is extrapolated to their instant.
+    now_us = [max(time_us, before.time_us) for before in tracks]
+    motions = [
+        _motion(now - before.time_us, params.acceleration_density_m2_s3)
+        for now, before in zip(now_us, tracks, strict=True)
+    ]
+    stations = Stations(
+        _first_rows(tracks), _first_rows(detections), np.array([before.next_id for before in tracks], np.int64),
+        np.array(now_us, np.int64), np.stack([forward for forward, _ in motions]),
+        np.stack([growth for _, growth in motions]),
     )  # fmt: skip
-
-    # Detections with a low score may continue a track but not start one, so that false positives rarely become tracks.
-    free = detections.score >= params.least_score
-    free[d] = False
-    new = _born(old.next_id, detections[free], position_m[free], noise[free], prior[free], captured[free])
-    return _confirmed(_with(old, new), params)
-
-
-def _born(
-    first_id: int,
-    detections: Detections,
-    position_m: Float[np.ndarray, "detections 2"],
-    noise_m2: Float[np.ndarray, "detections 2 2"],
-    speed_m2_s2: Float[np.ndarray, "detections 2 2"],
-    captured_us: Int64[np.ndarray, " detections"],
-) -> Tracks:
-    """Return one new track per detection."""
-    count = len(detections)
-    covariance = np.zeros((count, 4, 4))
-    covariance[:, :2, :2] = noise_m2
-    covariance[:, 2:, 2:] = speed_m2_s2
-    one = np.ones(count, np.int64)
-    boxes = detections.boxes
-    return Tracks(
-        0, first_id + count, first_id + np.arange(count), np.hstack([position_m, detections.velocity_mps]), covariance,
-        boxes.center_m[:, 2], boxes.size_m, boxes.yaw_rad, detections.score, one, 0 * one, one, np.zeros(count, bool),
-        captured_us,
-    )  # fmt: skip
+    states = States(*(np.concatenate([getattr(before, name) for before in tracks]) for name in _COLUMNS))
+    count = len(stations.now_us)
+    after, first, next_id = stepped(states, _sightings(detections, time_us, captured_us), stations, params.limits)
+    rows, ids = first.tolist(), next_id.tolist()
+    return [Tracks(now_us[s], ids[s], *(column[rows[s] : rows[s + 1]] for column in after)) for s in range(count)]
 
 
-def _with(old: Tracks, new: Tracks) -> Tracks:
-    """Return the old tracks followed by the new tracks."""
-    if len(new) == 0:
-        return old
-    columns: dict[str, Any] = {n: np.concatenate([getattr(old, n), getattr(new, n)]) for n in _COLUMNS}
-    return replace(old, next_id=new.next_id, **columns)
+def _first_rows(parts: Sequence[Tracks] | Sequence[Detections]) -> Int64[np.ndarray, " parts_plus_1"]:
+    """Return the first row of each part when all are concatenated, and the number of rows."""
+    return np.cumsum([0, *(len(part) for part in parts)], dtype=np.int64)
 
 
-def _not_forgotten(tracks: Tracks, params: TrackerParams) -> Tracks:
-    """Return the tracks whose last detection is recent enough; the others are dropped."""
-    # An unconfirmed track is often a false positive, so it is dropped sooner.
-    patience = np.where(tracks.confirmed, params.coast_us, params.tentative_us)
-    alive = tracks.time_us - tracks.last_update_us <= patience
-    return tracks if alive.all() else tracks[alive]
+def _contiguous(array: np.ndarray) -> np.ndarray:
+    """Return an array in the layout for which the compiled functions are built."""
+    return np.ascontiguousarray(array, np.float64)
 
 
-def _confirmed(tracks: Tracks, params: TrackerParams) -> Tracks:
-    """Return the tracks with `confirmed` updated: tracks with M detections in the last N steps stay confirmed from now on."""
-    window = tracks.recent & ((1 << params.confirm_steps) - 1)  # Only the bits of the last N steps count.
-    lately = (window[:, None] >> np.arange(params.confirm_steps) & 1).sum(axis=1)
-    return replace(tracks, confirmed=tracks.confirmed | (lately >= params.confirm_hits), recent=window)
+def _sightings(detections: Sequence[Detections], time_us: int, captured_us: Sequence[np.ndarray] | None) -> Sightings:
+    """Return the detections of all stations in flat arrays."""
+    boxes = [part.boxes for part in detections]
+    if captured_us is None:
+        captured = np.full(sum(len(part) for part in detections), time_us, np.int64)
+    else:
+        captured = np.concatenate([np.asarray(part, np.int64) for part in captured_us])
+    return Sightings(
+        _contiguous(np.concatenate([part.center_m for part in boxes])),
+        _contiguous(np.concatenate([part.size_m for part in boxes])),
+        _contiguous(np.concatenate([part.yaw_rad for part in boxes])),
+        _contiguous(np.concatenate([part.velocity_mps for part in detections])),
+        _contiguous(np.concatenate([part.score for part in detections])),
+        captured,
+    )
 
 
 def velocity_of(
@@ -346,7 +282,10 @@ def velocity_of(
         params: Parameters of the tracker.
     """
     velocity = np.zeros((len(detections), 2))
-    noise = np.broadcast_to(params.position_sigma_m**2 * np.eye(2), (len(detections), 2, 2))
-    t, d = _assigned(tracks, detections.boxes.center_m[:, :2], noise, params)
-    velocity[d] = tracks.mean[t, 2:]  # It is zero for a track with a single detection that came without a velocity.
+    noise = np.tile(params.position_sigma_m**2 * np.eye(2), (len(detections), 1, 1))
+    position_m = _contiguous(detections.boxes.center_m[:, :2])
+    detection_of = assigned(_contiguous(tracks.mean), _contiguous(tracks.covariance), position_m, noise, params.gate)
+    has_one = detection_of >= 0
+    # It is zero for a track with a single detection that came without a velocity.
+    velocity[detection_of[has_one]] = tracks.mean[has_one, 2:]
     return velocity

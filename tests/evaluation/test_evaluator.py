@@ -1,4 +1,4 @@
-"""The evaluation of ego frames one after the other."""
+"""The evaluation of ego frames one tick after the other."""
 
 from functools import partial
 
@@ -28,8 +28,8 @@ def ego_frame(time_us=0, own=(), fused=(), announced=(), **about):
 
 def test_average_precision_is_over_all_frames():
     evaluator = Evaluator(RANGE_M, USUAL, (0.5,))
-    evaluator.add(ego_frame(fused=(NEAR, EDGE)))
-    evaluator.add(ego_frame(STEP_US, fused=(NEAR,)))
+    evaluator.add([ego_frame(fused=(NEAR, EDGE))])
+    evaluator.add([ego_frame(STEP_US, fused=(NEAR,))])
     # Three of four road users, without a false positive.
     assert evaluator.average_precision() == {"ego": [(0.5, 0.0)], "fused": [(0.5, 0.75)]}
 
@@ -42,14 +42,14 @@ def test_without_frames_the_average_precision_at_each_threshold_is_no_number():
 
 def test_a_road_user_out_of_range_is_not_expected():
     evaluator = Evaluator(30.0, USUAL, (0.5,))
-    assert evaluator.add(ego_frame(fused=(NEAR,))).near.tolist() == [False, True, False]
+    assert evaluator.add([ego_frame(fused=(NEAR,))])[0].near.tolist() == [False, True, False]
     assert evaluator.average_precision()["fused"] == [(0.5, 1.0)]
 
 
 def test_what_is_detected_or_announced_twice_is_known_after_fusion():
     evaluator = Evaluator(RANGE_M, USUAL)
     for time_us in (0, STEP_US):
-        score = evaluator.add(ego_frame(time_us, fused=(NEAR,), announced=(EDGE,)))
+        (score,) = evaluator.add([ego_frame(time_us, fused=(NEAR,), announced=(EDGE,))])
     assert score.modes["fused"].known.tolist() == [False, True, True]
     assert score.modes["fused"].tracks.confirmed.tolist() == [True, True]
     assert not score.modes["ego"].known.any()
@@ -58,13 +58,13 @@ def test_what_is_detected_or_announced_twice_is_known_after_fusion():
 def test_another_tracker_may_confirm_later():
     patient = partial(step, params=TrackerParams(confirm_hits=3, confirm_steps=3))
     evaluator = Evaluator(RANGE_M, patient)
-    known = [evaluator.add(ego_frame(n * STEP_US, fused=(NEAR,))).modes["fused"].known[1] for n in range(3)]
+    known = [evaluator.add([ego_frame(n * STEP_US, fused=(NEAR,))])[0].modes["fused"].known[1] for n in range(3)]
     assert known == [False, False, True]
 
 
 def test_a_hidden_conflict_is_an_episode():
     evaluator = Evaluator(RANGE_M, USUAL)
     for time_us in (0, STEP_US, 2 * STEP_US):
-        evaluator.add(ego_frame(time_us, fused=(NEAR,), own_points=[0, 0, 9]))
+        evaluator.add([ego_frame(time_us, fused=(NEAR,), own_points=[0, 0, 9])])
     (episode,) = evaluator.episodes()
     assert (episode.agent, episode.start_us, episode.aware_us) == (NEAR, 0, {"ego": -1, "fused": STEP_US})

@@ -50,12 +50,14 @@ def test_without_detections_all_announcements_stay():
 def test_a_station_that_only_announced_itself_becomes_a_confirmed_track_after_fusion():
     tracks = FusedTracks(tracker_at(100_000))
     for time_us in (0, 100_000):
-        after = tracks.step(EGO, detections([(10, 0)], [NEAR]), detections([(10.5, 0), (30, 0)], [NEAR, 8]), time_us)
+        seen, told = detections([(10, 0)], [NEAR]), detections([(10.5, 0), (30, 0)], [NEAR, 8])
+        (after,) = tracks.step([EGO], [seen], [told], time_us)
     assert after.confirmed.tolist() == [True, True]
     assert sorted(after.mean[:, 0].round(6).tolist()) == [10.0, 30.0]
 
 
 def test_each_ego_has_tracks_of_its_own():
     tracks = FusedTracks(tracker_at(100_000))
-    tracks.step(EGO, detections([(10, 0)], [NEAR]), Detections.none(), 0)
-    assert tracks.step(99, detections([(10, 0)], [NEAR]), Detections.none(), 100_000).confirmed.tolist() == [False]
+    seen = detections([(10, 0)], [NEAR])
+    tracks.step([EGO], [seen], [Detections.none()], 0)
+    assert tracks.step([99], [seen], [Detections.none()], 100_000)[0].confirmed.tolist() == [False]

@@ -264,14 +264,15 @@ class Simulation:
         self.stations.enter(instant.states)
         self.recording.tick(instant)
         self.plausibility.note(instant.snapshot, instant.fleet)
-        boxes_are_shared = self.scenario.cooperation.fusion.shares.is_boxes
+        boxes_are_shared, followed = self.scenario.cooperation.fusion.shares.is_boxes, []
         for sensed in moment.sensed:
             frame, capture = sensed.result()
             self._captures.put(frame, capture)
             self.stations.keep_frame(frame)
             # Tracks are needed only for egos, whose tracks are scored, and where boxes are shared, which carry velocities.
             if boxes_are_shared or frame.agent in instant.states.agent[instant.states.ego]:
-                self.tracks.follow(frame)
+                followed.append(frame)
+        self.tracks.follow(followed)
 
     def _match(self, frame_us: int) -> None:
         if self.scenario.cooperation.fusion.shares is Share.REPORTS:

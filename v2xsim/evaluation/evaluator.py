@@ -1,4 +1,4 @@
-"""The evaluation of all ego frames of a run, one after the other.
+"""The evaluation of all ego frames of a run, one tick after the other.
 
 A run calls it while it goes on, and `v2xsim.open(folder).evaluate()` calls it with the frames that the run recorded.
 """
@@ -60,11 +60,21 @@ class Evaluator:
         self._fused_tracks = FusedTracks(tracker)
         self._hidden_conflicts = HiddenConflicts(gap_us=gap_us)
 
-    def add(self, frame: EgoFrame) -> FrameScore:
-        """Return the score of one ego frame; frames of one ego must come in order of time."""
+    def add(self, frames: Sequence[EgoFrame]) -> list[FrameScore]:
+        """Return the scores of the ego frames of one tick; ticks must come in order of time."""
+        if not frames:
+            return []
+        # An ego knows of a road user that it detected or that announced itself, so both feed the tracks.
+        after_fusion = self._fused_tracks.step(
+            [frame.scene.ego for frame in frames],
+            [frame.fused for frame in frames],
+            [frame.announced for frame in frames],
+            frames[0].scene.time_us,
+        )
+        return [self._scored(frame, tracks) for frame, tracks in zip(frames, after_fusion, strict=True)]
+
+    def _scored(self, frame: EgoFrame, fused_tracks: Tracks) -> FrameScore:
         scene = frame.scene
-        # The ego knows of a road user that it detected or that announced itself, so both feed the tracks.
-        fused_tracks = self._fused_tracks.step(scene.ego, frame.fused, frame.announced, scene.time_us)
         perceived = {"ego": (frame.own, frame.own_tracks), "fused": (frame.fused, fused_tracks)}
         scored = score(scene, perceived, self._range_m, self._thresholds)
         for mode, part in scored.modes.items():

@@ -1,11 +1,13 @@
 """The road users that an ego knows of: those with a confirmed track; and the tracks of egos after fusion."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool
 
 from v2xsim.evaluation.scene import Scene
 from v2xsim.perception.metrics.awareness import WITHIN_M, aware
-from v2xsim.perception.tracking.station_tracks import Tracker
+from v2xsim.perception.tracking.station_tracks import Tracker, followed
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Detections
 
@@ -36,16 +38,23 @@ class FusedTracks:
         self._tracker = tracker
         self._tracks: dict[int, Tracks] = {}
 
-    def step(self, ego: int, detections: Detections, announced: Detections, time_us: int) -> Tracks:
-        """Return an ego's tracks after one more frame.
+    def step(
+        self, egos: Sequence[int], detections: Sequence[Detections], announced: Sequence[Detections], time_us: int
+    ) -> list[Tracks]:
+        """Return the tracks of several egos after one more frame of each, all captured at the same time.
 
         Args:
-            ego: Agent id of the ego.
-            detections: Detections after fusion, placed by the pose that the ego believes.
-            announced: Stations that the ego knows from their announcements, extrapolated to the instant of the frame.
-            time_us: Capture time of the frame; it must be later than that of the ego's frame before.
+            egos: Agent id of each ego, without repetitions.
+            detections: Detections of each ego after fusion, placed by the pose that it believes.
+            announced: Stations that each ego knows from their announcements, extrapolated to the instant of the frame.
+            time_us: Capture time of the frames; it must be later than that of each ego's frame before.
         """
-        before = self._tracks.get(ego, Tracks.none(time_us))
-        everything = Detections.joined([detections, without_detection(announced, detections)])
-        self._tracks[ego] = self._tracker(before, everything, time_us)
-        return self._tracks[ego]
+        nothing = Tracks.none(time_us)
+        before = [self._tracks.get(ego, nothing) for ego in egos]
+        everything = [
+            Detections.joined([found, without_detection(told, found)])
+            for found, told in zip(detections, announced, strict=True)
+        ]
+        after = followed(self._tracker, before, everything, time_us)
+        self._tracks.update(zip(egos, after, strict=True))
+        return after

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from v2xsim.opened.manifest import setting
 from v2xsim.opened.numbers import is_finite
 from v2xsim.opened.recorded_frames import RecordedFrames
 from v2xsim.perception.metrics.average_precision import THRESHOLDS
-from v2xsim.perception.tracking.station_tracks import Tracker, tracker_at
-from v2xsim.perception.tracking.tracker import TrackerParams, step
+from v2xsim.perception.tracking.station_tracks import KalmanTracker, Tracker, tracker_at
+from v2xsim.perception.tracking.tracker import TrackerParams
 from v2xsim.results.columns import schema_of
 from v2xsim.results.listed import Listed, ListedMetrics
 from v2xsim.results.results import metrics_table
@@ -73,15 +72,15 @@ def evaluated(
         raise OpenError(
             f"{folder}: evaluate: tracker must be TrackerParams or a function (tracks, detections, time_us) -> Tracks, got {tracker!r}"
         )
-    track = partial(step, params=tracker) if isinstance(tracker, TrackerParams) else tracker or tracker_at(step_us)
+    track = KalmanTracker(tracker) if isinstance(tracker, TrackerParams) else tracker or tracker_at(step_us)
     evaluator = Evaluator(range_m, track, overlaps, gap_at(step_us))
     awareness, episodes = Columns("awareness"), Columns("episodes")
     counts: dict[str, list[int]] = {"objects": [], "seen_ego": [], "seen_fused": []}
-    for frame in frames.all(step_us, track):
-        scored = evaluator.add(frame)
-        add_awareness(awareness, frame, scored)
-        for name, count in counts_of(scored).items():
-            counts[name].append(count)
+    for tick in frames.ticks(step_us, track):
+        for frame, scored in zip(tick, evaluator.add(tick), strict=True):
+            add_awareness(awareness, frame, scored)
+            for name, count in counts_of(scored).items():
+                counts[name].append(count)
     add_episodes(episodes, evaluator.episodes())
     new = {
         "awareness": awareness.finished(),

@@ -51,7 +51,9 @@ class FrameSource:
         tracker = tracker_at(round(setting(manifest, "run.step_s") * 1e6))
         evaluator = Evaluator(setting(manifest, "record.evaluation_range_m"), tracker)
         self._scores: list[FrameScore] = [
-            evaluator.add(frame) for frame in recorded.all(round(setting(manifest, "run.step_s") * 1e6), tracker)
+            scored
+            for tick in recorded.ticks(round(setting(manifest, "run.step_s") * 1e6), tracker)
+            for scored in evaluator.add(tick)
         ]
         self._sources = Sources(self.cloud, self.own_cloud, self._rows, self._links)
 

@@ -1,6 +1,7 @@
 """The ego frames of a finished run, made from its tables in the form that the evaluation takes."""
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from v2xsim.opened.blocks import Blocks
 from v2xsim.opened.errors import OpenError
 from v2xsim.opened.truth import Truth
 from v2xsim.perception.tracking.station_tracks import StationTracks, Tracker
+from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Boxes, Detections
 from v2xsim.spatial.poses import believed_from_true, moved_boxes
 
@@ -40,20 +42,24 @@ class RecordedFrames:
     def __len__(self) -> int:
         return len(self.ego)
 
-    def all(self, step_us: int, tracker: Tracker) -> Iterator[EgoFrame]:
-        """Yield all frames.
+    def ticks(self, step_us: int, tracker: Tracker) -> Iterator[list[EgoFrame]]:
+        """Yield the frames of each tick.
 
         Args:
             step_us: Time between two frames of an ego.
             tracker: The tracker of the ego's own detections.
         """
         own_tracks = StationTracks(step_us, tracker)
-        for time_us, ego in zip(self.frame_us, self.ego, strict=True):
-            scene, fused_points = self.scene(time_us, ego)
-            own, fused = self.detections(time_us, ego, "ego"), self.detections(time_us, ego, "fused")
-            yield EgoFrame(
-                scene, own, own_tracks.follow(ego, own, time_us), fused, self.announced(time_us, ego), fused_points
-            )
+        for time_us, rows in groupby(range(len(self)), lambda row: self.frame_us[row]):
+            egos = [self.ego[row] for row in rows]
+            own = [self.detections(time_us, ego, "ego") for ego in egos]
+            tracks = own_tracks.follow(egos, own, time_us)
+            yield [self._frame(time_us, *parts) for parts in zip(egos, own, tracks, strict=True)]
+
+    def _frame(self, time_us: int, ego: int, own: Detections, own_tracks: Tracks) -> EgoFrame:
+        scene, fused_points = self.scene(time_us, ego)
+        fused, announced = self.detections(time_us, ego, "fused"), self.announced(time_us, ego)
+        return EgoFrame(scene, own, own_tracks, fused, announced, fused_points)
 
     def detections(self, time_us: int, ego: int, mode: str) -> Detections:
         """Return the detections of an ego, at any distance.

@@ -33,7 +33,7 @@ def test_an_answer_names_the_request_that_it_answers():
 def test_boxes_are_sent_with_the_velocities_of_their_tracks():
     tracks = OwnTracks(100_000)
     for one in MOVING:
-        tracks.follow(one)
+        tracks.follow([one])
     sent = answering(120_000, *MOVING, tracks=tracks, cooperation={"fusion": "late"}).answer_to(request()).detections
     # One metre in 0.1 s, which the tracker smooths.
     assert 8 < sent.velocity_mps[0, 0] < 10

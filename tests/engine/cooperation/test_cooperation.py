@@ -222,7 +222,7 @@ def reported_of_a_moving_car(**keys):
     for n in range(4):
         one = frame(HELPER, n * STEP_US, seen=detections([(30 + n, 0)]))
         scene.stations.keep_frame(one)
-        scene.tracks.follow(one)
+        scene.tracks.follow([one])
         scene.clock.run_until(one.time_us + DETECT_US)
         scene.steps.report(scene.own, one.time_us)
     return [sent.detections for sent in scene.post.reported if len(sent.detections)]

@@ -43,7 +43,7 @@ def recorded(*frames):
     """Return the tables after these frames, range 50 m and 20 ms of detection, and what fills them."""
     tables = {name: Columns(name) for name in COLUMNS}
     rows = FrameTables(tables, 50.0, 20_000, 100_000)
-    scores = [rows.add(one) for one in frames]
+    scores = [rows.add([one])[0] for one in frames]
     rows.close()
     return {name: table.finished().to_pylist() for name, table in tables.items()}, rows, scores
 

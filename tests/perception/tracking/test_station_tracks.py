@@ -17,24 +17,24 @@ CAR = Detections(
 
 def test_a_car_seen_in_two_frames_in_a_row_is_confirmed():
     tracks = StationTracks(STEP_US, tracker_at(STEP_US))
-    tracks.follow(7, CAR, 0)
-    assert tracks.follow(7, CAR, STEP_US).confirmed.tolist() == [True]
+    tracks.follow([7], [CAR], 0)
+    assert tracks.follow([7], [CAR], STEP_US)[0].confirmed.tolist() == [True]
 
 
 def test_after_a_missing_frame_a_station_starts_with_new_tracks():
     tracks = StationTracks(STEP_US, tracker_at(STEP_US))
-    tracks.follow(7, CAR, 0)
-    assert tracks.follow(7, CAR, 2 * STEP_US).confirmed.tolist() == [False]
+    tracks.follow([7], [CAR], 0)
+    assert tracks.follow([7], [CAR], 2 * STEP_US)[0].confirmed.tolist() == [False]
 
 
 def test_stations_have_tracks_of_their_own():
     tracks = StationTracks(STEP_US, tracker_at(STEP_US))
-    tracks.follow(7, CAR, 0)
-    assert tracks.follow(8, CAR, STEP_US).confirmed.tolist() == [False]
+    tracks.follow([7], [CAR], 0)
+    assert tracks.follow([8], [CAR], STEP_US)[0].confirmed.tolist() == [False]
 
 
 def test_another_tracker_may_be_given():
     def forgetful(before, detections, time_us):
         return Tracks.none(time_us)
 
-    assert len(StationTracks(STEP_US, forgetful).follow(7, CAR, 0)) == 0
+    assert len(StationTracks(STEP_US, forgetful).follow([7], [CAR], 0)[0]) == 0

@@ -3,6 +3,8 @@
 Uncut are `detections`, `hits`, `announced` and `contributions`; `awareness`, `fusion` and `episodes` have the scores.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from v2xsim.engine.recording.fused_frame import FusedFrame
@@ -31,17 +33,18 @@ class FrameTables:
         self._tables, self._detect_us = tables, detect_us
         self._evaluator = Evaluator(range_m, tracker_at(step_us), gap_us=gap_at(step_us))
 
-    def add(self, frame: FusedFrame) -> FrameScore:
-        """Score one ego frame, write it and its score into the tables, and return the score."""
-        scored = self._evaluator.add(frame.ego_frame)
-        self._add_detections(frame, "ego", frame.ego.detections)
-        self._add_detections(frame, "fused", frame.result.detections)
-        self._add_hits(frame)
-        self._add_announced(frame)
-        self._add_contributions(frame)
-        add_awareness(self._tables["awareness"], frame.ego_frame, scored)
-        self._add_fusion(frame, scored)
-        return scored
+    def add(self, frames: Sequence[FusedFrame]) -> list[FrameScore]:
+        """Score the ego frames of one tick, write them and their scores into the tables, and return the scores."""
+        scores = self._evaluator.add([frame.ego_frame for frame in frames])
+        for frame, scored in zip(frames, scores, strict=True):
+            self._add_detections(frame, "ego", frame.ego.detections)
+            self._add_detections(frame, "fused", frame.result.detections)
+            self._add_hits(frame)
+            self._add_announced(frame)
+            self._add_contributions(frame)
+            add_awareness(self._tables["awareness"], frame.ego_frame, scored)
+            self._add_fusion(frame, scored)
+        return scores
 
     def close(self) -> None:
         """Write the episodes in which a road user was hidden and on a collision course."""

@@ -70,8 +70,8 @@ class Recording:
 
     def fused(self, frames: list[FusedFrame]) -> None:
         """Score and record the egos' frames of one tick."""
-        for frame in frames:
-            self._kept_frames.offer(frame, self._frame_tables.add(frame))
+        for frame, score in zip(frames, self._frame_tables.add(frames), strict=True):
+            self._kept_frames.offer(frame, score)
         self._kept_frames.keep_best()
 
     def close(self) -> None:

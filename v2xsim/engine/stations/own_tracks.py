@@ -1,5 +1,6 @@
 """Tracks that stations keep from their own detections alone, frame by frame."""
 
+from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 from v2xsim.engine.stations.frame import Frame
@@ -21,9 +22,13 @@ class OwnTracks:
         # Several egos may ask for the detections of one frame.
         self._with_velocity: WeakKeyDictionary[Frame, Detections] = WeakKeyDictionary()
 
-    def follow(self, frame: Frame) -> None:
-        """Update a station's tracks with the detections of its newest frame."""
-        self._at[frame] = self._stations.follow(frame.agent, frame.detections, frame.time_us)
+    def follow(self, frames: Sequence[Frame]) -> None:
+        """Update the tracks of several stations with the detections of their newest frames, all of one tick."""
+        if not frames:
+            return
+        stations, detections = [frame.agent for frame in frames], [frame.detections for frame in frames]
+        after = self._stations.follow(stations, detections, frames[0].time_us)
+        self._at.update(zip(frames, after, strict=True))
 
     def of(self, frame: Frame) -> Tracks:
         """Return a station's tracks at one of its frames, for which `follow` must have been called."""
