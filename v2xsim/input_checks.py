@@ -26,8 +26,11 @@ def input_notices(scenario: Scenario) -> tuple[Notice, ...]:
     if scenario.traffic.sumocfg is not None:
         # Imported here, because few scenarios need it.
         from v2xsim.mobility.sumo_config import check_without_sumo
+        from v2xsim.mobility.sumo_demand import ending_notices
 
-        left_out = check_without_sumo(scenario.traffic.sumocfg, round(scenario.run.begin_s * 1e6))
+        config, begin_us = scenario.traffic.sumocfg, round(scenario.run.begin_s * 1e6)
+        left_out = check_without_sumo(config, begin_us)
+        left_out += ending_notices(config, begin_us + round(scenario.run.duration_s * 1e6))
     if not scenario.world.buildings:
         return (*unused_buildings(scenario.traffic, scenario.world), *left_out)
     _, height_sources = load_prisms(scenario.world)

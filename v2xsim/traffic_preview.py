@@ -7,6 +7,7 @@ from v2xsim.engine.stations.roster import Roster
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.origins import origin_notices
 from v2xsim.mobility.source import extra_buildings, named_roads, open_mobility
+from v2xsim.mobility.sumo_demand import ending_notices
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
@@ -49,7 +50,7 @@ def previewed(scenario: Scenario, progress: Callable[[float, float], None] | Non
             if progress is not None:
                 progress((tick + 1) * step_us * 1e-6, tick_count * step_us * 1e-6)
             if states > MOST_STATES and tick + 1 < tick_count:
-                unseen = (_unseen(tick + 1, tick_count, step_us),)
+                unseen = (_unseen(tick + 1, tick_count, step_us), *_ending(scenario))
                 break
         notices = (*mobility.notices(), *roster.notices(complete=not unseen))
     buildings = (
@@ -57,6 +58,14 @@ def previewed(scenario: Scenario, progress: Callable[[float, float], None] | Non
         *origin_notices(scenario.traffic, scenario.world, height_sources),
     )
     return (*buildings, *notices, *plausibility.notices(names), *unseen)
+
+
+def _ending(scenario: Scenario) -> tuple[Notice, ...]:
+    """Return the notice about a demand that ends before the run, as far as files tell it."""
+    if scenario.traffic.sumocfg is None:
+        return ()
+    run = scenario.run
+    return ending_notices(scenario.traffic.sumocfg, round((run.begin_s + run.duration_s) * 1e6))
 
 
 def _unseen(seen: int, ticks: int, step_us: int) -> Notice:

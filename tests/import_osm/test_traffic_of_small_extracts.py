@@ -1,14 +1,16 @@
 """Traffic of extracts that are no town: villages apart from each other, single roads, a few streets."""
 
 import re
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.import_osm.small_maps import Drawing
 from v2xsim.import_osm import OsmImportError, import_osm
-from v2xsim.import_osm.demand import make_traffic
+from v2xsim.import_osm.demand import BEGIN_S, make_traffic
 from v2xsim.import_osm.streets import streets_of
 from v2xsim.import_osm.town import roads_and_buildings
+from v2xsim.mobility.sumo_tools import run_tool
 
 LAST_ROADS = re.compile(
     r'(<way [^>]*>(<nd [^>]*/>){2}<tag k="highway" v="residential"/><tag k="lanes" v="2"/>.*?</way>)'
@@ -80,7 +82,8 @@ def test_vehicles_drive_through_a_single_road_from_end_to_end(tmp_path, draw):
     folder = network(tmp_path, draw)
     traffic = make_traffic(folder, 3, 1, lambda _: None)
     assert "import.traffic_through" in {notice.subject for notice in traffic.notices}
-    assert (folder / "town.rou.xml").read_text().count("<vehicle") > 100
+    assert traffic.stations >= 3
+    assert (folder / "town.rou.xml").read_text().count("<vehicle") > 30
 
 
 def test_a_few_short_streets_have_no_more_traffic_than_they_hold(tmp_path):
@@ -90,17 +93,56 @@ def test_a_few_short_streets_have_no_more_traffic_than_they_hold(tmp_path):
     streets = streets_of(folder / "town.net.xml")
     trips = (folder / "town.rou.xml").read_text().count("<vehicle")
     assert 1 <= streets.most_vehicles <= 10  # at most 240 m of lanes
-    assert trips <= 330 / streets.least_period_s + 1
+    assert trips <= 330 / streets.least_period_s + 1 + streets.most_vehicles
     notice = next(notice for notice in traffic.notices if notice.subject == "import.traffic_small")
     assert f"hold {streets.most_vehicles} in dense traffic" in notice.text
     assert not any("every 0.00 s" in text or "every 0 s" in text for text in said)
 
 
 def test_roads_without_traffic_are_refused_with_file_reason_and_repair(tmp_path, monkeypatch):
-    monkeypatch.setattr("v2xsim.import_osm.demand._busiest", lambda folder, seed: None)
+    monkeypatch.setattr("v2xsim.import_osm.demand.filled", lambda *_: None)
     source = extract(tmp_path, country_road)
     with pytest.raises(
         OsmImportError, match=rf"{source}: no vehicle finds a way .* in 1 piece .*choose a larger extract"
     ):
         import_osm(source, tmp_path / "out")
     assert list(tmp_path.iterdir()) == [source]
+
+
+def numbers_on_the_road(folder, begin_s, end_s):
+    """Return the numbers of vehicles in the network, at each 5 s."""
+    run_tool(
+        "sumo",
+        ["-c", "town.sumocfg", "--summary-output", "all.xml", "--end", str(end_s + 1), "--no-step-log", "--seed", "7"],
+        folder,
+    )
+    steps = [(float(step.get("time")), int(step.get("running"))) for step in ET.parse(folder / "all.xml").getroot()]
+    return [running for time_s, running in steps if time_s >= begin_s and time_s % 5 == 0]
+
+
+def test_as_many_vehicles_are_there_at_the_end_of_a_long_run_as_at_its_beginning(tmp_path):
+    folder = network(tmp_path, lambda drawing: grid(drawing, 0, 0, 5, 150))
+    make_traffic(folder, 60, 1, lambda _: None, duration_s=600.0)
+    numbers = numbers_on_the_road(folder, BEGIN_S, BEGIN_S + 600)
+    assert min(numbers) >= 0.9 * numbers[60 // 5]
+    assert min(numbers) >= 55
+    assert max(numbers) <= 1.2 * 60
+    assert (
+        min(numbers_on_the_road(folder, BEGIN_S - 240, BEGIN_S)) >= 55
+    )  # full from the start, so that none is waited for
+
+
+def test_the_same_seed_makes_the_same_demand(tmp_path):
+    demands = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        folder = network(tmp_path / name, lambda drawing: grid(drawing, 0, 0, 3, 100))
+        make_traffic(folder, 5, 1, lambda _: None)
+        demands.append([(folder / file).read_bytes() for file in ("town.rou.xml", "town.sumocfg")])
+    assert demands[0] == demands[1]
+
+
+@pytest.mark.parametrize("duration_s", [0.5, 1e6, float("nan")])
+def test_a_duration_that_no_run_has_is_refused(tmp_path, duration_s):
+    with pytest.raises(OsmImportError, match="duration must be 1 to 86400 s"):
+        import_osm(extract(tmp_path, country_road), tmp_path / "out", duration_s=duration_s)

@@ -92,7 +92,8 @@ def made_up_extract(scale=1.0):
 def test_streets_and_houses_of_an_extract_become_a_scenario_that_drives(tmp_path):
     source = tmp_path / "small.osm"
     source.write_text(made_up_extract())
-    scenario = v2xsim.load(str(import_osm(source, tmp_path / "out", vehicles=10)))
+    scenario = v2xsim.load(str(import_osm(source, tmp_path / "out", vehicles=10, duration_s=45.5)))
+    assert scenario.run.duration_s == 45.5
     obstacles, _ = load_obstacles(scenario.world)
     assert sorted(obstacles.prisms.top_m) == [2.5, 9.5, 12.0]
     footprints_m = obstacles.upper_m - obstacles.lower_m
@@ -117,13 +118,13 @@ def test_a_village_of_300_m_has_traffic_too(tmp_path):
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
-    return import_osm(HERSFELD, tmp_path_factory.mktemp("import") / "town")
+    return import_osm(HERSFELD, tmp_path_factory.mktemp("import") / "town", duration_s=600.0)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not HERSFELD.is_file(), reason="the Bad Hersfeld extract is not beside this checkout")
 def test_a_real_town_has_its_traffic_its_stations_and_its_buildings(town):
-    scenario = v2xsim.load(str(town))
+    scenario = v2xsim.load(str(town), ["run.step_s=0.5"])
     obstacles, sources = load_obstacles(scenario.world)
     assert len(obstacles.prisms) > 11_000
     assert sources.height + sources.levels >= 30
@@ -133,13 +134,17 @@ def test_a_real_town_has_its_traffic_its_stations_and_its_buildings(town):
     with open_mobility(scenario.traffic, scenario.run, Names()) as traffic:
         begin_us, step_us = round(scenario.run.begin_s * 1e6), round(scenario.run.step_s * 1e6)
         traffic.warm_up(begin_us)
-        for time_us in range(begin_us, begin_us + 30_000_000, 10 * step_us):
+        numbers = []
+        for time_us in range(begin_us, begin_us + 600_000_000, 20 * step_us):
             snapshot = traffic.snapshot(time_us)
             x, y = snapshot.boxes.center_m[:, 0], snapshot.boxes.center_m[:, 1]
             inside = (x >= x_min) & (x <= x_max) & (y >= y_min) & (y <= y_max) & CATALOGUE.is_motor[snapshot.kind]
+            numbers.append(len(snapshot))
             assert len(snapshot) >= 200
             assert inside.sum() >= 30
             seen |= {KINDS[kind] for kind in np.unique(snapshot.kind)}
+        assert not {"traffic.demand_ends", "traffic.teleports"} & {notice.subject for notice in traffic.notices()}
+    assert min(numbers) >= 0.9 * numbers[6]  # of 60 s
     assert seen >= {"passenger", "van", "truck", "bus"}
 
 
@@ -147,5 +152,5 @@ def test_a_real_town_has_its_traffic_its_stations_and_its_buildings(town):
     ("folder", "name"), [("my_town", "my_town"), ("Köln & Bonn", "K_ln_Bonn"), ("2026", "2026"), ("..", "town")]
 )
 def test_a_town_is_called_like_its_folder(tmp_path, folder, name):
-    _scenario(tmp_path, np.zeros(2), 3, "x.osm", folder)
+    _scenario(tmp_path, np.zeros(2), 3, "x.osm", folder, 30.0)
     assert yaml.safe_load((tmp_path / "town.yaml").read_text())["name"] == name

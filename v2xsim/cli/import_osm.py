@@ -12,7 +12,7 @@ from v2xsim.errors import in_command
 from v2xsim.notices import Notice
 
 NAME = "import-osm"
-EXAMPLE = "Example: v2xsim import-osm town.osm.xml.gz --out my_town"
+EXAMPLE = "Example: v2xsim import-osm town.osm.xml.gz --out my_town --duration 600"
 
 
 class DrivingSide(Enum):
@@ -34,6 +34,12 @@ def command(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder to write into; must be new or empty.", show_default=False)
     ],
+    duration: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=1.0, max=86_400.0, help="Duration of the scenario's run; its traffic lasts as long."
+        ),
+    ] = 30.0,
     driving_side: Annotated[
         DrivingSide | None,
         typer.Option(
@@ -54,7 +60,9 @@ def command(
     if driving_side is not None:
         side = "left" if driving_side is DrivingSide.LEFT else "right"
     with step_lines() as show:
-        scenario = import_osm(osm_file, out, driving_side=side, progress=show, notify=notices.append)
+        scenario = import_osm(
+            osm_file, out, duration_s=duration, driving_side=side, progress=show, notify=notices.append
+        )
     print_notices(notices)
     typer.echo(f"scenario: {scenario}")
     typer.echo(f"next:     v2xsim run {in_command(scenario)}")

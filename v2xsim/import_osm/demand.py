@@ -1,30 +1,31 @@
-"""The random traffic of a town, and the square in which it is busiest."""
+"""The random traffic of a town, which stays the same from the beginning to the end of a run, and the square in which it is busiest."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import numpy as np
 from jaxtyping import Float
 
+from v2xsim.import_osm.filling import Count, Filling, counted_over, fill_s_of, filled
 from v2xsim.import_osm.road_network import NETWORK
 from v2xsim.import_osm.streets import HEADWAY_S, SPACE_M, Streets, streets_of
+from v2xsim.import_osm.trips import Trip, drawn_trips, least_times_s, spread, write_routes
 from v2xsim.mobility.base import MobilityError, counted
-from v2xsim.mobility.sumo_tools import run_tool
-from v2xsim.mobility.sumo_vehicle_types import type_xml
 from v2xsim.notices import Notice
 
-# Side of the square region from which stations are drawn.
-REGION_M = 1500.0
 STATIONS = 30
-# Measuring starts after five minutes, when the roads have filled.
+# Measuring starts after five minutes. The roads are full from the start; until then, lights and queues find their rhythm.
 BEGIN_S = 300
-DURATION_S = 30
-# Shares of vehicle classes in European urban traffic; rounded values that we chose.
-MIX = {"passenger": 0.75, "van": 0.13, "truck": 0.08, "bus": 0.04}
-# SUMO draws trips between pieces of the network that no road connects; as many more are drawn until enough lead somewhere.
-_LEAST_SUCCESS = 0.005
+DURATION_S = 30.0
+# So many times the square root of the wanted vehicles are driven in addition, because their number varies by chance.
+_SPARE = 1.5
+# So many more trips start than arrive, so that the roads stay full; the others wait until there is room for them.
+_EXCESS = 1.03
+# Number of trips from which the usual time of a trip is estimated.
+_SAMPLED_TRIPS = 400
+_MOST_FILLINGS = 4
 
 
 @dataclass(frozen=True)
@@ -43,49 +44,98 @@ class Traffic:
 
 
 @dataclass(frozen=True)
-class _Count:
-    """Numbers of vehicles over the measured time.
+class _Demand:
+    """How a network is filled.
 
     Attributes:
-        center_m: Centre of the busiest square.
-        least: Least number of vehicles on all roads.
-        inside: Least number of vehicles in that square.
+        anywhere: Whether trips may begin and end anywhere.
+        most_vehicles: Number of vehicles on the roads above which no further one starts.
+        filling: The roads once they are full.
     """
 
-    center_m: Float[np.ndarray, " 2"]
-    least: int
-    inside: int
+    anywhere: bool
+    most_vehicles: int
+    filling: Filling
 
 
-def make_traffic(folder: Path, vehicles: int, seed: int, say: Callable[[str], None]) -> Traffic:
-    """Write the traffic of the network in a folder: as many vehicles as wanted, or as its streets hold.
+def make_traffic(
+    folder: Path, vehicles: int, seed: int, say: Callable[[str], None], duration_s: float = DURATION_S
+) -> Traffic:
+    """Write the traffic of the network in a folder: as many vehicles as wanted, or as its streets hold, until the end of a run.
 
     Args:
         folder: Folder with the network.
         vehicles: Wanted number of vehicles on the roads at the same time.
         seed: Seed of the traffic demand.
         say: Function called with the name of the present step.
+        duration_s: Time after `BEGIN_S` for which the demand lasts.
 
     Raises:
         MobilityError: If no vehicle finds a way through the roads.
     """
     streets = streets_of(folder / NETWORK)
+    demand = _demand(folder, vehicles, seed, say, streets)
+    end_s = BEGIN_S + duration_s
+    rate_hz = min(_EXCESS * demand.filling.arrivals_hz, 1.0 / streets.least_period_s)
+    say(f"making traffic of {duration_s:g} s, a vehicle every {1 / rate_hz:.3g} s")
+    # Trips of a second seed: those of the first one are still on the roads.
+    trips = drawn_trips(folder, max(round(rate_hz * end_s), _SAMPLED_TRIPS), seed + 1, streets, demand.anywhere)
+    write_routes(folder, [*demand.filling.present, *spread(trips, 0.0, end_s, rate_hz)], demand.most_vehicles)
+    count = counted_over(folder, BEGIN_S, end_s, seed)
+    if count is None:
+        raise _no_way(streets)
+    stations = max(min(STATIONS, count.inside), 1)
+    return Traffic(count.center_m, stations, tuple(_notices(streets, vehicles, count, stations, 1.0 / rate_hz)))
+
+
+def _demand(folder: Path, vehicles: int, seed: int, say: Callable[[str], None], streets: Streets) -> _Demand:
+    """Fill the roads with as many vehicles as wanted, or as many as the busiest square needs for all stations."""
     wanted = min(vehicles, streets.most_vehicles)
     stations = min(STATIONS, wanted)
-    period_s = max(1.0, streets.least_period_s)
-    for _ in range(5):
-        say(f"making traffic, a vehicle every {period_s:.3g} s")
-        count = _trial(folder, period_s, seed, streets)
-        used_s = period_s
-        if (count.least >= wanted and count.inside >= stations) or period_s <= streets.least_period_s:
-            break
-        shortage = max(wanted / max(count.least, 1), stations / max(count.inside, 1))
-        period_s = max(period_s / min(4.0, 1.15 * shortage), streets.least_period_s)
-    stations = max(min(STATIONS, count.inside), 1)
-    return Traffic(count.center_m, stations, tuple(_notices(streets, vehicles, count, stations, used_s)))
+    # Trips that need not fit begin and end anywhere.
+    for anywhere in (False, True):
+        trips, times_s = _sample(folder, seed, streets, anywhere)
+        if not trips:
+            continue
+        most = max(min(ceil(wanted + _SPARE * wanted**0.5), streets.most_vehicles), 1)
+        for _ in range(_MOST_FILLINGS):
+            say(f"filling the roads with {counted(most, 'vehicle')}")
+            # Without lights and other vehicles, so many trips a second would keep the roads full: more than there will be.
+            rate_hz = min(most / max(float(np.mean(times_s)), 1.0), 1.0 / streets.least_period_s)
+            fill_s = fill_s_of(times_s, rate_hz)
+            if len(trips) < rate_hz * fill_s and len(trips) >= _SAMPLED_TRIPS // 2:
+                trips = drawn_trips(folder, ceil(rate_hz * fill_s), seed, streets, anywhere)
+            filling = filled(folder, trips, most, rate_hz, fill_s, seed)
+            if filling is None or filling.arrivals_hz == 0:
+                break
+            if filling.count.inside >= stations or most >= streets.most_vehicles:
+                return _Demand(anywhere, most, filling)
+            fuller = min(ceil(most * min(4.0, 1.15 * stations / max(filling.count.inside, 1))), streets.most_vehicles)
+            demand, most = _Demand(anywhere, most, filling), fuller
+        else:
+            return demand
+    raise _no_way(streets)
 
 
-def _notices(streets: Streets, vehicles: int, count: _Count, stations: int, period_s: float) -> Iterator[Notice]:
+def _sample(folder: Path, seed: int, streets: Streets, anywhere: bool) -> tuple[list[Trip], list[float]]:
+    """Return some trips and their least times; none if the network has no edges for such trips."""
+    try:
+        trips = drawn_trips(folder, _SAMPLED_TRIPS, seed, streets, anywhere)
+    except MobilityError as error:
+        if "no valid edges" not in str(error):
+            raise
+        return [], []
+    return trips, least_times_s(folder / NETWORK, trips)
+
+
+def _no_way(streets: Streets) -> MobilityError:
+    return MobilityError(
+        f"no vehicle finds a way through its roads ({streets.lane_m:,.0f} m of lanes in {counted(streets.pieces, 'piece')} without a connection, the largest of "
+        f"{streets.largest_m:,.0f} m); choose a larger extract, and check that its roads share nodes where they meet"
+    )
+
+
+def _notices(streets: Streets, vehicles: int, count: Count, stations: int, period_s: float) -> Iterator[Notice]:
     """Yield notices about traffic that differs from that of a usual town."""
     if count.least < vehicles or stations < STATIONS:
         yield Notice(
@@ -105,85 +155,3 @@ def _notices(streets: Streets, vehicles: int, count: _Count, stations: int, peri
             f"{streets.pieces} pieces of the road network have no connection: the largest has {streets.largest_m:,.0f} of {streets.lane_m:,.0f} m of lanes; trips stay in "
             f"one piece, and pieces that are smaller than a trip ({streets.least_trip_m:.0f} m) have no traffic",
         )  # fmt: skip
-
-
-def _trial(folder: Path, period_s: float, seed: int, streets: Streets) -> _Count:
-    """Write trips, drive them for a test, and return the numbers of vehicles."""
-    # Trips that need not fit begin and end anywhere.
-    for least_m, is_through in ((streets.least_trip_m, streets.is_through), (0.0, True)):
-        try:
-            _demand(folder, period_s, seed, least_m, is_through)
-        except MobilityError as error:
-            if "no valid edges" not in str(error):
-                raise
-            continue
-        count = _busiest(folder, seed)
-        if count is not None:
-            return count
-    raise MobilityError(
-        f"no vehicle finds a way through its roads ({streets.lane_m:,.0f} m of lanes in {counted(streets.pieces, 'piece')} without a connection, the largest of "
-        f"{streets.largest_m:,.0f} m); choose a larger extract, and check that its roads share nodes where they meet"
-    )
-
-
-def _demand(folder: Path, period_s: float, seed: int, least_m: float, is_through: bool) -> None:
-    """Write trips between random edges, one every `period_s`, until the end of the measured time.
-
-    Edges are chosen with probabilities in proportion to their length, and those at the border of the network are preferred.
-
-    Args:
-        folder: Folder with the network.
-        period_s: Time between the starts of two vehicles.
-        seed: Seed of the traffic demand.
-        least_m: Least straight distance of a trip.
-        is_through: Whether trips may begin where a road leaves the network, and end where one enters it.
-    """
-    kinds = "".join(type_xml(kind, share) for kind, share in MIX.items())
-    types = f'<additional><vTypeDistribution id="mix">{kinds}</vTypeDistribution></additional>'
-    (folder / "types.add.xml").write_text(types, encoding="utf-8")
-    run_tool(
-        "randomTrips.py",
-        ["--net-file", "town.net.xml", "--output-trip-file", "town.trips.xml", "--route-file", "town.rou.xml",
-         "--additional-file", "types.add.xml", "--trip-attributes", 'type="mix" departLane="best" departSpeed="max"',
-         "--begin", "0", "--end", str(BEGIN_S + DURATION_S), "--period", f"{period_s:.4f}", "--seed", str(seed),
-         "--min-distance", f"{least_m:.0f}", "--length", "--validate", "--min-success-rate", str(_LEAST_SUCCESS),
-         # If all edges are at the border of the network, a preference makes all their probabilities 0.
-         *(["--allow-fringe"] if is_through else ["--fringe-factor", "2"])],
-        folder,
-    )  # fmt: skip
-    for left in ("town.trips.xml", "town.rou.alt.xml"):
-        (folder / left).unlink(missing_ok=True)
-    own_types = "<vType" in (folder / "town.rou.xml").read_text(encoding="utf-8")
-    additional = "" if own_types else '<additional-files value="types.add.xml"/>'
-    (folder / "town.sumocfg").write_text(
-        "<configuration><input>"
-        f'<net-file value="town.net.xml"/><route-files value="town.rou.xml"/>{additional}'
-        "</input></configuration>\n",
-        encoding="utf-8",
-    )
-
-
-def _busiest(folder: Path, seed: int) -> _Count | None:
-    """Drive the trips for a test; return the busiest square and numbers of vehicles, or None if there is never a vehicle."""
-    run_tool(
-        "sumo",
-        ["-c", "town.sumocfg", "--fcd-output", "trial.xml", "--device.fcd.begin", str(BEGIN_S), "--device.fcd.period",
-         "5", "--end", str(BEGIN_S + DURATION_S + 1), "--step-length", "0.5", "--seed", str(seed), "--no-step-log",
-         "--no-warnings"],
-        folder,
-    )  # fmt: skip
-    steps = [
-        np.array([[float(v.get("x", 0)), float(v.get("y", 0))] for v in step.iter("vehicle")]).reshape(-1, 2)
-        for step in ET.parse(folder / "trial.xml").getroot().iter("timestep")
-    ]
-    (folder / "trial.xml").unlink()
-    steps = [step for step in steps if len(step)]
-    if not steps:
-        return None
-    everywhere = np.concatenate(steps)
-    candidates = np.unique(np.round(everywhere / 100.0), axis=0) * 100.0
-    counts = np.array(
-        [[(np.abs(step - center) <= REGION_M / 2.0).all(axis=1).sum() for step in steps] for center in candidates]
-    )
-    best = int(np.argmax(counts.mean(axis=1)))
-    return _Count(candidates[best], min(len(step) for step in steps), int(counts[best].min()))

@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.import_osm.demand import BEGIN_S, DURATION_S, REGION_M, make_traffic
+from v2xsim.import_osm.demand import BEGIN_S, DURATION_S, make_traffic
 from v2xsim.import_osm.driving_side import is_left_hand
 from v2xsim.import_osm.extract import OsmImportError, unpacked
+from v2xsim.import_osm.filling import REGION_M
 from v2xsim.import_osm.mistyped_keys import key_notices
 from v2xsim.import_osm.osm_map import read_osm
 from v2xsim.import_osm.polygons import BUILDINGS, keep_notices, write_buildings
@@ -28,8 +29,9 @@ Progress = Callable[[str], None]
 
 
 def import_osm(
-    osm_file: Path, out: Path, *, vehicles: int = 260, seed: int = 1, driving_side: Literal["left", "right"] | None = None,
-    progress: Progress | None = None, notify: Callable[[Notice], None] | None = None,
+    osm_file: Path, out: Path, *, vehicles: int = 260, seed: int = 1, duration_s: float = DURATION_S,
+    driving_side: Literal["left", "right"] | None = None, progress: Progress | None = None,
+    notify: Callable[[Notice], None] | None = None,
 ) -> Path:  # fmt: skip
     """Turn an OpenStreetMap extract into a folder with a scenario; return the scenario's path.
 
@@ -38,6 +40,7 @@ def import_osm(
         out: Folder to write into; it must be new or empty.
         vehicles: Desired number of vehicles on the road at the same time during the measured time.
         seed: Seed of the traffic demand.
+        duration_s: Duration of the scenario's run, for which vehicles start: 1 s to a day.
         driving_side: Side of the road on which traffic drives; None finds it from the extract and from where it lies.
         progress: Function called with the name of the present step.
         notify: Function called with each thing of the extract that is left out, repaired or assumed. The file of the buildings
@@ -46,6 +49,8 @@ def import_osm(
     Raises:
         OsmImportError: If the extract or the folder cannot be used.
     """
+    if not 1.0 <= duration_s <= 86_400.0:
+        raise OsmImportError(f"the duration must be 1 to 86400 s, got {duration_s:.12g}")
 
     def say(what: str) -> None:
         if progress is not None:
@@ -60,14 +65,14 @@ def import_osm(
             for notice in roads_and_buildings(osm_file, folder, driving_side, say):
                 if notify is not None:
                     notify(notice)
-            traffic = make_traffic(folder, vehicles, seed, say)
+            traffic = make_traffic(folder, vehicles, seed, say, duration_s)
             keep_notices(folder, traffic.notices)
             for notice in traffic.notices:
                 if notify is not None:
                     notify(notice)
         except MobilityError as error:
             raise OsmImportError(f"{osm_file}: {error}") from error
-        _scenario(folder, traffic.center_m, traffic.stations, osm_file.name, out.name)
+        _scenario(folder, traffic.center_m, traffic.stations, osm_file.name, out.name, duration_s)
         (folder / "town.osm.xml").unlink()
     return out / "town.yaml"
 
@@ -89,15 +94,18 @@ def roads_and_buildings(
     return [*notices, *replace(sources, kept=()).notices(BUILDINGS)]
 
 
-def _scenario(folder: Path, center_m: Float[np.ndarray, " 2"], stations: int, source: str, name: str) -> None:
+def _scenario(
+    folder: Path, center_m: Float[np.ndarray, " 2"], stations: int, source: str, name: str, duration_s: float
+) -> None:
     # The name is also that of the folder of a run, so that runs of two towns do not replace each other.
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)[:80].strip("_.") or "town"
     low, high = center_m - REGION_M / 2.0, center_m + REGION_M / 2.0
     region = f"[{low[0]:.0f}, {low[1]:.0f}, {high[0]:.0f}, {high[1]:.0f}]"
     text = f"""# A town imported from {source} ((c) OpenStreetMap contributors, ODbL) by `v2xsim import-osm`.
-# Traffic is random; earlier than begin_s the roads fill up. Stations are drawn in the busiest {REGION_M:.0f} m square.
+# Traffic is random, with as many vehicles at the end as at the beginning. It lasts for duration_s; for a longer run, import
+# again with --duration. Stations are drawn in the busiest {REGION_M:.0f} m square.
 name: "{name}"
-run: {{seed: 1, begin_s: {BEGIN_S}, duration_s: {DURATION_S}, step_s: 0.1}}
+run: {{seed: 1, begin_s: {BEGIN_S}, duration_s: {duration_s:.12g}, step_s: 0.1}}
 world:
   buildings: town.poly.xml
 traffic:

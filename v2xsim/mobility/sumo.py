@@ -29,6 +29,7 @@ from v2xsim.mobility.fast_users import FastUsers
 from v2xsim.mobility.fcd_reader import Found, Sample
 from v2xsim.mobility.road_network import roads_of_simulation
 from v2xsim.mobility.sumo_config import begins_late, safe_config, time_us_of
+from v2xsim.mobility.sumo_demand import StartsSeen
 from v2xsim.mobility.sumo_session import SumoSession
 from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo, sumo_warnings
 from v2xsim.mobility.sumo_type_files import VehicleTypeFiles
@@ -130,6 +131,7 @@ class SumoMobility(Mobility):
         self._classless_types: set[str] = set()
         self._contradictions: dict[str, str] = {}
         self._teleports = 0
+        self._starts, self._has_started = StartsSeen(), False
         self._first_us = 0
         self._lowest_m, self._highest_m = math.inf, -math.inf
         self._last: Snapshot | None = None
@@ -237,6 +239,8 @@ class SumoMobility(Mobility):
         if self._last is None:
             self._first_us = time_us
         self._last = self._read(time_us)
+        self._starts.note(time_us, self._has_started, len(self._last))
+        self._has_started = False
         return self._last
 
     def _step_to(self, time_us: int) -> None:
@@ -244,8 +248,9 @@ class SumoMobility(Mobility):
         self._call(self._sumo.simulationStep, time_us / 1e6)
         self._teleports += self._sumo.simulation.getStartingTeleportNumber()
         # SUMO may use the name of a vehicle again in the step in which the vehicle has arrived.
-        for name in self._sumo.simulation.getDepartedIDList():
+        for name in (started := self._sumo.simulation.getDepartedIDList()):
             self._bodies.pop(name, None)
+        self._has_started |= bool(started) or bool(self._sumo.simulation.getDepartedPersonIDList())
 
     def sumo_name_of(self, agent: int) -> str:
         """Return SUMO's name of a vehicle on the road, which differs from its name here if SUMO uses the name again."""
@@ -351,6 +356,9 @@ class SumoMobility(Mobility):
                 f"{counted(steps, 'step')} of the run after {end_us / 1e6:.12g} s, where the option end stops SUMO's flows of vehicles; "
                 "remove the option or shorten the run",
             )  # fmt: skip
+        if not self._session.is_over:
+            waiting = self._sumo.simulation.getMinExpectedNumber() - self._sumo.vehicle.getIDCount()
+            notices += filter(None, [self._starts.notice(source, waiting - self._sumo.person.getIDCount())])
         note(
             "traffic.teleports", self._teleports,
             f"SUMO moved vehicles elsewhere {self._teleports:,} times, because they were stuck in a jam or had an accident",
