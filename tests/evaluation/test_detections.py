@@ -1,10 +1,8 @@
 """Which detections count, which hit a body, and who is seen."""
 
-import numpy as np
-import pytest
 from small_scenes import EGO, RANGE_M, detections, scene
 
-from v2xsim.evaluation.detections import average_precision, counted, matched_bodies, seen
+from v2xsim.evaluation.detections import counted, matched_bodies, seen
 from v2xsim.records import Detections
 
 NEAR, EDGE, FAR = 2, 3, 4
@@ -46,21 +44,6 @@ def test_a_smaller_overlap_hits_at_lower_thresholds_only():
 def test_who_is_seen_is_in_range_and_has_a_detection():
     reported = detections(PLACES_M, [EGO, NEAR, -1, FAR])
     assert seen(reported, scene(AGENTS, PLACES_M), RANGE_M).tolist() == [False, True, False, False]
-
-
-def test_average_precision_is_over_all_frames_of_a_mode():
-    around = scene([EGO, NEAR], [(0, 0), (20, 0)])
-    hit = matched_bodies(detections([(20, 0)], [NEAR]), around, RANGE_M)
-    missed = matched_bodies(Detections.none(), around, RANGE_M)
-    found = average_precision({"ego": [hit, missed], "fused": [hit, hit]})
-    assert found == {
-        "ego": [(t, pytest.approx(0.5)) for t in (0.3, 0.5, 0.7)],
-        "fused": [(t, 1.0) for t in (0.3, 0.5, 0.7)],
-    }
-
-
-def test_without_frames_there_is_no_average_precision():
-    assert [np.isnan(ap) for _, ap in average_precision({"ego": []})["ego"]] == [True, True, True]
 
 
 def test_false_detections_of_an_ego_away_from_the_origin_count_by_its_own_place():

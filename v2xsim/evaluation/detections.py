@@ -1,15 +1,15 @@
-"""Detections of an ego compared with the truth: which ones count, which hit a body, which road users they show, and average precision.
+"""Detections of an ego compared with the truth: which ones count, which hit a body, and which road users they show.
 
-The matching and the area under the curve are in `v2xsim.perception.metrics.average_precision`.
+The matching is in `v2xsim.perception.metrics.average_precision`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool
 
 from v2xsim.evaluation.scene import Scene
-from v2xsim.perception.metrics.average_precision import THRESHOLDS, Frame, Matched, curves, joined, matched
+from v2xsim.perception.metrics.average_precision import THRESHOLDS, Frame, Matched, matched
 from v2xsim.records import Detections
 
 
@@ -44,18 +44,3 @@ def matched_bodies(
 def seen(detections: Detections, scene: Scene, range_m: float) -> Bool[np.ndarray, " agents"]:
     """Return whether each road user is in range and has at least one detection, whatever the overlap of the boxes."""
     return scene.near(range_m) & np.isin(scene.agent, detections.truth)
-
-
-def average_precision(
-    matches: Mapping[str, Sequence[Matched]], thresholds: Sequence[float] = THRESHOLDS
-) -> dict[str, list[tuple[float, float]]]:
-    """Return pairs of overlap threshold and average precision over all frames, for each mode (`ego` alone and `fused`).
-
-    Args:
-        matches: Matched detections of every frame, by mode.
-        thresholds: Overlap thresholds with which the detections were matched.
-    """
-    return {
-        mode: [(float(curve.threshold), float(curve.ap)) for curve in curves(joined(frames, thresholds))]
-        for mode, frames in matches.items()
-    }

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
-from v2xsim.evaluation.detections import average_precision
 from v2xsim.evaluation.episodes import Episode, HiddenConflicts
 from v2xsim.evaluation.frame import FrameScore, score
 from v2xsim.evaluation.known_users import FusedTracks
+from v2xsim.evaluation.precision import AveragePrecision
 from v2xsim.evaluation.scene import MODES, Scene
-from v2xsim.perception.metrics.average_precision import THRESHOLDS, Matched
+from v2xsim.perception.metrics.average_precision import THRESHOLDS
 from v2xsim.perception.metrics.awareness import GAP_US
 from v2xsim.perception.tracking.station_tracks import Tracker
 from v2xsim.perception.tracking.tracker import Tracks
@@ -56,7 +56,7 @@ class Evaluator:
         self, range_m: float, tracker: Tracker, thresholds: Sequence[float] = THRESHOLDS, gap_us: int = GAP_US
     ) -> None:
         self._range_m, self._thresholds = range_m, thresholds
-        self._matches: dict[str, list[Matched]] = {mode: [] for mode in MODES}
+        self._precision = {mode: AveragePrecision(thresholds) for mode in MODES}
         self._fused_tracks = FusedTracks(tracker)
         self._hidden_conflicts = HiddenConflicts(gap_us=gap_us)
 
@@ -78,7 +78,7 @@ class Evaluator:
         perceived = {"ego": (frame.own, frame.own_tracks), "fused": (frame.fused, fused_tracks)}
         scored = score(scene, perceived, self._range_m, self._thresholds)
         for mode, part in scored.modes.items():
-            self._matches[mode].append(part.matched)
+            self._precision[mode].add(part.matched)
         known = {mode: part.known for mode, part in scored.modes.items()}
         self._hidden_conflicts.follow(scene, known, self._range_m)
         return scored
@@ -89,4 +89,4 @@ class Evaluator:
 
     def average_precision(self) -> dict[str, list[tuple[float, float]]]:
         """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`)."""
-        return average_precision(self._matches, self._thresholds)
+        return {mode: precision.areas() for mode, precision in self._precision.items()}
