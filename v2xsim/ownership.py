@@ -3,7 +3,8 @@
 A process that needs a folder until its work is complete first writes a mark beside it: `.out.1f2e3d4c.owner` for the folder
 `.out.1f2e3d4c.partial`. The mark names the process and is locked while the process lives. The operating system releases the lock when
 the process ends, for whatever reason. So a mark without a lock belongs to a process that was killed, and its folder is removed by the next
-process that works at the same place. Folders without a mark, marks of other users and marks from other machines are left alone.
+process that works at the same place. A folder in which a killed run left rows of its tables stays until the same target is written again:
+they can still be read. Folders without a mark, marks of other users and marks from other machines are left alone.
 """
 
 import errno
@@ -25,6 +26,8 @@ from typing import Any
 _OWNER, _PARTIAL, _ASIDE = ".owner", ".partial", ".replaced"
 _MARK = re.compile(r"\.?.+\.[0-9a-f]{8}\.owner")
 _SAYS = "folder of a process at work"
+KEPT = Path("segments") / "run.json"
+"""File in a folder whose content is of use after its process was killed: the rows that a run had written (`v2xsim.results.store`)."""
 _LARGEST_MARK_BYTES = 4096
 # A process writes its mark within a moment, in which it is alone in the folder. So an empty mark that others see was left by a
 # process that was killed in that moment. Where folders cannot be locked, this is sure only after a while.
@@ -58,6 +61,8 @@ class Owned:
         """Remove the folder and its mark. A forked process must not do this for its parent, so nothing happens there."""
         if os.getpid() != self.pid:
             return
+        with suppress(OSError):
+            (self.folder / KEPT).unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self.aside, ignore_errors=True)
         with suppress(OSError):
@@ -132,7 +137,7 @@ def take(parent: Path, target: str, *, hidden: bool = True, shared: bool = False
         OSError: If the folder cannot be made.
     """
     with _alone_in(parent) as alone:
-        for left in _cleared(parent, alone):
+        for left in _cleared(parent, alone, target):
             if left.lives and left.owner.target == target and not shared:
                 raise BusyError(f"process {left.owner.pid} on {left.owner.host}")
         short = os.fsencode(target)[:_LONGEST_NAME_BYTES].decode("utf-8", "ignore")
@@ -190,8 +195,18 @@ def left_from_elsewhere(parent: Path) -> list[str]:
     ]
 
 
-def _cleared(parent: Path, alone: bool) -> list[Left]:
-    return [left for mark in marks_in(parent) if (left := _examined(mark, alone)) is not None]
+def kept_for(target: Path) -> list[Path]:
+    """Return the folders beside a target in which runs keep rows of their tables, of killed and of living processes, the newest last."""
+    folders, target = [], Path(os.path.realpath(target))
+    for mark in marks_in(target.parent):
+        owner, folder = _read(mark), mark.with_suffix(_PARTIAL)
+        if owner is not None and owner.target == target.name and (folder / KEPT).exists():
+            folders.append(folder)
+    return sorted(folders, key=lambda folder: folder.stat().st_mtime_ns)
+
+
+def _cleared(parent: Path, alone: bool, target: str | None = None) -> list[Left]:
+    return [left for mark in marks_in(parent) if (left := _examined(mark, alone, target)) is not None]
 
 
 def wait_until_clear(parent: Path, patience_s: float) -> None:
@@ -222,12 +237,13 @@ def belongs_to_a_mark(path: Path) -> bool:
     return False
 
 
-def _examined(mark: Path, alone: bool) -> Left | None:
+def _examined(mark: Path, alone: bool, target: str | None) -> Left | None:
     """Remove a mark and its folder if its process is dead; return what stays, None if the mark is gone or not one of this user.
 
     Args:
         mark: Path of the mark.
         alone: Whether no other process can be writing a mark in this folder now.
+        target: Name of the file or folder that is going to be written; what a killed run kept for another one stays.
     """
     try:
         lock = os.open(mark, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -253,7 +269,8 @@ def _examined(mark: Path, alone: bool) -> Left | None:
         # A lock that is free on this machine may be held on another one: not all network file systems share locks.
         if not owner.here:
             return Left(mark, owner, lives=False)
-        _remove(mark, owner)
+        if owner.target == target or not (mark.with_suffix(_PARTIAL) / KEPT).exists():
+            _remove(mark, owner)
         return None
     finally:
         os.close(lock)

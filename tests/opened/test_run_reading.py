@@ -281,3 +281,18 @@ def edit(folder, **changes):
     """Change some entries of a manifest."""
     path = folder / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_table_is_read_row_group_by_row_group_with_the_columns_that_are_asked_for(folder):
+    tables = v2xsim.open(folder).tables
+    groups = list(tables.groups("packets", ["tx", "outcome"]))
+    assert [row for group in groups for row in group.to_pylist()] == tables["packets"].select(
+        ["tx", "outcome"]
+    ).to_pylist()
+
+
+def test_row_groups_of_a_damaged_file_are_refused(folder):
+    file = folder / "packets.parquet"
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(OpenError, match=r"packets\.parquet: cannot be read as a Parquet table"):
+        next(v2xsim.open(folder).tables.groups("packets"))

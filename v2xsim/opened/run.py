@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Float32
 
 from v2xsim.evaluation.metric import Metric
 from v2xsim.notices import Notice
 from v2xsim.opened.casting import Casting, check_device
 from v2xsim.opened.clouds import Cloud
-from v2xsim.opened.errors import OpenError
+from v2xsim.opened.errors import NotRecordedError, OpenError
 from v2xsim.opened.evaluation import Evaluation, evaluated
 from v2xsim.opened.frame_source import FrameSource
 from v2xsim.opened.frames import Frame, Frames
 from v2xsim.opened.manifest import notices_of, read_manifest, replayed, run_scenario, setting
 from v2xsim.opened.recorded_frames import RecordedFrames
+from v2xsim.opened.segments import SegmentTables, unfinished, unfinished_manifest
 from v2xsim.opened.tables import RunTables
 from v2xsim.opened.truth import Truth, check_recorded, check_replayable
 from v2xsim.perception.tracking.station_tracks import Tracker
@@ -30,28 +30,48 @@ from v2xsim.scenario.schema import Scenario
 
 
 class Run:
-    """A finished run. Tables are read when they are first used; the folder is not changed.
+    """A finished run, or what was written of one that has not ended. Tables are read when they are used; the folder is not changed.
 
     Args:
         folder: Folder that `v2xsim run` or `Results.write` wrote.
+        partial: Whether to open a run that has not ended, if there is one; see `v2xsim.open`.
 
     Attributes:
         folder: Folder of the run.
         manifest: Content of its `manifest.json`.
-        tables: Arrow tables by name.
+        tables: Arrow tables by name; `tables.groups(name, columns)` yields the row groups of one that is larger than memory.
+        is_complete: Whether the run has ended; otherwise it has no metrics, and its tables end at `until_s`.
 
     Raises:
         OpenError: If the folder holds no finished run, or one that this version cannot read.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, *, partial: bool = False) -> None:
         self.folder = Path(folder)
-        self.manifest: Mapping[str, Any] = Listed(read_manifest(self.folder))
-        self.tables: Mapping[str, pa.Table] = RunTables(
-            self.folder, self.manifest["format"], self.manifest.get("tables", {})
-        )  # fmt: skip
+        self.tables: RunTables | SegmentTables
+        kept = unfinished(self.folder) if partial else None
+        self.is_complete = kept is None
+        if kept is None:
+            self.manifest: Mapping[str, Any] = Listed(read_manifest(self.folder))
+            self.tables = RunTables(self.folder, self.manifest["format"], self.manifest.get("tables", {}))
+            return
+        self.folder = kept
+        self.manifest = Listed(unfinished_manifest(kept))
+        self.tables = SegmentTables(kept)
+
+    @property
+    def until_s(self) -> float:
+        """Simulated time up to which the tables have all rows: the end of the run, or the last time at which everything was written."""
+        if isinstance(self.tables, SegmentTables) and self.tables.until_us is not None:
+            return self.tables.until_us * 1e-6
+        begin_s, duration_s = (setting(self.manifest, f"run.{key}") for key in ("begin_s", "duration_s"))
+        return float(begin_s + (duration_s if self.is_complete else 0.0))
 
     def __repr__(self) -> str:
+        if not self.is_complete:
+            name, seed, end_s = (setting(self.manifest, key) for key in ("name", "run.seed", "run.duration_s"))
+            begin_s = setting(self.manifest, "run.begin_s")
+            return f"run {self.folder} ({name}, seed {seed}), not complete: written up to {self.until_s:g} s of {begin_s + end_s:g} s; see .tables"
         name, seed, duration_s = (setting(self.manifest, key) for key in ("name", "run.seed", "run.duration_s"))
         missing = missing_tables(self.folder, self.manifest.get("tables", {}))
         lacks = "" if missing is None else f"; {missing}"
@@ -59,7 +79,15 @@ class Run:
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
-        """Metrics of the whole run, by name; the table `metrics` also has those of distance bins and other parts."""
+        """Metrics of the whole run, by name; the table `metrics` also has those of distance bins and other parts.
+
+        Raises:
+            NotRecordedError: If the run has not ended.
+        """
+        if not self.is_complete:
+            raise NotRecordedError(
+                f"{self.folder}: must be a finished run to have metrics; evaluate() computes those of what was written"
+            )
         names, parts, values, units, counts = (self.tables["metrics"].column(n).to_pylist() for n in _METRIC_COLUMNS)
         rows = zip(names, parts, values, units, counts, strict=True)
         return ListedMetrics(
@@ -94,7 +122,14 @@ class Run:
         """
         check_recorded(self.manifest, self.folder, "to evaluate it again")
         return evaluated(
-            self.manifest, self.tables, self._recorded_frames, self.folder, range_m, thresholds, tracker, prr_range_m
+            self._evaluated_manifest,
+            self.tables,
+            self._recorded_frames,
+            self.folder,
+            range_m,
+            thresholds,
+            tracker,
+            prr_range_m,
         )
 
     def frames(self, ego: str | int | None = None, time_s: float | tuple[float, float] | None = None) -> Frames:
@@ -152,6 +187,8 @@ class Run:
             NotRecordedError: If the run recorded no states, or not those of every step.
             UserError: If a plug-in has changed since, or is missing.
         """
+        if not self.is_complete:
+            raise OpenError(f"{self.folder}: must be a finished run to be replayed")
         check_replayable(self.manifest, self.folder, step_s)
         return replayed(self.scenario, self.manifest, self.folder, step_s)
 
@@ -169,6 +206,15 @@ class Run:
             UserError: If a plug-in has changed since, or is missing.
         """
         return run_scenario(self.manifest, self.folder)
+
+    @property
+    def _evaluated_manifest(self) -> Mapping[str, Any]:
+        """The manifest, with the duration of what was written."""
+        if self.is_complete:
+            return self.manifest
+        duration_s = self.until_s - setting(self.manifest, "run.begin_s")
+        run = self.manifest["scenario"]["run"] | {"duration_s": duration_s}
+        return {**self.manifest, "scenario": self.manifest["scenario"] | {"run": run}}
 
     @cached_property
     def _frame_source(self) -> FrameSource:

@@ -1,6 +1,7 @@
-"""The tables of a finished run, each read from its file when it is first used."""
+"""The tables of a finished run, each read from its file when it is used: as a whole, or row group by row group."""
 
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,9 +10,13 @@ import pyarrow.parquet as pq
 from v2xsim.errors import in_command
 from v2xsim.opened.errors import NoTableError, NotRecordedError, OpenError
 from v2xsim.results.columns import COLUMNS, SINCE, schema_of
+from v2xsim.results.file_tables import groups_in
 from v2xsim.results.table_files import repair_of, trouble_with
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.manifest_files import MANIFEST
+
+# Tables up to this size are kept in memory once they were read.
+_SMALL_BYTES = 32_000_000
 
 
 class RunTables(Mapping[str, pa.Table]):
@@ -26,21 +31,36 @@ class RunTables(Mapping[str, pa.Table]):
 
     def __init__(self, folder: Path, layout: int, digests: Mapping[str, str]) -> None:
         self._folder, self._layout, self._digests = folder, layout, digests
-        self._read: dict[str, pa.Table] = {}
+        # A large table stays in memory only as long as somebody else holds it.
+        self._read: weakref.WeakValueDictionary[str, pa.Table] = weakref.WeakValueDictionary()
+        self._small: dict[str, pa.Table] = {}
+        self._sound: set[str] = set()
 
     def __getitem__(self, name: str) -> pa.Table:
-        if name not in COLUMNS:
-            raise NoTableError(
-                f"{self._folder}: has no table {name!r}{nearest(str(name), COLUMNS)}; there are {', '.join(COLUMNS)}"
-            )
-        if name not in self:
-            raise NotRecordedError(
-                f"{self._folder}: has no table {name!r}, which came with format {SINCE[name]}; this run has format {self._layout}: run it "
-                f"again: v2xsim run {in_command(self._folder / MANIFEST)}"
-            )
-        if name not in self._read:
-            self._read[name] = self._checked(name)
-        return self._read[name]
+        self._check_name(name)
+        table = self._read.get(name)
+        if table is None:
+            table = self._read[name] = self._whole(name)
+            if table.nbytes <= _SMALL_BYTES:
+                self._small[name] = table
+        return table
+
+    def groups(self, name: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the row groups of a table with some columns or all, so that a table larger than memory can be read.
+
+        Args:
+            name: Name of the table.
+            columns: Names of the columns; None for all that the file has.
+
+        Raises:
+            OpenError: If there is no such table, or its file is missing, damaged, or holds another table.
+        """
+        self._check_name(name)
+        path = self._sound_path(name)
+        try:
+            yield from groups_in(path, columns)
+        except (OSError, pa.ArrowException):
+            raise self._damaged(path) from None
 
     def __contains__(self, name: object) -> bool:
         return name in COLUMNS and SINCE.get(str(name), 0) <= self._layout
@@ -65,30 +85,54 @@ class RunTables(Mapping[str, pa.Table]):
         except (OSError, pa.ArrowException):
             return "unreadable"
 
-    def _checked(self, name: str) -> pa.Table:
-        """Return a table from its file.
+    def _check_name(self, name: str) -> None:
+        if name not in COLUMNS:
+            raise NoTableError(
+                f"{self._folder}: has no table {name!r}{nearest(str(name), COLUMNS)}; there are {', '.join(COLUMNS)}"
+            )
+        if name not in self:
+            raise NotRecordedError(
+                f"{self._folder}: has no table {name!r}, which came with format {SINCE[name]}; this run has format {self._layout}: run it "
+                f"again: v2xsim run {in_command(self._folder / MANIFEST)}"
+            )
+
+    def _whole(self, name: str) -> pa.Table:
+        path = self._sound_path(name)
+        try:
+            return pq.read_table(path)
+        except (OSError, pa.ArrowException):
+            raise self._damaged(path) from None
+
+    def _sound_path(self, name: str) -> Path:
+        """Return the path of a table's file, once its content and columns are found to be those of the run.
 
         Raises:
             OpenError: If the file is missing, damaged, or holds another table.
         """
         path = self._path(name)
+        if name in self._sound:
+            return path
         again = repair_of(self._folder)
         if (trouble := trouble_with(path, self._digests.get(name))) is not None:
             raise OpenError(f"{path}: {trouble}; {again}")
         try:
-            table = pq.read_table(path)
+            schema = pq.read_schema(path)
         except (OSError, pa.ArrowException):
-            raise OpenError(f"{path}: cannot be read as a Parquet table; it is damaged; {again}") from None
+            raise self._damaged(path) from None
         for field in schema_of(name):
             if SINCE.get(f"{name}.{field.name}", 0) > self._layout:
                 continue
-            if field.name not in table.column_names:
+            if field.name not in schema.names:
                 raise OpenError(
                     f"{path}: must be the table {name!r} of a run; it has no column {field.name!r}; {again}"
                 )
-            found = table.schema.field(field.name).type
+            found = schema.field(field.name).type
             if found != field.type:
                 raise OpenError(
                     f"{path}: must be the table {name!r} of a run; its column {field.name!r} must be {field.type}, got {found}; {again}"
                 )
-        return table
+        self._sound.add(name)
+        return path
+
+    def _damaged(self, path: Path) -> OpenError:
+        return OpenError(f"{path}: cannot be read as a Parquet table; it is damaged; {repair_of(self._folder)}")

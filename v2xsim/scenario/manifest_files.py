@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from v2xsim.errors import UserError
+from v2xsim.ownership import kept_for
 
 MANIFEST = "manifest.json"
 """Name of the file whose presence says that a run is complete."""
@@ -26,7 +27,7 @@ def manifest_of_folder(folder: Path) -> dict[str, Any]:
     must = f"{folder}: must be the folder of a finished run"
     if not folder.is_dir():
         if not folder.exists():
-            raise ManifestError(f"{must}; there is no such folder")
+            raise ManifestError(f"{must}; {_begun(folder) or 'there is no such folder'}")
         is_part = folder.name == MANIFEST or folder.suffix == ".parquet"
         advice = f"name its folder, {folder.parent}" if is_part else "`v2xsim run` prints the folder at its end"
         raise ManifestError(f"{must}, got a file; {advice}")
@@ -36,8 +37,17 @@ def manifest_of_folder(folder: Path) -> dict[str, Any]:
     return manifest_at(path)
 
 
+def _begun(folder: Path) -> str:
+    """Return that a run that has not ended left rows for a folder; an empty text if none did."""
+    if not kept_for(folder):
+        return ""
+    return f"a run into it goes on or was killed; v2xsim.open({str(folder)!r}, partial=True) reads what it has written"
+
+
 def _instead(folder: Path) -> str:
     """Return what a folder without a manifest seems to be."""
+    if begun := _begun(folder):
+        return begun
     if (folder / _SWEEP).exists():
         return "it is the folder of a sweep, and a sweep with keep: tables has the folders of its runs in runs"
     tables = sorted(folder.glob("*.parquet"))

@@ -1,0 +1,97 @@
+"""Runs that have not ended: what they have written is there, and looks like no finished run."""
+
+import shutil
+
+import pytest
+from small_runs import finished, same, scenario
+
+import v2xsim
+from v2xsim.engine.recording import recording
+from v2xsim.opened import NotRecordedError, OpenError
+
+SETTINGS = "cooperation.fusion=early"
+
+
+@pytest.fixture
+def going_on(tmp_path, monkeypatch):
+    """Return the folder of a run that has come to its eighth tick and writes its rows at every tick."""
+    monkeypatch.setattr(recording, "_HELD_S", -1.0)
+    with v2xsim.Simulation(scenario(SETTINGS), out=tmp_path / "run") as simulation:
+        for _ in range(8):
+            simulation.step()
+        yield tmp_path / "run"
+
+
+def test_a_run_that_goes_on_is_no_finished_run(going_on):
+    assert not list(going_on.glob("*"))
+    with pytest.raises(OpenError, match=r"a run into it goes on or was killed; v2xsim\.open\(.*, partial=True\)"):
+        v2xsim.open(going_on)
+
+
+def test_what_a_run_has_written_is_the_beginning_of_its_tables(going_on):
+    run, (results, _) = v2xsim.open(going_on, partial=True), finished(SETTINGS)
+    assert not run.is_complete
+    assert run.until_s == pytest.approx(1.2)
+    for name in ("states", "stations", "links", "packets", "detections", "fusion", "awareness"):
+        part = run.tables[name]
+        assert 0 < part.num_rows < results.tables[name].num_rows
+        assert same(part, results.tables[name].slice(0, part.num_rows))
+
+
+def test_row_groups_of_what_was_written_have_the_columns_that_are_asked_for(going_on):
+    tables = v2xsim.open(going_on, partial=True).tables
+    (group,) = tables.groups("links", ["a", "b"])
+    assert group.to_pylist() == tables["links"].select(["a", "b"]).to_pylist()
+
+
+def test_what_was_written_is_evaluated(going_on):
+    run = v2xsim.open(going_on, partial=True)
+    evaluation = run.evaluate()
+    assert same(evaluation.tables["awareness"], run.tables["awareness"])
+    assert evaluation.metrics["coverage_before"].count == run.tables["fusion"].num_rows
+    assert len(run.frames()) == run.tables["fusion"].num_rows
+
+
+def test_metrics_and_replays_need_a_finished_run(going_on):
+    run = v2xsim.open(going_on, partial=True)
+    with pytest.raises(NotRecordedError, match="must be a finished run to have metrics"):
+        _ = run.metrics
+    with pytest.raises(OpenError, match="must be a finished run to be replayed"):
+        run.replay()
+    assert "not complete: written up to 1.2 s" in repr(run)
+
+
+def test_rows_that_were_being_written_when_a_run_was_killed_are_left_out(going_on):
+    (kept,) = going_on.parent.glob(".run.*.partial")
+    killed = shutil.copytree(kept, going_on.parent / "killed")
+    whole = {name: table.num_rows for name, table in v2xsim.open(killed, partial=True).tables.items()}
+    # The last record batch of two tables and the last note are cut off.
+    for name in ("states", "links"):
+        file = killed / "segments" / f"{name}.arrows"
+        file.write_bytes(file.read_bytes()[:-100])
+    notes = killed / "segments" / "written.jsonl"
+    notes.write_bytes(notes.read_bytes()[:-5])
+    run = v2xsim.open(killed, partial=True)
+    assert run.until_s == pytest.approx(1.1)
+    assert all(table.num_rows <= whole[name] for name, table in run.tables.items() if name != "agents")
+
+
+def test_rows_that_cannot_be_read_any_more_are_no_short_table(going_on):
+    (kept,) = going_on.parent.glob(".run.*.partial")
+    damaged = shutil.copytree(kept, going_on.parent / "damaged")
+    links = damaged / "segments" / "links.arrows"
+    links.write_bytes(links.read_bytes()[: links.stat().st_size // 2])
+    with pytest.raises(OpenError, match=r"its table 'links' must have [0-9,]+ rows, and [0-9,]+ can be read"):
+        _ = v2xsim.open(damaged, partial=True).tables["links"]
+
+
+def test_the_finished_run_is_opened_where_no_other_was_begun():
+    _, folder = finished(SETTINGS)
+    run = v2xsim.open(folder, partial=True)
+    assert run.is_complete
+    assert run.until_s == pytest.approx(1.5)
+
+
+def test_where_nothing_was_begun_there_is_nothing_to_open(tmp_path):
+    with pytest.raises(OpenError, match="there is no such folder"):
+        v2xsim.open(tmp_path / "run", partial=True)

@@ -1,0 +1,123 @@
+"""The tables of a run that has not ended: what it had written when it was killed, or has written so far."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from v2xsim.opened.errors import NoTableError, OpenError
+from v2xsim.ownership import KEPT, kept_for
+from v2xsim.results.columns import COLUMNS, schema_of
+from v2xsim.results.row_groups import cut
+from v2xsim.results.store import WRITTEN, pieces_in
+from v2xsim.scenario.explain import nearest
+from v2xsim.scenario.manifest_files import ManifestError, manifest_at
+
+
+def unfinished(folder: Path) -> Path | None:
+    """Return the folder in which the rows of a run that has not ended are; None if there is none.
+
+    Args:
+        folder: Folder for which the run was started, or the folder with its rows itself.
+    """
+    folder = folder.resolve()
+    if (folder / KEPT).exists():
+        return folder
+    kept = kept_for(folder)
+    return kept[-1] if kept else None
+
+
+def unfinished_manifest(kept: Path) -> Mapping[str, Any]:
+    """Return the manifest of a run that has not ended.
+
+    Raises:
+        OpenError: If it cannot be read.
+    """
+    try:
+        return manifest_at(kept / KEPT)
+    except ManifestError as error:
+        raise OpenError(str(error)) from None
+
+
+class SegmentTables(Mapping[str, pa.Table]):
+    """The tables of a run that has not ended, by name: all rows up to the last time at which it had written everything.
+
+    Args:
+        kept: Folder in which the rows are (`unfinished`).
+
+    Attributes:
+        until_us: Simulated time up to which all rows are there that were known at it; None if nothing was written yet.
+    """
+
+    def __init__(self, kept: Path) -> None:
+        self._folder = kept
+        self._rows, self.until_us = _last_written(kept / KEPT.parent / WRITTEN)
+
+    def __getitem__(self, table: str) -> pa.Table:
+        groups = list(self.groups(table))
+        return pa.concat_tables(groups) if groups else schema_of(table).empty_table()
+
+    def groups(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the row groups of a table with some columns or all.
+
+        Args:
+            table: Name of the table.
+            columns: Names of the columns; None for all.
+
+        Raises:
+            OpenError: If there is no such table, or its rows cannot be read.
+        """
+        if table not in COLUMNS:
+            raise NoTableError(
+                f"{self._folder}: has no table {table!r}{nearest(str(table), COLUMNS)}; there are {', '.join(COLUMNS)}"
+            )
+        rows = self._rows.get(table, 0)
+        found = 0
+        for group in cut(self._pieces(table, rows), table):
+            found += group.num_rows
+            yield group if columns is None else group.select(list(columns))
+        if found < rows:
+            raise OpenError(
+                f"{self._folder}: its table {table!r} must have {rows:,} rows, and {found:,} can be read; it is damaged"
+            )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COLUMNS)
+
+    def __len__(self) -> int:
+        return len(COLUMNS)
+
+    def __repr__(self) -> str:
+        width = max(map(len, COLUMNS))
+        lines = [f"  {name:<{width}}  {self._rows.get(name, 0):>12,}" for name in COLUMNS]
+        return "\n".join([f"{len(COLUMNS)} tables of {self._folder}, which is not complete (rows)", *lines])
+
+    def _pieces(self, table: str, rows: int) -> Iterator[pa.Table]:
+        path = self._folder / KEPT.parent / f"{table}.arrows"
+        if path.exists():
+            # The file of this table is replaced as a whole, perhaps after the last note.
+            yield from pieces_in(path, None if table == "agents" else rows)
+            return
+        # The run was making its final files.
+        file = self._folder / f"{table}.parquet"
+        if rows and file.exists():
+            yield pq.read_table(file).slice(0, rows)
+
+
+def _last_written(path: Path) -> tuple[dict[str, int], int | None]:
+    """Return the number of rows of each table at the last time at which everything was written, and that time."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
+        return {}, None
+    # The last line has no end if the process was killed while it wrote it.
+    for line in reversed(lines[:-1]):
+        try:
+            last = json.loads(line)
+            return {str(name): int(rows) for name, rows in last["rows"].items()}, int(last["time_us"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return {}, None
