@@ -40,7 +40,7 @@ from v2xsim.world.snapshot import Snapshot
 EGO, HELPER, OTHER, RELAY = 1, 2, 3, 4
 CELL_M = 2.0
 CAR_M = (4.0, 2.0, 1.5)
-STEP_US, DETECT_US, FORGET_US = 100_000, 20_000, 500_000
+STEP_US, DETECT_US, FORGET_US, MAX_AGE_US = 100_000, 20_000, 500_000, 500_000
 
 
 def scenario(**sections):
@@ -231,7 +231,7 @@ def instant(world, fleet, links=None, *, clock_offset_us=None):
 
 def stations_of(own=None, *frames, frames_kept=3):
     """Return stations that know their own frames and nothing else."""
-    stations = Stations(frames_kept, DETECT_US, FORGET_US)
+    stations = Stations(frames_kept, DETECT_US, FORGET_US, MAX_AGE_US)
     if own is not None:
         stations.enter(own)
     for one in frames:
@@ -283,7 +283,7 @@ def fused_frame(
 # What they send
 
 
-def nothing_sent(table=None, *, max_age_us=500_000):
+def nothing_sent(table=None, *, max_age_us=MAX_AGE_US):
     """Return the transfers of a run in which nobody has asked yet."""
     return Transfers(Columns("transfers") if table is None else table, max_age_us)
 

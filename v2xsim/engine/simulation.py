@@ -99,10 +99,11 @@ class Simulation:
         # This time is a multiple of the message rule's longest pause, so that stations do not count as gone only because
         # their rule sends rarely. If congestion control spaces messages further apart than that, stations do count as gone.
         forget_us = round(SILENT_PERIODS * rule.awareness_rule.longest_us)
-        self.stations = Stations(frames_kept, self._detect_us, forget_us)
+        max_age_us = round(rule.max_age_ms * 1e3)
+        self.stations = Stations(frames_kept, self._detect_us, forget_us, max_age_us)
         self.tracks = OwnTracks(self._step_us)
         self._blind_zones = BlindZones(FootprintMap(obstacles, rule.matrix.cell_m), rule.hidden_speed_mps)
-        self._transfers = Transfers(self.recording.tables["transfers"], round(rule.max_age_ms * 1e3))
+        self._transfers = Transfers(self.recording.tables["transfers"], max_age_us)
         self.inboxes = Inboxes()
         self.own_messages = OwnMessages(
             self.clock, self.stations, self.inboxes, rule.transport == "synchronous", not scenario.radio.access.ideal,
@@ -248,7 +249,7 @@ class Simulation:
                     self.latest_fused[frame.ego.agent] = frame
                 if self._on_frame is not None:
                     self._on_frame(frame)
-            self._transfers.fused_before(frame_us + self._step_us)
+            self._forget(frame_us + self._step_us)
 
     # Steps
 
@@ -288,9 +289,16 @@ class Simulation:
         return FusedFrame(
             ego=ego, capture=self._captures[ego], fuse_us=self.clock.now_us, result=result,
             contributions=contributions, transfers=self._transfers.of_frame(ego.agent, ego.time_us),
-            known=len(self.stations.knowledge_of(ego.agent).announced), announced=self._cooperation.announced_vehicles(ego),
+            known=len(self.stations.knowledge_of(ego.agent).sent_us), announced=self._cooperation.announced_vehicles(ego),
             own_tracks=self.tracks.of(ego), blind_zone=self._blind_zones.of(ego),
         )  # fmt: skip
+
+    def _forget(self, next_frame_us: int) -> None:
+        """Forget what nothing needs any more, after all frames captured before a time are fused."""
+        self._transfers.fused_before(next_frame_us)
+        self.stations.tidy(next_frame_us, self.clock.now_us)
+        for agent in [agent for agent in self.latest_fused if agent not in self.stations.ego_agents]:
+            del self.latest_fused[agent]
 
     def _receive(self, heard: Heard) -> None:
         """Pass a packet that at least one station received to what processes its kind of message."""

@@ -19,8 +19,8 @@ def own(agents, egos=(), time_us=0):
     return Instant(world, stations, errors, LinkBudget.none()).states
 
 
-def stations(frames_kept=3, detect_us=50, forget_us=1000):
-    return Stations(frames_kept, detect_us, forget_us)
+def stations(frames_kept=3, detect_us=50, forget_us=1000, max_age_us=500):
+    return Stations(frames_kept, detect_us, forget_us, max_age_us)
 
 
 def test_only_so_many_frames_are_kept():

@@ -46,11 +46,13 @@ class AtOnce:
         now_us = self._clock.now_us
         for knowledge in self._stations.egos():
             knowledge.learn(awareness, now_us, now_us)
+        self._stations.bulletin.announce(awareness, now_us)
 
     def report(self, report: Report) -> None:
         """Store a station's report in the knowledge of every ego."""
         for knowledge in self._stations.egos():
             knowledge.take_report(report, self._clock.now_us, self._counts_copies)
+        self._stations.bulletin.report(report, self._clock.now_us, self._counts_copies)
 
     def candidates(
         self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]

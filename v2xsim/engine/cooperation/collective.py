@@ -3,16 +3,13 @@
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.comms.messages.cpm import CHECK_US, MOVE_M, SLOWEST_US, CpmRules
+from v2xsim.comms.messages.cpm import MOVE_M, SLOWEST_US, CpmRules
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
 from v2xsim.comms.messages.sizes import cpm_bytes
 from v2xsim.engine.stations.contents import Report
 from v2xsim.engine.stations.frame import Frame
-from v2xsim.engine.stations.knowledge import Knowledge, ReportedObject
+from v2xsim.engine.stations.knowledge import GRACE_US, Knowledge, ReportedObject
 from v2xsim.records import Boxes, Detections
-
-# A reported object is valid until its sender must report it again, plus two check intervals for the transmission.
-_GRACE_US = 2 * CHECK_US
 
 
 class Reporting:
@@ -95,9 +92,9 @@ def _copies(knowledge: Knowledge, now_us: int) -> Copies:
     Older copies are dropped. The extrapolation uses simulated time, as if the clocks of all stations agreed.
     """
     copies = [(report, at_us) for report, at_us in knowledge.report_copies if now_us - at_us <= SLOWEST_US]
+    knowledge.report_copies[:] = copies
     if not copies:
         return Copies.nothing()
-    knowledge.report_copies[:] = copies
     position_m, speed_mps, arrived_us, sender_m = [], [], [], []
     for report, at_us in copies:
         count, detections = len(report.number), report.detections
@@ -115,4 +112,4 @@ def _valid_us(item: ReportedObject) -> float:
     The time of validity is at most SLOWEST_US, plus two check intervals for the transmission.
     """
     speed_mps = float(np.linalg.norm(item.report.detections.velocity_mps[item.row]))
-    return _GRACE_US + min(float(SLOWEST_US), 1e6 * MOVE_M / max(speed_mps, 1e-3))
+    return GRACE_US + min(float(SLOWEST_US), 1e6 * MOVE_M / max(speed_mps, 1e-3))

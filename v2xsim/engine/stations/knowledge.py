@@ -6,9 +6,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool
 
+from v2xsim.comms.messages.cpm import CHECK_US, SLOWEST_US
 from v2xsim.engine.stations.contents import Answer, Awareness, Report
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.records import Boxes, Detections
+
+GRACE_US = 2 * CHECK_US
+"""A reported object is valid until its sender must report it again, plus two check intervals for the transmission."""
+
+REPORT_VALID_US = SLOWEST_US + GRACE_US
+"""No reported object is valid for longer: its sender must report it again once a second."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +72,24 @@ class Knowledge:
     Attributes:
         agent: Agent id of the station.
         frames: The station's own frames, newest last; frames that are no longer needed are dropped.
-        announced: Latest announcement of each other station, by agent id.
+        announced: Latest announcement of each other station, by agent id, until it is forgotten.
+        sent_us: Time at which the sender made its newest announcement that arrived, by agent id; of all stations ever heard.
         answers: Answers of which at least one fragment has arrived, by helper, in the order of their first packet.
         reported: Latest report of each object, by the station that reported it and that station's number of the object.
         report_copies: Reports that arrived, with their times of arrival, for redundancy rules that count copies of objects.
         returned_us: Time at which the station came back into the simulation, if it had left; the start of the run otherwise.
+        ego_since_us: Time at which the station became an ego; None if it has never been one.
     """
 
     agent: int
     frames: deque[Frame]
     announced: dict[int, Announced] = field(default_factory=dict)
+    sent_us: dict[int, int] = field(default_factory=dict)
     answers: dict[int, list[ReceivedAnswer]] = field(default_factory=dict)
     reported: dict[int, dict[int, ReportedObject]] = field(default_factory=dict)
     report_copies: list[tuple[Report, int]] = field(default_factory=list)
     returned_us: int = -(2**62)
+    ego_since_us: int | None = None
 
     def frame_detected_by(self, now_us: int, detect_us: int) -> Frame | None:
         """Return the station's newest frame whose detection is finished; None if it has none since it was last away.
@@ -105,12 +116,14 @@ class Knowledge:
             sent_us: Time at which its sender made it.
             now_us: Time at which the announcement arrived.
         """
-        before = self.announced.get(awareness.origin)
+        origin = awareness.origin
         # A relayed copy may arrive after the next announcement was heard directly. The times of sending are compared, not
         # those of the announced states: between two ticks, a station announces the same state again, and is still there.
-        if awareness.origin == self.agent or (before is not None and before.sent_us >= sent_us):
+        # They are kept for longer than the announcements: a copy may have waited in a relay's queue until those were forgotten.
+        if origin == self.agent or self.sent_us.get(origin, sent_us - 1) >= sent_us:
             return
-        self.announced[awareness.origin] = Announced(awareness, now_us, sent_us)
+        self.sent_us[origin] = sent_us
+        self.announced[origin] = Announced(awareness, now_us, sent_us)
 
     def receive_part(self, number: int, answer: Answer, parts: Bool[np.ndarray, " fragments"]) -> None:
         """Store the fragments of an answer that one packet brought.
@@ -144,6 +157,30 @@ class Knowledge:
             objects[number] = ReportedObject(report, row, now_us)
         if keep_copy:
             self.report_copies.append((report, now_us))
+
+    def forget(self, next_frame_us: int, now_us: int, forget_us: int, max_age_us: int) -> None:
+        """Forget what this station cannot use any more.
+
+        Args:
+            next_frame_us: Capture time of the station's next frame that is fused, or earlier.
+            now_us: Present simulated time.
+            forget_us: An announcement is forgotten this long after its arrival.
+            max_age_us: Answers whose data was captured earlier than this before a frame are not fused with it.
+        """
+        self.announced = {
+            origin: item for origin, item in self.announced.items() if now_us - item.arrived_us <= forget_us
+        }
+        self.answers = {
+            helper: kept for helper, answers in self.answers.items()
+            if (kept := [item for item in answers if item.answer.frame.time_us >= next_frame_us - max_age_us])
+        }  # fmt: skip
+        oldest_us = next_frame_us - REPORT_VALID_US
+        valid = {
+            origin: {number: item for number, item in objects.items() if item.report.frame.time_us >= oldest_us}
+            for origin, objects in self.reported.items()
+        }
+        self.reported = {origin: objects for origin, objects in valid.items() if objects}
+        self.report_copies = [(report, at_us) for report, at_us in self.report_copies if now_us - at_us <= SLOWEST_US]
 
     def announced_vehicles(self, frame: Frame, now_us: int, forget_us: int) -> Detections:
         """Return the vehicles known from their own announcements, extrapolated to the instant of a frame.

@@ -5,13 +5,17 @@ from collections import deque
 import numpy as np
 from jaxtyping import Float, Int64
 
+from v2xsim.engine.stations.away import Away, Bulletin
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.hearing import Hearing
-from v2xsim.engine.stations.knowledge import Knowledge
+from v2xsim.engine.stations.knowledge import REPORT_VALID_US, Knowledge
 from v2xsim.engine.stations.own_state import OwnStates, row_of
 from v2xsim.scenario.schema_radio import Radio
 
 _NOBODY = np.zeros(0, np.int64)
+
+# Time between two searches for knowledge that can be forgotten.
+_TIDY_US = 1_000_000
 
 
 class Stations:
@@ -21,12 +25,21 @@ class Stations:
         frames_kept: Number of own frames that each station keeps; older ones are forgotten.
         detect_us: Time from a capture to the end of its detection.
         forget_us: Another station that has not been heard for this long counts as gone.
+        max_age_us: Answers whose data was captured earlier than this before an ego's frame are not fused with it.
+
+    Attributes:
+        bulletin: What all egos learn at once, if data reaches its receivers without messages.
     """
 
-    def __init__(self, frames_kept: int, detect_us: int, forget_us: int) -> None:
+    def __init__(self, frames_kept: int, detect_us: int, forget_us: int, max_age_us: int) -> None:
         self._frames_kept, self._detect_us, self.forget_us = frames_kept, detect_us, forget_us
+        self._max_age_us = max_age_us
+        # Of stations that are there, or left only lately.
         self._knowledge: dict[int, Knowledge] = {}
+        self._left_us: dict[int, int] = {}
         self._ego_agents: set[int] = set()
+        self._away, self.bulletin = Away(), Bulletin()
+        self._tidied_us = -(2**62)
         # One table for all stations, since hundreds of them measure each packet: row i has the measurements of station i.
         self._hearing = Hearing.nobody()
         # State of each station at the last tick, as the station itself knows it.
@@ -34,18 +47,53 @@ class Stations:
 
     @property
     def ego_agents(self) -> set[int]:
-        """Agent ids of all stations that are or were egos in this run."""
+        """Agent ids of the stations that are or were egos, without those that are away for long."""
         return self._ego_agents
 
     def enter(self, states: OwnStates) -> None:
         """Set the stations of a new tick; stations that are new have heard no other yet."""
-        for agent in np.setdiff1d(states.agent, self.states.agent).tolist():
-            if agent in self._knowledge:
-                self._knowledge[agent].returned_us = states.time_us
+        if not np.array_equal(states.agent, self.states.agent):
+            self._left_us |= dict.fromkeys(np.setdiff1d(self.states.agent, states.agent).tolist(), states.time_us)
+            for agent in np.setdiff1d(states.agent, self.states.agent).tolist():
+                self._left_us.pop(agent, None)
+                self._return(agent, states.time_us)
         self.states, self._hearing = states, self._hearing.over(states.agent)
-        # An ego stays in this set after it has left, because frames that it captured before are still fused and scored.
+        # An ego stays in this set after it has left, because frames that it captured before are still fused and scored. And it
+        # stays an ego when it has no lidar any more.
         for agent in states.agent[states.ego].tolist():
+            if agent not in self._ego_agents:
+                self._ego_agents.add(agent)
+                self.knowledge_of(agent).ego_since_us = states.time_us
+
+    def _return(self, agent: int, time_us: int) -> None:
+        """Give a station that comes, or comes back, what it still knows."""
+        if agent in self._knowledge:
+            self._knowledge[agent].returned_us = time_us
+        elif agent in self._away:
+            self._away.restore(self.knowledge_of(agent), self.bulletin)
             self._ego_agents.add(agent)
+
+    def tidy(self, next_frame_us: int, now_us: int) -> None:
+        """Forget what no station can use any more.
+
+        Args:
+            next_frame_us: Capture time of the next frames that are fused, or earlier.
+            now_us: Present simulated time.
+        """
+        if now_us - self._tidied_us < _TIDY_US:
+            return
+        self._tidied_us = now_us
+        self.bulletin.forget(now_us, self.forget_us)
+        for agent in self._ego_agents:
+            self.knowledge_of(agent).forget(next_frame_us, now_us, self.forget_us, self._max_age_us)
+        # A station that comes back later than this cannot use any answer, report or announcement from before.
+        kept_us = max(self.forget_us, self._max_age_us, REPORT_VALID_US)
+        for agent in [agent for agent, left_us in self._left_us.items() if left_us + kept_us < next_frame_us]:
+            del self._left_us[agent]
+            knowledge = self._knowledge.pop(agent, None)
+            if knowledge is not None and knowledge.ego_since_us is not None:
+                self._ego_agents.remove(agent)
+                self._away.put(knowledge, knowledge.ego_since_us, self.bulletin)
 
     def knowledge_of(self, agent: int) -> Knowledge:
         """Return the knowledge of a station."""
@@ -54,7 +102,10 @@ class Stations:
         return self._knowledge[agent]
 
     def egos(self) -> list[Knowledge]:
-        """Return the knowledge of all stations that are or were egos in this run, in rising order of their agent ids."""
+        """Return the knowledge of all stations that are or were egos, in rising order of their agent ids.
+
+        Egos that are away for long are left out: they have no frame that waits for its fusion.
+        """
         return [self.knowledge_of(agent) for agent in sorted(self._ego_agents)]
 
     def keep_frame(self, frame: Frame) -> None:

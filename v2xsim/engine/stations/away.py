@@ -1,0 +1,83 @@
+"""What is kept of egos that are away for long: all that they will still know when they come back.
+
+By then, they have forgotten what others announced, answered and reported before they left. They still know whom they ever
+heard, so that stations count once and an old copy of an announcement counts as old.
+"""
+
+import numpy as np
+from jaxtyping import Int64
+
+from v2xsim.engine.stations.contents import Awareness, Report
+from v2xsim.engine.stations.knowledge import REPORT_VALID_US, Announced, Knowledge
+
+
+class Bulletin:
+    """What all egos learn at once if data reaches its receivers without messages; egos that were away learn it from here."""
+
+    def __init__(self) -> None:
+        self._announced: dict[int, Announced] = {}
+        # By agent: time of each station's newest announcement.
+        self._sent_us: dict[int, int] = {}
+        self._reports: list[tuple[Report, int, bool]] = []
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a station has announced itself here."""
+        return bool(self._sent_us)
+
+    def announce(self, awareness: Awareness, now_us: int) -> None:
+        """Note an announcement that all egos have learned now."""
+        self._announced[awareness.origin] = Announced(awareness, now_us, now_us)
+        self._sent_us[awareness.origin] = now_us
+
+    def report(self, report: Report, now_us: int, keep_copy: bool) -> None:
+        """Note a report that all egos have now; arguments as in `Knowledge.take_report`."""
+        self._reports.append((report, now_us, keep_copy))
+
+    def forget(self, now_us: int, forget_us: int) -> None:
+        """Forget announcements and reports that no ego uses any more."""
+        self._announced = {
+            origin: item for origin, item in self._announced.items() if now_us - item.arrived_us <= forget_us
+        }
+        self._reports = [item for item in self._reports if now_us - item[1] <= REPORT_VALID_US]
+
+    def catch_up(self, knowledge: Knowledge, since_us: int) -> None:
+        """Give an ego that has come back all that it learned before it left, and all that it has missed.
+
+        Args:
+            knowledge: New knowledge of the ego.
+            since_us: Time at which the ego became one.
+        """
+        own = knowledge.agent
+        knowledge.sent_us.update(
+            (origin, sent_us) for origin, sent_us in self._sent_us.items() if sent_us >= since_us and origin != own
+        )
+        knowledge.announced.update((origin, item) for origin, item in self._announced.items() if origin != own)
+        for report, at_us, keep_copy in self._reports:
+            knowledge.take_report(report, at_us, keep_copy)
+
+
+class Away:
+    """The egos that have been away for long, with whom each of them ever heard."""
+
+    def __init__(self) -> None:
+        # By agent: since when it is an ego, and the origins and times of the newest announcements.
+        self._egos: dict[int, tuple[int, Int64[np.ndarray, "2 heard"]]] = {}
+
+    def put(self, knowledge: Knowledge, since_us: int, bulletin: Bulletin) -> None:
+        """Store an ego that became one at a time."""
+        # With a bulletin all that the ego ever heard is on it.
+        sent_us = {} if bulletin.is_used else knowledge.sent_us
+        # As an array: a long run has many egos that have left, and most of them never come back.
+        heard = np.array([list(sent_us.keys()), list(sent_us.values())], np.int64)
+        self._egos[knowledge.agent] = since_us, heard
+
+    def __contains__(self, agent: int) -> bool:
+        return agent in self._egos
+
+    def restore(self, knowledge: Knowledge, bulletin: Bulletin) -> None:
+        """Give an ego that was stored and has come back what it still knows."""
+        since_us, (origin, sent_us) = self._egos.pop(knowledge.agent)
+        knowledge.ego_since_us = since_us
+        knowledge.sent_us = dict(zip(origin.tolist(), sent_us.tolist(), strict=True))
+        bulletin.catch_up(knowledge, since_us)
