@@ -218,6 +218,7 @@ class Simulation:
             self._results = results_of(self._engine, self._roads, self._notices, self._inputs, self._steered)
             self._results.timing.update(
                 **self._timing,
+                **self._engine.stages.timing(),
                 measured_s=self._measured_s,
                 results_s=time.perf_counter() - started,
                 simulated_s=self._simulated_s,

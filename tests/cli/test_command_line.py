@@ -43,6 +43,23 @@ def test_a_run_ends_with_its_metrics_and_its_folder(finished_run):
             "metrics.parquet"} <= names  # fmt: skip
 
 
+def test_the_profile_of_a_run_shows_its_longest_stage_first_and_stages_that_add_up(tmp_path):
+    folder = tmp_path / "run"
+    result = call(
+        "run", "highway", "--set", "run.duration_s=0.3", "--set", "run.begin_s=1", "--out", str(folder), "--profile"
+    )
+    assert result.exit_code == 0, result.output
+    table = result.stdout[result.stdout.index("ms per tick") :].splitlines()[1:]
+    percents = [float(line.split()[2]) for line in table if "%" not in line and line[:1].isalpha()]
+    assert percents == sorted(percents, reverse=True)
+    timing = json.loads((folder / "timing.json").read_text())
+    stages = {
+        name: timing[f"stage_{name}_s"] for name in ("traffic", "scans", "links", "radio", "messages", "recording")
+    }
+    assert min(stages.values()) > 0
+    assert sum(v for k, v in timing.items() if k.startswith("stage_")) <= timing["measured_s"]
+
+
 def test_json_is_one_object_and_nothing_else(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "v2xsim", "run", "highway", "--set", "run.duration_s=0.3", "--set", "run.begin_s=1",

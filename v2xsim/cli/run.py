@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from v2xsim.results import Results
 
 NAME = "run"
-EXAMPLE = "Example: v2xsim run demo --set cooperation.relay=none --seed 7"
+EXAMPLE = "Example: v2xsim run demo --set cooperation.relay=none --seed 7 --profile"
 
 
 def command(
@@ -29,6 +29,14 @@ def command(
     pictures: Annotated[
         bool, typer.Option("--view", help="After the run, draw the same pictures as `v2xsim view`.")
     ] = False,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile",
+            help="Show how long each stage of the run took, such as traffic, lidars and radio; the file timing.json always has these times. "
+            "With --json and --csv, the table is printed on standard error.",
+        ),
+    ] = False,
 ) -> None:
     """Simulate a scenario and write its tables into a folder.
 
@@ -36,6 +44,7 @@ def command(
     folder is replaced once the new run is complete, together with its pictures and its report. The folder is refused if it holds any other file, or if
     another process is writing it.
     """
+    from v2xsim.cli.profile import print_profile
     from v2xsim.cli.run_summary import as_object, as_rows, print_paths, print_summary, stdout_kept_free
 
     check_one_format(as_json, as_csv)
@@ -45,6 +54,8 @@ def command(
             results, folder = simulate(scenario, chosen, seed, out)
             if pictures:
                 draw(folder)
+            if profile:
+                print_profile(results)
         if as_csv:
             print_csv(as_rows(results))
             typer.echo(f"run: {folder}", err=True)
@@ -53,6 +64,8 @@ def command(
         return
     results, folder = simulate(scenario, chosen, seed, out)
     print_summary(results, folder)
+    if profile:
+        print_profile(results)
     if pictures:
         print_paths("pictures", draw(folder))
 

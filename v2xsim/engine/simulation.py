@@ -23,6 +23,7 @@ from v2xsim.engine.instant import Instant
 from v2xsim.engine.plausibility import Plausibility
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.recording.recording import Recording
+from v2xsim.engine.stages import Stages
 from v2xsim.engine.stations.capture import Captures
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.hearing import SILENT_PERIODS
@@ -85,11 +86,11 @@ class Simulation:
         self._detect_us = round(rule.detect_ms * 1e3)
         self._fuse_us = round(rule.deadline_ms * 1e3)
 
-        self.clock = Clock(self._begin_us)
-        self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store)
+        self.clock, self.stages = Clock(self._begin_us), Stages()
+        self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store, self.stages)
         self.plausibility = Plausibility(scenario, obstacles)
         self.sensing = Sensing(scenario, obstacles, streams, threads)
-        self._world = World(scenario, mobility, obstacles, roster, self.sensing, streams)
+        self._world = World(scenario, mobility, obstacles, roster, self.sensing, streams, self.stages)
         # An empty world, so that no process needs a check for None before the first tick.
         self.instant = Instant.empty(self._begin_us)
         self._captures = Captures()
@@ -123,7 +124,7 @@ class Simulation:
             )
         self._cooperation = Cooperation(
             scenario, self.clock, streams, self._air, self._exchange, self.stations, self.tracks, self._blind_zones,
-            self._transfers,
+            self._transfers, self.stages,
         )  # fmt: skip
 
         # How far `step` has come; the tick process waits for `_go_on` while own code is at work.
@@ -152,7 +153,7 @@ class Simulation:
         self._is_stepped = True
         self.inboxes.clear()
         self._leave_tick()
-        with _frequent_switches():
+        with _frequent_switches(), self.stages.counted():
             self.clock.run_through(self._next_us)
         self._next_us += self._step_us
         return True
@@ -163,15 +164,15 @@ class Simulation:
             return
         self._is_stepped, self._next_us = False, self._end_us
         self._leave_tick()
-        with _frequent_switches():
+        with _frequent_switches(), self.stages.counted():
             # The last frame also gets its full time until the fusion deadline, although no tick follows it.
             self.clock.run_until(self._end_us - self._step_us + self._fuse_us + 1)
             # Packets that end between the last event and the end of the run count too.
             self._air.settle()
             self.own_messages.close()
-        self._air.close()
-        self._transfers.close()
-        self.recording.close()
+            self._air.close()
+            self._transfers.close()
+            self.recording.close()
         self.is_over = True
 
     def close(self) -> None:
@@ -211,7 +212,8 @@ class Simulation:
             if not stops_here:
                 self._enter(current)
             if self._on_tick is not None:
-                self._on_tick(next_us - self._begin_us)
+                with self.stages.program:
+                    self._on_tick(next_us - self._begin_us)
 
     def _announcements(self) -> Process:
         """Process in which stations announce themselves."""
@@ -242,13 +244,16 @@ class Simulation:
             # Data that arrives exactly at the deadline is in time.
             self._air.settle()
             frames = [knowledge.frame_of(frame_us) for knowledge in self.stations.egos()]
-            fused_frames = [self._fuse(ego) for ego in frames if ego is not None]
-            self.recording.fused(fused_frames)
+            with self.stages.fusion:
+                fused_frames = [self._fuse(ego) for ego in frames if ego is not None]
+            with self.stages.evaluation:
+                self.recording.fused(fused_frames)
             for frame in fused_frames:
                 if self.inboxes.is_open:
                     self.latest_fused[frame.ego.agent] = frame
                 if self._on_frame is not None:
-                    self._on_frame(frame)
+                    with self.stages.program:
+                        self._on_frame(frame)
             self._forget(frame_us + self._step_us)
 
     # Steps
@@ -263,23 +268,28 @@ class Simulation:
         self._air.tick(instant.fleet, instant.links)
         self.instant = instant
         self.stations.enter(instant.states)
-        self.recording.tick(instant)
-        self.plausibility.note(instant.snapshot, instant.fleet)
+        with self.stages.recording:
+            self.recording.tick(instant)
+            self.plausibility.note(instant.snapshot, instant.fleet)
         boxes_are_shared, followed = self.scenario.cooperation.fusion.shares.is_boxes, []
         for sensed in moment.sensed:
-            frame, capture = sensed.result()
+            with self.stages.scans:
+                frame, capture = sensed.result()
             self._captures.put(frame, capture)
             self.stations.keep_frame(frame)
             # Tracks are needed only for egos, whose tracks are scored, and where boxes are shared, which carry velocities.
             if boxes_are_shared or frame.agent in instant.states.agent[instant.states.ego]:
                 followed.append(frame)
-        self.tracks.follow(followed)
+        with self.stages.tracking:
+            self.tracks.follow(followed)
 
     def _match(self, frame_us: int) -> None:
         if self.scenario.cooperation.fusion.shares is Share.REPORTS:
-            self._cooperation.report(self.instant.states, frame_us)
+            with self.stages.messages:
+                self._cooperation.report(self.instant.states, frame_us)
         else:
-            self._cooperation.match(self.instant.states, frame_us)
+            with self.stages.matching:
+                self._cooperation.match(self.instant.states, frame_us)
 
     def _fuse(self, ego: Frame) -> FusedFrame:
         contributions = self._cooperation.collected(ego)
@@ -323,9 +333,11 @@ class Simulation:
         """Return the channel of the scenario; it passes the packets that arrive to the exchange."""
         radio, tables = self.scenario.radio, self.recording.tables
         if radio.access.ideal:
-            return IdealAir(self.clock, self._receive, tables["packets"], self.own_messages.ended, self._over)
+            return IdealAir(
+                self.clock, self._receive, tables["packets"], self.own_messages.ended, self._over, self.stages
+            )
         packets = PacketTable(tables["packets"], tables["unheard"], self.scenario.record.packet_share, streams)
         return RadioAir(
             self.clock, radio, streams, self._receive, packets, tables["channel"],
-            self._end_us, self.own_messages.ended, self._over,
+            self._end_us, self.own_messages.ended, self._over, self.stages,
         )  # fmt: skip

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from v2xsim.engine.channel.links import LinkBudget, next_budget
 from v2xsim.engine.instant import Instant
+from v2xsim.engine.stages import Stages
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Sensed, Sensing
@@ -38,10 +39,11 @@ class World:
 
     def __init__(
         self, scenario: Scenario, mobility: Mobility, obstacles: Obstacles, roster: Roster, sensing: Sensing,
-        streams: Streams,
+        streams: Streams, stages: Stages | None = None,
     ) -> None:  # fmt: skip
         self._scenario, self._mobility, self._obstacles = scenario, mobility, obstacles
         self._roster, self._sensing, self._streams = roster, sensing, streams
+        self._stages = stages or Stages()
 
     def begin(self, time_us: int, before: StationErrors) -> BegunTick:
         """Start the computation of a tick: move the traffic and start to cast the lidars.
@@ -54,10 +56,13 @@ class World:
         """
         # The order matters: the vehicles determine the stations, and the error of a station determines the place of its
         # matrix.
-        snapshot = self._mobility.snapshot(time_us)
-        fleet = self._roster.update(snapshot)
-        errors = next_errors(before, fleet.agent, time_us, self._scenario.errors, self._streams)
-        return BegunTick(snapshot, fleet, errors, self._sensing.begin(snapshot, fleet, errors))
+        with self._stages.traffic:
+            snapshot = self._mobility.snapshot(time_us)
+        with self._stages.stations:
+            fleet = self._roster.update(snapshot)
+            errors = next_errors(before, fleet.agent, time_us, self._scenario.errors, self._streams)
+        with self._stages.scans:
+            return BegunTick(snapshot, fleet, errors, self._sensing.begin(snapshot, fleet, errors))
 
     def instant(self, moment: BegunTick, before: LinkBudget) -> Instant:
         """Return the world at a tick, with its links.
@@ -66,5 +71,8 @@ class World:
             moment: The tick, whose computation `begin` has started.
             before: Links of the tick before.
         """
-        links = next_budget(before, moment.fleet, moment.snapshot, self._obstacles, self._scenario.radio, self._streams)
+        with self._stages.links:
+            links = next_budget(
+                before, moment.fleet, moment.snapshot, self._obstacles, self._scenario.radio, self._streams
+            )
         return Instant(moment.snapshot, moment.fleet, moment.errors, links)

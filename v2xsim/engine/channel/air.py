@@ -12,6 +12,7 @@ from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.channel.messages import APPLICATION, Message, Packet
 from v2xsim.engine.channel.under_way import Over, ignore_over
 from v2xsim.engine.clock import Clock, Order
+from v2xsim.engine.stages import Stages
 from v2xsim.engine.stations.contents import EVERYBODY
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.records import LINK_STATE_NAMES
@@ -105,10 +106,12 @@ class IdealAir:
     """A channel that delivers every message without delay or loss to every station in range."""
 
     def __init__(
-        self, clock: Clock, deliver: Deliver, packets: Columns, ended: Ended = ignore_end, over: Over = ignore_over
-    ) -> None:
+        self, clock: Clock, deliver: Deliver, packets: Columns, ended: Ended = ignore_end, over: Over = ignore_over,
+        stages: Stages | None = None,
+    ) -> None:  # fmt: skip
         self._clock, self._deliver_to_stations, self._packets = clock, deliver, packets
         self._ended, self._over = ended, over
+        self._stages = stages or Stages()
         self._fleet, self._links = Fleet.none(), LinkBudget.none()
 
     def tick(self, fleet: Fleet, links: LinkBudget) -> None:
@@ -140,7 +143,8 @@ class IdealAir:
         """Do nothing: an ideal channel counts nothing over a run."""
 
     def _pass_on(self, packet: Packet) -> None:
-        self._deliver(packet)
+        with self._stages.messages:
+            self._deliver(packet)
         if packet.message.kind == APPLICATION:
             has_left = self._fleet.index(packet.sender) < 0
             self._ended(packet, PacketEnd.SENDER_LEFT if has_left else PacketEnd.SENT)

@@ -27,6 +27,7 @@ from v2xsim.engine.channel.messages import APPLICATION, AWARENESS, Message, Pack
 from v2xsim.engine.channel.packet_table import PacketTable
 from v2xsim.engine.channel.under_way import Over, UnderWay, ignore_over
 from v2xsim.engine.clock import Clock, Order, Process
+from v2xsim.engine.stages import Stages
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.results.tables import Columns
@@ -70,9 +71,11 @@ class RadioAir:
     def __init__(
         self, clock: Clock, radio: Radio, streams: Streams, deliver: Deliver, table: PacketTable, channel: Columns,
         end_us: int, ended: Ended = ignore_end, over: Over = ignore_over,
+        stages: Stages | None = None,
     ) -> None:  # fmt: skip
         self._clock, self._radio, self._streams, self._ended = clock, radio, streams, ended
         self._deliver, self._table, self._channel, self._end_us = deliver, table, channel, end_us
+        self._stages = stages or Stages()
         self._layer: AccessLayer = access_layer(radio, clock.now_us)
         self._dcc = Dcc(radio.dcc)
         self._busy = BusyRatio(clock.now_us)
@@ -130,6 +133,10 @@ class RadioAir:
 
     def settle(self) -> None:
         """Deliver all packets that have arrived by now."""
+        with self._stages.radio:
+            self._settle()
+
+    def _settle(self) -> None:
         # Congestion control must get the load of each window before the next window begins.
         while self._clock.now_us >= self._busy.window_end_us:
             window_end_us = self._busy.window_end_us
@@ -274,7 +281,8 @@ class RadioAir:
         packets = [self._flying.pop(number) for number in numbers]
         # This must come before the delivery below, which may add awaited packets.
         self._awaited.difference_update(numbers)
-        self._table.add(receptions, packets, self._fleet, self._links)
+        with self._stages.recording:
+            self._table.add(receptions, packets, self._fleet, self._links)
         delivered = receptions.outcome == DELIVERED
         # Index of the first delivered reception of each packet, among all delivered receptions.
         begin = np.concatenate([[0], np.cumsum(delivered)])[receptions.offset]
@@ -282,11 +290,12 @@ class RadioAir:
         sent_again = self._send_again(receptions, packets) if self._retries else set()
         times = zip(receptions.began_us.tolist(), receptions.ended_us.tolist(), strict=True)
         ways = zip(numbers, packets, begin[:-1], begin[1:], times, strict=True)
-        for number, packet, low, high, (start_us, end_us) in ways:
-            if high > low:
-                self._deliver(Heard(packet, receiver[low:high], start_us, end_us, snr_db[low:high]))
-            if number not in sent_again:
-                self._end(packet, PacketEnd.SENT)
+        with self._stages.messages:
+            for number, packet, low, high, (start_us, end_us) in ways:
+                if high > low:
+                    self._deliver(Heard(packet, receiver[low:high], start_us, end_us, snr_db[low:high]))
+                if number not in sent_again:
+                    self._end(packet, PacketEnd.SENT)
 
     def _send_again(self, receptions: Receptions, packets: list[Packet]) -> set[int]:
         """Repeat each packet that its target did not receive, because the sender gets no acknowledgement for it.

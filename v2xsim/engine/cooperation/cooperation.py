@@ -14,6 +14,7 @@ from v2xsim.engine.cooperation.collective import Reporting, reported_to
 from v2xsim.engine.cooperation.exchange import Exchange
 from v2xsim.engine.cooperation.matching import asks
 from v2xsim.engine.cooperation.transfers import Transfers
+from v2xsim.engine.stages import Stages
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import OwnStates
@@ -58,16 +59,22 @@ class Cooperation:
     def __init__(
         self, scenario: Scenario, clock: Clock, streams: Streams, air: Air, exchange: Exchange, stations: Stations,
         tracks: OwnTracks, blind_zones: BlindZones, transfers: Transfers,
+        stages: Stages | None = None,
     ) -> None:  # fmt: skip
         rule = scenario.cooperation
         self._rule, self._mtu_bytes, self._max_age_us = rule, scenario.radio.mtu_bytes, round(rule.max_age_ms * 1e3)
         self._detect_us = round(rule.detect_ms * 1e3)
         self._clock, self._streams, self._air, self._exchange = clock, streams, air, exchange
         self._stations, self._tracks, self._blind_zones, self._transfers = stations, tracks, blind_zones, transfers
+        self._stages = stages or Stages()
         self._announcing, self._reporting = Announcing(rule.awareness_rule), Reporting(rule.redundancy)
 
     def announce(self, states: OwnStates) -> None:
         """Let each station whose announcement is due by the message rule make and send it at its own phase of the period."""
+        with self._stages.messages:
+            self._announce(states)
+
+    def _announce(self, states: OwnStates) -> None:
         now_us = self._clock.now_us
         is_due = self._announcing.due(states, self._air.wait_us(_TYPICAL_BYTES), now_us)
         for agent in states.agent[is_due].tolist():
@@ -85,7 +92,8 @@ class Cooperation:
         if row < 0:
             return
         frame = self._stations.detected_frame(agent, now_us) if states.lidars[row] else None
-        self._exchange.announce(announcement(states, row, frame, self._stations.heard_lately(agent, now_us)))
+        with self._stages.messages:
+            self._exchange.announce(announcement(states, row, frame, self._stations.heard_lately(agent, now_us)))
 
     def match(self, states: OwnStates, frame_us: int) -> None:
         """Let every ego whose newest frame was captured at `frame_us` ask helpers for its blind cells."""

@@ -8,6 +8,7 @@ from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.recording.kept_frames import KeptFrames
 from v2xsim.engine.recording.participants import Participants, write_buildings, write_roads
 from v2xsim.engine.recording.truth_tables import TruthTables
+from v2xsim.engine.stages import Stages
 from v2xsim.mobility.base import Names
 from v2xsim.records import LINK_STATE_NAMES, Prisms
 from v2xsim.results.columns import COLUMNS
@@ -32,13 +33,15 @@ class Recording:
         prisms: Buildings of the world.
         names: Names of all road users and roadside units.
         store: Where the rows of the tables go.
+        stages: Adds up the time of the stages of the run.
     """
 
     def __init__(
         self, scenario: Scenario, begin_us: int, prisms: Prisms | None = None, names: Names | None = None,
-        store: Store | None = None,
+        store: Store | None = None, stages: Stages | None = None,
     ) -> None:  # fmt: skip
         self._scenario, self._begin_us = scenario, begin_us
+        self._stages = stages or Stages()
         self.store: Store = MemoryStore() if store is None else store
         self._names, self._stored_s = Names() if names is None else names, time.monotonic()
         self._step_us = round(scenario.run.step_s * 1e6)
@@ -54,7 +57,8 @@ class Recording:
     def tick(self, instant: Instant) -> None:
         """Record the road users and stations of a tick, and the links between stations."""
         if self._is_full():
-            self._put_away(instant.time_us)
+            with self._stages.writing:
+                self._put_away(instant.time_us)
         self._participants.note(instant)
         self._truth_tables.add(instant)
         self._kept_frames.tick(instant)
