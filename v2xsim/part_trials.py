@@ -18,6 +18,7 @@ from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView, loss_of
 from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
 from v2xsim.comms.relay.choice import scores_of, usable_stations
+from v2xsim.comms.relay.links import LinkDelivery
 from v2xsim.comms.relay.rule import RelayRule, RelayView
 from v2xsim.gpu.bev.fusion.scheme import FusionScheme, FusionView, Received, fused_of
 from v2xsim.parts import Part, base_of
@@ -103,10 +104,11 @@ def relay_view(size: int) -> RelayView:
     corner = Prisms(
         np.array([[5.0, 5.0], [25.0, 5.0], [25.0, 25.0], [5.0, 25.0]]), np.array([0, 4]), np.zeros(1), np.full(1, 9.0)
     )
-    usable = usable_stations(requester, helper, delivery, 0.7)
+    links = LinkDelivery.of(delivery)
+    usable = usable_stations(requester, helper, links, 0.7)
     return RelayView(
-        requester, helper, usable, identities(stations), antenna_m, velocity_mps, delivery, 0.7, np.full(stations, -1),
-        Boxes.none(), indexed(corner), 5.9, 300.0, lambda: _numbers(pairs, stations),
+        requester, helper, usable, identities(stations), antenna_m, velocity_mps, links, 0.7, np.full(stations, -1),
+        Boxes.none(), indexed(corner), 5.9, 300.0, lambda: _numbers(pairs, stations), lambda: delivery,
     )  # fmt: skip
 
 

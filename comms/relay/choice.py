@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from v2xsim.comms.relay.links import LinkDelivery
 from v2xsim.comms.relay.rule import RelayRule, RelayView
 from v2xsim.part_answers import array_from
 from v2xsim.plugins import ask
@@ -30,14 +31,14 @@ class RelayChoice:
 def usable_stations(
     requester: Int64[np.ndarray, " pairs"],
     helper: Int64[np.ndarray, " pairs"],
-    delivery: Float[np.ndarray, "stations stations"],
+    links: LinkDelivery,
     min_delivery: float,
 ) -> Bool[np.ndarray, "pairs stations"]:
     """Return which stations can relay for each pair.
 
     The delivery probability of both hops must be at least `min_delivery`, and the station must not be one of the pair.
     """
-    usable: np.ndarray = np.minimum(delivery[requester], delivery[helper]) >= min_delivery
+    usable: np.ndarray = links.weaker(requester, helper) >= min_delivery
     rows = np.arange(len(requester))
     usable[rows, requester] = usable[rows, helper] = False
     return usable

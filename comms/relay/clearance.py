@@ -25,8 +25,22 @@ def clearance_margin(
         carrier_ghz: Centre frequency of the channel; sets the radius of the Fresnel zone.
     """
     first, second = pair_rows(len(antenna_m))
+    return mirrored(clearances(first, second, antenna_m, body, boxes, obstacles, carrier_ghz), len(antenna_m), 1.0)
+
+
+def clearances(
+    first: Int64[np.ndarray, " links"],
+    second: Int64[np.ndarray, " links"],
+    antenna_m: Float[np.ndarray, "stations 3"],
+    body: Int64[np.ndarray, " stations"],
+    boxes: Boxes,
+    obstacles: Obstacles,
+    carrier_ghz: float,
+) -> Float[np.ndarray, " links"]:
+    """Return the clearance of some links, given by the rows of their stations; the other arguments as in `clearance_margin`."""
     _, obstruction = links_and_obstruction(
         antenna_m[first], antenna_m[second], body[first], body[second], boxes, obstacles, carrier_ghz
     )
     # Clearance is the opposite of obstruction; infinite obstruction (a building) becomes -1.
-    return mirrored(np.clip(-obstruction, -1.0, 1.0), len(antenna_m), 1.0)
+    clearance: Float[np.ndarray, " links"] = np.clip(-obstruction, -1.0, 1.0)
+    return clearance

@@ -19,4 +19,6 @@ class FarthestQualified(RelayRule):
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
         """Return the horizontal distance of each station from the one that requests data, in metres."""
-        return view.distance_m[view.requester]
+        offset = view.antenna_m[None, :, :2] - view.antenna_m[view.requester, None, :2]
+        distance_m: np.ndarray = np.hypot(offset[..., 0], offset[..., 1])
+        return distance_m

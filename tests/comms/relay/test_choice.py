@@ -13,6 +13,7 @@ from v2xsim.comms.phy.noise import noise_dbm
 from v2xsim.comms.relay.choice import chosen_relays, usable_stations
 from v2xsim.comms.relay.clearance import clearance_margin
 from v2xsim.comms.relay.lifetime import link_expiration_s
+from v2xsim.comms.relay.links import LinkDelivery
 from v2xsim.comms.relay.rule import RelayRule, RelayView
 from v2xsim.comms.relay.rules.hybrid import Hybrid
 from v2xsim.parts import parts_of
@@ -36,9 +37,10 @@ def view_of(requester, helper, antenna_m, velocity_mps, delivery, min_delivery, 
     stations = len(antenna_m)
     weakest_dbm = noise_dbm(10, 9.0) + snr_needed_db(min_delivery, ieee80211p_points(2, 10))
     draw = np.random.default_rng(1).random((len(requester), stations))
+    links = LinkDelivery.of(delivery)
     return RelayView(
-        requester, helper, usable_stations(requester, helper, delivery, min_delivery), np.arange(stations), antenna_m, velocity_mps,
-        delivery, min_delivery, np.full(stations, -1), boxes, OPEN, 5.9, path_loss.reach_m(23.0 - weakest_dbm, 5.9), lambda: draw,
+        requester, helper, usable_stations(requester, helper, links, min_delivery), np.arange(stations), antenna_m, velocity_mps,
+        links, min_delivery, np.full(stations, -1), boxes, OPEN, 5.9, path_loss.reach_m(23.0 - weakest_dbm, 5.9), lambda: draw, lambda: delivery,
     )  # fmt: skip
 
 

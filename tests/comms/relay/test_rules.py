@@ -8,6 +8,7 @@ import pytest
 from v2xsim.comms.relay.choice import chosen_relays, usable_stations
 from v2xsim.comms.relay.clearance import clearance_margin
 from v2xsim.comms.relay.lifetime import link_expiration_s
+from v2xsim.comms.relay.links import LinkDelivery
 from v2xsim.comms.relay.rule import RelayRule, RelayView
 from v2xsim.comms.relay.rules.best_snr import BestSnr
 from v2xsim.comms.relay.rules.farthest_qualified import FarthestQualified
@@ -30,12 +31,12 @@ PLACES = np.array([[0.0, 0.0, 1.5], [100.0, 0.0, 1.5], [50.0, 0.0, 2.0], [50.0, 
 def view_of(antenna_m=PLACES, velocity_mps=None, delivery=None, min_delivery=0.7, boxes=None, draw=None) -> RelayView:
     stations = len(antenna_m)
     delivered = np.full((stations, stations), 0.9) if delivery is None else delivery
-    pair = np.array([0]), np.array([1])
+    links, pair = LinkDelivery.of(delivered), (np.array([0]), np.array([1]))
     return RelayView(
-        *pair, usable_stations(*pair, delivered, min_delivery), np.arange(stations), antenna_m,
-        np.zeros((stations, 2)) if velocity_mps is None else velocity_mps, delivered, min_delivery,
+        *pair, usable_stations(*pair, links, min_delivery), np.arange(stations), antenna_m,
+        np.zeros((stations, 2)) if velocity_mps is None else velocity_mps, links, min_delivery,
         np.full(stations, -1), Boxes.none() if boxes is None else boxes, OPEN, 5.9, RANGE_M,
-        lambda: np.full((1, stations), 0.5) if draw is None else draw,
+        lambda: np.full((1, stations), 0.5) if draw is None else draw, lambda: delivered,
     )  # fmt: skip
 
 
@@ -82,8 +83,12 @@ def test_a_common_velocity_lets_no_link_expire():
 
 def test_the_height_term_is_the_clearance_of_the_worse_hop():
     view = view_of(boxes=Boxes(np.array([[25.0, 0.0, 0.0]]), np.array([[4.0, 2.0, 1.5]]), np.zeros(1)))
-    np.testing.assert_array_equal(view.height[0], np.minimum(view.clearance[0], view.clearance[1]))
+    np.testing.assert_array_equal(view.height[0, 2:], np.minimum(view.clearance[0], view.clearance[1])[2:])
     assert view.height[0, 2] < 1.0
+
+
+def test_stations_that_cannot_relay_have_the_least_height_term():
+    assert view_of().height[0].tolist() == [-1.0, -1.0, 1.0, 1.0, 1.0]
 
 
 def test_stations_without_a_body_are_roadside_units():
@@ -205,7 +210,9 @@ def test_a_station_qualifies_where_both_hops_reach_the_least_delivery(value, usa
     for end in (0, 1):
         delivery = np.full((3, 3), 0.9)
         delivery[end, 2] = delivery[2, end] = value
-        assert usable_stations(np.array([0]), np.array([1]), delivery, 0.7).tolist() == [[False, False, usable]]
+        assert usable_stations(np.array([0]), np.array([1]), LinkDelivery.of(delivery), 0.7).tolist() == [
+            [False, False, usable]
+        ]
 
 
 HYSTERESIS = {rule.name: 0.0 if rule.name == "random_qualified" else 0.1 for rule in parts_of(RelayRule).values()}

@@ -16,6 +16,7 @@ from tests.engine.small_world import (
     matrix,
     own_states,
 )
+from v2xsim.comms.relay.links import LinkDelivery
 from v2xsim.engine.cooperation.matching import Candidate, asks, candidates
 from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.cooperation.relaying import ChosenRelay, RelayPlan
@@ -34,7 +35,7 @@ def reachable(known, *, delivery=1.0, relayed=()):
     """Return whom an ego may ask; all links are alike, and RELAY relays to those in `relayed`."""
     own = own_states([EGO, HELPER, OTHER, RELAY])
     plan = RelayPlan({(EGO, helper): ChosenRelay(RELAY, 0.0, 0.0, 0.0, 0.0) for helper in relayed})
-    paths = Paths(own, np.full((4, 4), delivery), plan, 0.7)
+    paths = Paths(own, LinkDelivery.everywhere(4, delivery), plan, 0.7)
     return candidates(known, paths, NOW_US, FORGET_US)
 
 

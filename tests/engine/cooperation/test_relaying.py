@@ -5,6 +5,7 @@ import pytest
 
 from tests.engine.small_world import EGO, HELPER, OTHER, RELAY, cooperation, obstacles, own_states, scenario
 from v2xsim.comms.phy.error_rate import per
+from v2xsim.comms.relay.links import LinkDelivery
 from v2xsim.comms.relay.rule import RelayRule
 from v2xsim.engine.cooperation.relaying import ChosenRelay, Relaying, RelayPlan, plan_relays
 from v2xsim.engine.stations.contents import NOBODY
@@ -25,11 +26,17 @@ def links(**delivery):
     return matrix
 
 
+def predicted(matrix):
+    """Return the delivery of links as a square array gives it, and a function that returns the same."""
+    delivery = LinkDelivery.of(matrix)
+    return delivery, lambda: delivery
+
+
 def planned(own=None, delivery=None, *, before=None, walls=(), radio=None, **keys):
     rule = cooperation(**{"relay": "best_snr", **keys})
     return plan_relays(
         RelayPlan.none() if before is None else before, own_states(THERE, APART_M) if own is None else own,
-        links() if delivery is None else delivery, obstacles(*walls), rule, scenario(radio=radio or {}).radio, Streams(1),
+        *predicted(links() if delivery is None else delivery), obstacles(*walls), rule, scenario(radio=radio or {}).radio, Streams(1),
     )  # fmt: skip
 
 
@@ -165,7 +172,7 @@ def shown(own=None, *, walls=(), radio=None, **keys):
     listener = Listener()
     rule = cooperation(**keys).model_copy(update={"relay": listener})
     plan_relays(
-        RelayPlan.none(), own_states(THERE, APART_M) if own is None else own, links(), obstacles(*walls), rule,
+        RelayPlan.none(), own_states(THERE, APART_M) if own is None else own, *predicted(links()), obstacles(*walls), rule,
         scenario(radio=radio or {}).radio, Streams(1),
     )  # fmt: skip
     return listener.view
@@ -272,14 +279,14 @@ def test_nobody_relays_before_the_first_tick():
 def test_the_relay_of_the_tick_before_is_kept_if_it_is_nearly_as_good():
     kept = relaying(Columns("relays"))
     own = own_states(THERE, APART_M)
-    kept.replan(own, links(ego_other=0.95, other_helper=0.95), 0)
-    kept.replan(own, links(ego_relay=0.95, relay_helper=0.95), 100_000)
+    kept.replan(own, *predicted(links(ego_other=0.95, other_helper=0.95)), 0)
+    kept.replan(own, *predicted(links(ego_relay=0.95, relay_helper=0.95)), 100_000)
     assert relays_of(kept.plan) == {(EGO, HELPER): OTHER}
 
 
 def test_each_choice_is_recorded_with_the_frame_that_it_holds_for():
     table = Columns("relays")
-    relaying(table).replan(own_states(THERE, APART_M), links(ego_other=0.8, ego_relay=0.85), 300_000)
+    relaying(table).replan(own_states(THERE, APART_M), *predicted(links(ego_other=0.8, ego_relay=0.85)), 300_000)
     (row,) = table.finished().to_pylist()
     assert (row["time_us"], row["requester"], row["helper"], row["relay"]) == (300_000, EGO, HELPER, RELAY)
     assert row["score"] == pytest.approx(0.85)
@@ -289,11 +296,11 @@ def test_each_choice_is_recorded_with_the_frame_that_it_holds_for():
 
 def test_a_choice_is_recorded_with_the_delivery_that_the_direct_link_promised():
     table = Columns("relays")
-    relaying(table).replan(own_states(THERE, APART_M), links(ego_helper=0.25), 300_000)
+    relaying(table).replan(own_states(THERE, APART_M), *predicted(links(ego_helper=0.25)), 300_000)
     assert table.finished().to_pylist()[0]["delivery"] == 0.25
 
 
 def test_a_tick_without_bad_links_records_nothing():
     table = Columns("relays")
-    relaying(table).replan(own_states(THERE, APART_M), links(ego_helper=0.9), 0)
+    relaying(table).replan(own_states(THERE, APART_M), *predicted(links(ego_helper=0.9)), 0)
     assert table.finished().num_rows == 0

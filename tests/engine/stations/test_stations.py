@@ -73,8 +73,8 @@ def test_delivery_is_forgotten_with_what_was_heard():
     all_of = stations(forget_us=1000)
     all_of.enter(own([2, 5]))
     all_of.measure(np.array([2]), 5, np.array([30.0]), 100)
-    assert all_of.delivery(1100, Radio())[0, 1] > 0.99
-    assert all_of.delivery(1101, Radio())[0, 1] == 0.0
+    assert all_of.all_delivery(1100, Radio()).square()[0, 1] > 0.99
+    assert all_of.all_delivery(1101, Radio()).square()[0, 1] == 0.0
 
 
 def test_who_stays_remembers_whom_it_heard_when_others_come():

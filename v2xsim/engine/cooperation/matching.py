@@ -64,15 +64,19 @@ def candidates(knowledge: Knowledge, paths: Paths, now_us: int, forget_us: int) 
         now_us: Present simulated time.
         forget_us: An announcement is forgotten this long after its arrival.
     """
+    known = [
+        agent for agent, announced in sorted(knowledge.announced.items())
+        if announced.awareness.matrix is not None and now_us - announced.arrived_us <= forget_us
+    ]  # fmt: skip
+    agent = np.array(known, np.int64)
+    found = paths.between(np.full(len(agent), knowledge.agent), agent)
     reachable = []
-    for agent in sorted(knowledge.announced):
-        announced = knowledge.announced[agent]
-        awareness = announced.awareness
-        if awareness.matrix is None or now_us - announced.arrived_us > forget_us:
-            continue
-        path = paths.between(knowledge.agent, agent)
-        if path is not None:
-            reachable.append(Candidate(agent, awareness.matrix, awareness.pose[:2], path.delivery, path.relay))
+    for row in np.flatnonzero(found.exists).tolist():
+        awareness = knowledge.announced[known[row]].awareness
+        assert awareness.matrix is not None
+        reachable.append(Candidate(
+            known[row], awareness.matrix, awareness.pose[:2], float(found.delivery[row]), int(found.relay[row])
+        ))  # fmt: skip
     return reachable
 
 

@@ -1,12 +1,14 @@
 """An exchange that sends messages over a channel, which may delay and lose them."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import count
 
 import numpy as np
 from jaxtyping import Bool
 
 from v2xsim.comms.messages.sizes import request_bytes
+from v2xsim.comms.relay.links import LinkDelivery
 from v2xsim.engine.channel.air import Air, Heard
 from v2xsim.engine.channel.messages import (
     AnswerMessage,
@@ -76,10 +78,11 @@ class OverTheAir:
     ) -> list[list[Candidate]]:
         """Plan the relays, then return the stations that each ego knows from announcements and can reach."""
         now_us = self._clock.now_us
-        delivery = np.ones((len(states), len(states)))
+        delivery = LinkDelivery.everywhere(len(states), 1.0)
         if not self._is_ideal:
             delivery = self._stations.delivery(now_us, self._radio)
-            self._relaying.replan(states, delivery, frame_us)
+            predict = partial(self._stations.all_delivery, now_us, self._radio)
+            self._relaying.replan(states, delivery, predict, frame_us)
         paths = Paths(states, delivery, self._relaying.plan, self._min_delivery)
         return [
             candidates(self._stations.knowledge_of(ego.agent), paths, now_us, self._stations.forget_us)

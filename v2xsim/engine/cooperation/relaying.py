@@ -1,19 +1,22 @@
 """Choice of relays for pairs of an ego and a helper whose direct link is too weak."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int64
 
 from v2xsim.comms.access.scheme import error_points_of
+from v2xsim.comms.channel.neighbours import neighbours
 from v2xsim.comms.channel.path_loss.model import range_of
 from v2xsim.comms.phy.error_points import snr_needed_db
 from v2xsim.comms.phy.noise import noise_dbm
 from v2xsim.comms.relay.choice import chosen_relays, usable_stations
+from v2xsim.comms.relay.links import LinkDelivery
 from v2xsim.comms.relay.rule import RelayView
 from v2xsim.engine.stations.contents import NOBODY
-from v2xsim.engine.stations.own_state import OwnStates
+from v2xsim.engine.stations.own_state import OwnStates, rows_of
 from v2xsim.records import Boxes, Obstacles
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Cooperation
@@ -65,6 +68,13 @@ class RelayPlan:
         choice = self.choices.get((ego, helper))
         return NOBODY if choice is None else choice.relay
 
+    def relays_of(
+        self, ego: Int64[np.ndarray, " pairs"], helper: Int64[np.ndarray, " pairs"]
+    ) -> Int64[np.ndarray, " pairs"]:
+        """Return the agent id of the relay of each pair; NOBODY if it has none."""
+        pairs = zip(ego.tolist(), helper.tolist(), strict=True)
+        return np.array([self.relay_of(*pair) for pair in pairs], np.int64)
+
 
 class Relaying:
     """Keeps the relays in use, and chooses them again each time before egos send requests.
@@ -81,15 +91,20 @@ class Relaying:
         self._obstacles, self._rule, self._radio, self._streams, self._table = obstacles, rule, radio, streams, table
         self.plan = RelayPlan.none()
 
-    def replan(self, states: OwnStates, delivery: Float[np.ndarray, "stations stations"], frame_us: int) -> None:
+    def replan(
+        self, states: OwnStates, delivery: LinkDelivery, predict: Callable[[], LinkDelivery], frame_us: int
+    ) -> None:
         """Choose the relays that are used from now on.
 
         Args:
             states: State of each station as the station itself knows it.
-            delivery: Predicted probability that a data packet crosses each link, 0 to 1; symmetric.
+            delivery: Predicted delivery of the links of stations with lidars.
+            predict: Function that returns the predicted delivery of all links.
             frame_us: Capture time of the frames for which egos ask, recorded with the choice.
         """
-        self.plan = plan_relays(self.plan, states, delivery, self._obstacles, self._rule, self._radio, self._streams)
+        self.plan = plan_relays(
+            self.plan, states, delivery, predict, self._obstacles, self._rule, self._radio, self._streams
+        )
         pairs, choices = list(self.plan.choices), list(self.plan.choices.values())
         if pairs:
             self._table.add(
@@ -103,7 +118,8 @@ class Relaying:
 def plan_relays(
     before: RelayPlan,
     states: OwnStates,
-    delivery: Float[np.ndarray, "stations stations"],
+    delivery: LinkDelivery,
+    predict: Callable[[], LinkDelivery],
     obstacles: Obstacles,
     rule: Cooperation,
     radio: Radio,
@@ -118,7 +134,8 @@ def plan_relays(
     Args:
         before: The plan of the tick before; a relay in use is kept unless another one is clearly better.
         states: State of each station as the station itself knows it.
-        delivery: Predicted probability that a data packet crosses each link, 0 to 1; symmetric.
+        delivery: Predicted delivery of the links of stations with lidars.
+        predict: Function that returns the predicted delivery of all links, for relay rules that read it.
         obstacles: Buildings of the map.
         rule: Section `cooperation` of the scenario.
         radio: Section `radio` of the scenario.
@@ -127,44 +144,54 @@ def plan_relays(
     # A relay needs at least three stations: an ego, a helper and a third one.
     if not rule.relay.relays or len(states) < 3:
         return RelayPlan.none()
-    antenna_m = np.column_stack([states.pose[:, :2], states.antenna_height_m])
     # Helpers farther away are not considered: their matrices overlap the ego's little or not at all.
-    reach_m = 2.0 * rule.matrix.extent_m
-    gap_m = antenna_m[:, None, :2] - antenna_m[None, :, :2]
-    near: Bool[np.ndarray, "stations stations"] = np.hypot(gap_m[..., 0], gap_m[..., 1]) < reach_m
-    needs_relay = near & states.ego[:, None] & (states.lidars > 0)[None, :] & (delivery < rule.min_delivery)
-    # No station sends requests to itself.
-    np.fill_diagonal(needs_relay, False)
-    egos, helpers = (rows.astype(np.int64) for rows in np.nonzero(needs_relay))
+    egos, helpers = _near(states, 2.0 * rule.matrix.extent_m)
+    direct = delivery.between(egos, helpers)
+    is_weak = direct < rule.min_delivery
+    egos, helpers, direct = egos[is_weak], helpers[is_weak], direct[is_weak]
     if len(egos) == 0:
         return RelayPlan.none()
-    pairs = [(int(states.agent[i]), int(states.agent[j])) for i, j in zip(egos, helpers, strict=True)]
-    relay_before = np.array([states.index(before.relay_of(*pair)) for pair in pairs], np.int64)
+    pairs = list(zip(states.agent[egos].tolist(), states.agent[helpers].tolist(), strict=True))
+    # A relay rule reads the stations that may relay, and not thousands that no pair reaches.
+    is_read = delivery.reached(egos, helpers, rule.min_delivery)
+    is_read[egos] = is_read[helpers] = True
+    rows = np.flatnonzero(is_read)
+    requester, helper = np.searchsorted(rows, egos), np.searchsorted(rows, helpers)
+    links, agent = delivery.among(rows), states.agent[rows]
 
     def draw() -> Float[np.ndarray, "pairs stations"]:
-        ego, helper, candidate = np.broadcast_arrays(
-            states.agent[egos][:, None], states.agent[helpers][:, None], states.agent[None, :]
-        )
-        numbers = streams.uniforms("relay", ego.ravel(), helper.ravel(), candidate.ravel())
-        return numbers.reshape(ego.shape)
+        keys = np.broadcast_arrays(agent[requester][:, None], agent[helper][:, None], agent[None, :])
+        return streams.uniforms("relay", *(key.ravel() for key in keys)).reshape(keys[0].shape)
 
     vehicles = np.flatnonzero(states.is_vehicle)
     body = np.full(len(states), -1, np.int64)
     body[vehicles] = np.arange(len(vehicles))
     view = RelayView(
-        egos, helpers, usable_stations(egos, helpers, delivery, rule.min_delivery), states.agent, antenna_m,
-        states.velocity_mps, delivery, rule.min_delivery, body,
-        Boxes(states.pose[vehicles, :3], states.size_m[vehicles], states.pose[vehicles, 3]), obstacles, radio.carrier_ghz,
-        _usable_range_m(rule, radio), draw,
+        requester, helper, usable_stations(requester, helper, links, rule.min_delivery), agent,
+        np.column_stack([states.pose[rows, :2], states.antenna_height_m[rows]]), states.velocity_mps[rows], links,
+        rule.min_delivery, body[rows], Boxes(states.pose[vehicles, :3], states.size_m[vehicles], states.pose[vehicles, 3]),
+        obstacles, radio.carrier_ghz, _usable_range_m(rule, radio), draw, lambda: predict().among(rows).square(),
     )  # fmt: skip
+    relay_before = rows_of(agent, before.relays_of(states.agent[egos], states.agent[helpers]))
     chosen = chosen_relays(rule.relay, view, relay_before)
+    relay = np.where(chosen.relay >= 0, agent[chosen.relay], NOBODY)
+    terms = (chosen.height.tolist(), chosen.mobility.tolist(), chosen.score.tolist(), direct.tolist())
     return RelayPlan({
-        pair: ChosenRelay(
-            int(states.agent[row]) if row >= 0 else NOBODY, float(chosen.height[k]), float(chosen.mobility[k]),
-            float(chosen.score[k]), float(delivery[egos[k], helpers[k]]),
-        )
-        for k, (pair, row) in enumerate(zip(pairs, chosen.relay.tolist(), strict=True))
+        pair: ChosenRelay(*values) for pair, *values in zip(pairs, relay.tolist(), *terms, strict=True)
     })  # fmt: skip
+
+
+def _near(states: OwnStates, reach_m: float) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
+    """Return the rows of all pairs of an ego and another station with a lidar that are closer than a distance."""
+    has_lidar = states.lidars > 0
+    rows = np.flatnonzero(has_lidar | states.ego)
+    place_m = states.pose[rows, :2]
+    # Slightly more than the distance, with which the pairs are compared below, because of rounding errors.
+    near = neighbours(place_m, reach_m * (1.0 + 1e-6))
+    one, other = np.repeat(np.arange(len(rows)), np.diff(near.offset)), near.other
+    gap_m = place_m[one] - place_m[other]
+    wanted = states.ego[rows[one]] & has_lidar[rows[other]] & (np.hypot(gap_m[:, 0], gap_m[:, 1]) < reach_m)
+    return rows[one[wanted]], rows[other[wanted]]
 
 
 def _usable_range_m(rule: Cooperation, radio: Radio) -> float:

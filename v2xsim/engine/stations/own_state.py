@@ -61,3 +61,13 @@ def row_of(agents: Int64[np.ndarray, " stations"], agent: int) -> int:
     """Return the index of an agent id in an array of rising agent ids, -1 if the array does not contain it."""
     row = int(np.searchsorted(agents, agent))
     return row if row < len(agents) and agents[row] == agent else -1
+
+
+def rows_of(
+    agents: Int64[np.ndarray, " stations"], wanted: Int64[np.ndarray, " wanted"]
+) -> Int64[np.ndarray, " wanted"]:
+    """Return the index of each wanted agent id in an array of rising agent ids, -1 for those that it does not contain."""
+    if len(agents) == 0:
+        return np.full(len(wanted), -1, np.int64)
+    row = np.minimum(np.searchsorted(agents, wanted), len(agents) - 1)
+    return np.where(agents[row] == wanted, row, -1).astype(np.int64)

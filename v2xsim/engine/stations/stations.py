@@ -5,14 +5,13 @@ from collections import deque
 import numpy as np
 from jaxtyping import Float, Int64
 
+from v2xsim.comms.relay.links import LinkDelivery
 from v2xsim.engine.stations.away import Away, Bulletin
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.hearing import Hearing
 from v2xsim.engine.stations.knowledge import REPORT_VALID_US, Knowledge
-from v2xsim.engine.stations.own_state import OwnStates, row_of
+from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.scenario.schema_radio import Radio
-
-_NOBODY = np.zeros(0, np.int64)
 
 # Time between two searches for knowledge that can be forgotten.
 _TIDY_US = 1_000_000
@@ -40,8 +39,8 @@ class Stations:
         self._ego_agents: set[int] = set()
         self._away, self.bulletin = Away(), Bulletin()
         self._tidied_us = -(2**62)
-        # One table for all stations, since hundreds of them measure each packet: row i has the measurements of station i.
-        self._hearing = Hearing.nobody()
+        # One table for all stations, since hundreds of them measure each packet.
+        self._hearing = Hearing(forget_us)
         # State of each station at the last tick, as the station itself knows it.
         self.states = OwnStates.none()
 
@@ -57,7 +56,8 @@ class Stations:
             for agent in np.setdiff1d(states.agent, self.states.agent).tolist():
                 self._left_us.pop(agent, None)
                 self._return(agent, states.time_us)
-        self.states, self._hearing = states, self._hearing.over(states.agent)
+        self.states = states
+        self._hearing.enter(states.agent)
         # An ego stays in this set after it has left, because frames that it captured before are still fused and scored. And it
         # stays an ego when it has no lidar any more.
         for agent in states.agent[states.ego].tolist():
@@ -131,22 +131,21 @@ class Stations:
             snr_db: SNR that each receiver measured.
             time_us: Time at which the packet ended.
         """
-        self._hearing.note(receivers, sender, snr_db, time_us, self.forget_us)
+        self._hearing.note(receivers, sender, snr_db, time_us)
 
     def heard_lately(self, agent: int, now_us: int) -> Int64[np.ndarray, " heard"]:
         """Return the agent ids of the other stations that a station has heard lately, in rising order."""
-        row = row_of(self._hearing.agent, agent)
-        # This row alone: each of thousands of stations asks by itself.
-        return self._hearing.agent[now_us - self._hearing.last_us[row] <= self.forget_us] if row >= 0 else _NOBODY
+        return self._hearing.heard_lately(agent, now_us)[0]
 
     def heard_by(self, agent: int, now_us: int) -> dict[int, float]:
         """Return the mean SNR in dB of each other station that a station has heard lately, by agent id."""
-        senders = self.heard_lately(agent, now_us)
-        if len(senders) == 0:
-            return {}
-        snr_db = self._hearing.snr_db[row_of(self._hearing.agent, agent)]
-        return dict(zip(senders.tolist(), snr_db[np.searchsorted(self._hearing.agent, senders)].tolist(), strict=True))
+        senders, snr_db = self._hearing.heard_lately(agent, now_us)
+        return dict(zip(senders.tolist(), snr_db.tolist(), strict=True))
 
-    def delivery(self, now_us: int, radio: Radio) -> Float[np.ndarray, "stations stations"]:
-        """Return the predicted probability that a data packet crosses each link, 0 to 1; symmetric."""
-        return self._hearing.delivery(now_us, self.forget_us, radio)
+    def delivery(self, now_us: int, radio: Radio) -> LinkDelivery:
+        """Return the predicted probability that a data packet crosses each link of the stations with lidars, 0 to 1."""
+        return self._hearing.delivery(now_us, radio, (self.states.lidars > 0) | self.states.ego)
+
+    def all_delivery(self, now_us: int, radio: Radio) -> LinkDelivery:
+        """Return the predicted probability that a data packet crosses each link of all stations, 0 to 1."""
+        return self._hearing.delivery(now_us, radio, np.ones(len(self.states), bool))
