@@ -14,12 +14,12 @@ from v2xsim.viz.run.folder import NothingToShowError, RunFolder, open_run
 from v2xsim.viz.run.over_time import course_of
 
 
-def run_with_packets(folder: Path, rows: list[tuple[str, int, float, str, str]]) -> RunFolder:
+def run_with_packets(folder: Path, rows: list[tuple[str, int, float, str, str]], row_group: int = 1000) -> RunFolder:
     """A run whose packets have the given kind, hop, distance, link state and outcome."""
     table = Columns("packets")
     for kind, hop, distance_m, state, outcome in rows:
         add(table, kind=[kind], hop=hop, distance_m=distance_m, link_state=[state], outcome=[outcome])
-    pq.write_table(table.finished(), folder / "packets.parquet")
+    pq.write_table(table.finished(), folder / "packets.parquet", row_group_size=row_group)
     (folder / "manifest.json").write_text(json.dumps({"scenario": {}}))
     return open_run(folder)
 
@@ -58,6 +58,23 @@ def test_packets_are_counted_in_the_bin_of_their_distance_and_state(tmp_path: Pa
     assert found.edge_m.tolist() == [0.0, 5.0, 10.0, 15.0]
     assert dict(zip(found.states, found.delivered.tolist(), strict=True)) == {"LOS": [1, 0, 0], "NLOSb": [0, 0, 1]}
     assert dict(zip(found.states, found.sent.tolist(), strict=True)) == {"LOS": [1, 0, 0], "NLOSb": [1, 0, 1]}
+
+
+@pytest.mark.parametrize("row_group", [1, 7, 29])
+def test_packets_are_counted_alike_in_any_row_groups(tmp_path: Path, row_group: int) -> None:
+    states, outcomes = ("LOS", "NLOSv", "NLOSb"), ("propagation", "delivered", "collision", "jammed")
+    rows = [
+        ("awareness" if n % 5 else "data", 1 + (n % 7 == 0), 9.0 * n, states[n // 4 % 3], outcomes[n % 4])
+        for n in range(60)
+    ]
+    (tmp_path / "cut").mkdir()
+    whole, cut = (
+        deliveries(run_with_packets(tmp_path, rows)),
+        deliveries(run_with_packets(tmp_path / "cut", rows, row_group)),
+    )
+    assert (whole.states, whole.outcomes) == (cut.states, cut.outcomes)
+    for name in ("edge_m", "delivered", "sent", "by_outcome"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(cut, name))
 
 
 def test_the_farthest_packet_lies_in_the_last_bin_even_on_its_edge(tmp_path: Path) -> None:

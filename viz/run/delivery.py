@@ -1,9 +1,10 @@
 """The picture of the radio: share of awareness broadcasts delivered, by distance, and the causes of loss of the others."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -71,29 +72,26 @@ def deliveries(folder: RunFolder) -> Delivery:
     Raises:
         NothingToShowError: If no awareness message was sent by radio.
     """
-    conditions = [("kind", "==", "awareness"), ("hop", "==", 1)]
-    table = folder.table("packets", ["distance_m", "link_state", "outcome"], conditions)
-    if not table.num_rows:
-        raise NothingToShowError("the run has no awareness packets (packets.parquet)")
-    distance_m = table.column("distance_m").to_numpy()
-    states, state = words_of(table.column("link_state"))
-    outcomes, outcome = words_of(table.column("outcome"))
+    edge_m, states, outcomes = _extent(folder)
     weak = folder.arrays("unheard", ["bin_m", "link_state", "count"])
     states = [*states, *sorted(set(weak["link_state"]) - set(states))]
     outcomes = [*outcomes, *({"sensing"} - set(outcomes) if len(weak["count"]) else ())]
-    edge_m = _edges_m(_farthest_of_interest_m(distance_m, outcome == _place(outcomes, "delivered")))
     bins = len(edge_m) - 1
-    inside = distance_m <= edge_m[-1]
-    bin_index = np.clip(np.searchsorted(edge_m, distance_m[inside], "right") - 1, 0, bins - 1)
     shape = (len(states), len(outcomes), bins)
-    cell = np.ravel_multi_index((state[inside], outcome[inside], bin_index), shape)
-    count = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
+    count = np.zeros(shape, np.int64)
+    for group in _receptions(folder):
+        inside = group.distance_m <= edge_m[-1]
+        bin_index = np.clip(np.searchsorted(edge_m, group.distance_m[inside], "right") - 1, 0, bins - 1)
+        state = np.array([_place(states, name) for name in group.states], np.int64)[group.state[inside]]
+        outcome = np.array([_place(outcomes, name) for name in group.outcomes], np.int64)[group.outcome[inside]]
+        cell = np.ravel_multi_index((state, outcome, bin_index), shape)
+        count += np.bincount(cell, minlength=count.size).reshape(shape)
     # The bins of the table `unheard` are 5 m wide, so none of them lies in two bins of the picture.
     near = weak["bin_m"] < edge_m[-1]
     at = np.searchsorted(edge_m, weak["bin_m"][near], "right") - 1
     of = np.array([states.index(name) for name in weak["link_state"][near]], np.int64)
     np.add.at(count[:, _place(outcomes, "sensing")], (of, at), weak["count"][near])
-    # After filtering rows, the dictionary of the column still has all words; only those that occur in rows count.
+    # A dictionary of a row group also has the words of other messages; only those that occur count.
     known = [name for name in (*LINK_STATE_NAMES, *states) if name in states]
     kept = [name for name in dict.fromkeys(known) if count[states.index(name)].any()]
     causes = [name for name in dict.fromkeys(("delivered", *_CAUSE_COLORS, *outcomes)) if name in outcomes]
@@ -109,17 +107,64 @@ def deliveries(folder: RunFolder) -> Delivery:
     )
 
 
+@dataclass(frozen=True)
+class _Receptions:
+    """The receptions of awareness broadcasts in one row group.
+
+    Attributes:
+        distance_m: Distance of each.
+        states: Names of link states.
+        state: Index of the link state of each.
+        outcomes: Names of outcomes.
+        outcome: Index of the outcome of each.
+    """
+
+    distance_m: Float[np.ndarray, " rows"]
+    states: list[str]
+    state: Int[np.ndarray, " rows"]
+    outcomes: list[str]
+    outcome: Int[np.ndarray, " rows"]
+
+
+def _receptions(folder: RunFolder) -> Iterator[_Receptions]:
+    """Yield the receptions of awareness broadcasts, row group by row group."""
+    for group in folder.groups("packets", ["kind", "hop", "distance_m", "link_state", "outcome"]):
+        kinds, kind = words_of(group.column("kind"))
+        chosen = (kind == _place(kinds, "awareness")) & (group.column("hop").to_numpy() == 1)
+        if chosen.any():
+            states, state = words_of(group.column("link_state"))
+            outcomes, outcome = words_of(group.column("outcome"))
+            distance_m = group.column("distance_m").to_numpy()[chosen]
+            yield _Receptions(distance_m, states, state[chosen], outcomes, outcome[chosen])
+
+
+def _extent(folder: RunFolder) -> tuple[Float[np.ndarray, " edges"], list[str], list[str]]:
+    """Return the edges of the distance bins, and the names of all link states and outcomes, in order of appearance.
+
+    Raises:
+        NothingToShowError: If no awareness message was sent by radio.
+    """
+    farthest_m = delivered_m = -np.inf
+    states: dict[str, None] = {}
+    outcomes: dict[str, None] = {}
+    for group in _receptions(folder):
+        arrived = group.distance_m[group.outcome == _place(group.outcomes, "delivered")]
+        farthest_m = np.fmax(farthest_m, np.fmax.reduce(group.distance_m))
+        delivered_m = np.fmax(delivered_m, np.fmax.reduce(arrived, initial=-np.inf))
+        states |= dict.fromkeys(group.states)
+        outcomes |= dict.fromkeys(group.outcomes)
+    if not states:
+        raise NothingToShowError("the run has no awareness packets (packets.parquet)")
+    shown_m = min(farthest_m, 1.5 * delivered_m) if delivered_m >= 0.0 else farthest_m
+    return _edges_m(float(shown_m)), list(states), list(outcomes)
+
+
 def _place(words: list[str], word: str) -> int:
     return words.index(word) if word in words else -1
 
 
-def _farthest_of_interest_m(distance_m: Float[np.ndarray, " n"], delivered: Bool[np.ndarray, " n"]) -> float:
-    """Return the largest distance that the picture shows: 1.5 times that of the farthest delivery, but not beyond the data."""
-    farthest = float(np.nanmax(distance_m))
-    return min(farthest, 1.5 * float(np.nanmax(distance_m[delivered]))) if delivered.any() else farthest
-
-
 def _edges_m(farthest_m: float) -> Float[np.ndarray, " edges"]:
+    """Return the edges of the distance bins up to a distance: 1.5 times that of the farthest delivery, but not beyond the data."""
     fitting = [width for width in _WIDTHS_M if farthest_m <= width * _MOST_BINS]
     width_m = fitting[0] if fitting else farthest_m / _MOST_BINS
     return np.arange(0, max(int(np.ceil(farthest_m / width_m)), 1) + 1) * width_m

@@ -1,6 +1,7 @@
 """Reading of a run's folder for the pictures: the manifest, and only those columns of tables that a picture needs."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from jaxtyping import Int
 
 from v2xsim.errors import UserError
 from v2xsim.results.columns import schema_of
+from v2xsim.results.file_tables import groups_in
 from v2xsim.results.manifest import FORMAT
 from v2xsim.results.table_files import missing_tables, repair_of, trouble_with
 from v2xsim.scenario.manifest_files import MANIFEST, ManifestError, manifest_of_folder
@@ -70,15 +72,41 @@ class RunFolder:
         if not path.is_file():
             return pa.schema([schema_of(name).field(column) for column in columns]).empty_table()
         try:
-            present = set(pq.read_schema(path).names)
-            missing = sorted(set(columns) - present)
-            if missing:
-                raise NothingToShowError(
-                    f"{path.name} has no column {', '.join(missing)}: an earlier version wrote the run; run its scenario again"
-                )
+            self._check_columns(path, columns)
             return pq.read_table(path, columns=columns, filters=conditions).unify_dictionaries().combine_chunks()
         except (pa.ArrowException, OSError) as error:
-            raise ViewError(f"{path} cannot be read as a Parquet table ({error}); run the scenario again") from error
+            raise self._unreadable(path, error) from error
+
+    def groups(self, name: str, columns: list[str]) -> Iterator[pa.Table]:
+        """Yield some columns of a table of the run, row group by row group, so that a table larger than memory can be drawn.
+
+        Args:
+            name: Name of the table.
+            columns: Names of the columns to read.
+
+        Raises:
+            NothingToShowError: If the table lacks a column.
+            ViewError: If the table's file is missing, is not a Parquet file, or is not the one that the run wrote.
+        """
+        path = self.path / f"{name}.parquet"
+        self._check(path, name)
+        if not path.is_file():
+            return
+        try:
+            self._check_columns(path, columns)
+            yield from groups_in(path, columns)
+        except (pa.ArrowException, OSError) as error:
+            raise self._unreadable(path, error) from error
+
+    def _check_columns(self, path: Path, columns: list[str]) -> None:
+        missing = sorted(set(columns) - set(pq.read_schema(path).names))
+        if missing:
+            raise NothingToShowError(
+                f"{path.name} has no column {', '.join(missing)}: an earlier version wrote the run; run its scenario again"
+            )
+
+    def _unreadable(self, path: Path, error: Exception) -> ViewError:
+        return ViewError(f"{path} cannot be read as a Parquet table ({error}); run the scenario again")
 
     def _check(self, path: Path, name: str) -> None:
         """Refuse a table of another run, and a folder that is not complete. Runs of earlier versions have no digests."""
