@@ -175,6 +175,7 @@ def detector_view(size: int) -> DetectorView:
     return DetectorView(
         boxes(size), identities(size), points, lambda: cloud(size), lambda: boxes(size).center_m[:, :2],
         lambda count: _numbers(size, count), lambda rows, count: _numbers(rows, count),
+        lambda rows, count: _numbers(size, count)[rows],
     )  # fmt: skip
 
 

@@ -1,15 +1,22 @@
-"""Conversion of a scan to lidar returns: range noise, drop-out, and points in the vehicle's frame."""
+"""Lidar returns of a scan: range noise, drop-out, and points in the vehicle's frame.
 
+Returns are kept as rays and exact ranges. Their points, which take three times the memory, are computed when somebody asks: the
+noise of a ray depends only on the key of its scan and on its number.
+"""
+
+from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int32, Int64, UInt16
 from numba import njit
 
-from v2xsim.gpu.lidar.cast import Scan
+from v2xsim.gpu.lidar.cast import Scan, as_cast
 from v2xsim.gpu.lidar.models import Beams
-from v2xsim.records import NOTHING, PointCloud
+from v2xsim.gpu.lidar.rays import Rays, rays_of
+from v2xsim.records import BUILDING, NOTHING
 
 # Constants of splitmix64.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -17,38 +24,157 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _16, _27, _30, _31 = np.uint64(16), np.uint64(27), np.uint64(30), np.uint64(31)
 _LOW_16 = np.uint64(0xFFFF)
+# No quantile of `_normal_quantiles` is farther from 0.
+_MOST_DEVIATIONS = 4.4
+# Far above the rounding of a height computed from a range and a direction.
+_ROUNDING_M = 1e-6
 
-Part = tuple[Float[np.ndarray, "_points 3"], Int64[np.ndarray, " _points"], UInt8[np.ndarray, " _points"]]
+
+@dataclass(frozen=True)
+class Noise:
+    """The chance in the ranges of one scan.
+
+    Attributes:
+        range_noise_m: Standard deviation of the normal error of each range; 0 for none.
+        dropout: Probability that a return is lost, 0 to 1.
+        key: Random key of the scan, with 64 bits.
+    """
+
+    range_noise_m: float
+    dropout: float
+    key: int
+
+    @property
+    def lost_below(self) -> np.uint64:
+        """A return is lost if the upper 48 bits of its random number are below this."""
+        return np.uint64(round(self.dropout * 2.0**48))
+
+
+@dataclass(frozen=True, eq=False)
+class LidarReturns:
+    """The returns of one lidar of a station, in the order of its beams and then of its columns.
+
+    Attributes:
+        rays: Rays of the lidar.
+        vehicle_from_sensor: Pose of the lidar on the vehicle.
+        noise: Errors of the ranges.
+        first: Row of the first return of each beam, and behind them the number of returns.
+        range_m: Exact range of each return, without noise.
+        column: Column of the ray of each return.
+        on_building: Whether each return lies on a building.
+    """
+
+    rays: Rays
+    vehicle_from_sensor: Float[np.ndarray, "4 4"]
+    noise: Noise
+    first: Int64[np.ndarray, " beams_plus_1"]
+    range_m: Float32[np.ndarray, " returns"]
+    column: UInt16[np.ndarray, " returns"]
+    on_building: Bool[np.ndarray, " returns"]
+
+    def __len__(self) -> int:
+        return len(self.range_m)
+
+    def points_m(self) -> Float[np.ndarray, "returns 3"]:
+        """Return the position of each return in the vehicle's frame, with noise."""
+        points: np.ndarray = _points(*self._arrays())
+        return points
+
+    def in_cells(
+        self, world_from_vehicle: Float[np.ndarray, "4 4"], lower: Int64[np.ndarray, " 2"], cell_m: float,
+        cells: Bool[np.ndarray, "nx ny"], above_m: float,
+    ) -> tuple[Int64[np.ndarray, " kept"], Float[np.ndarray, "kept 3"]]:  # fmt: skip
+        """Return row and position of the returns in wanted cells, as `Returns.in_cells` does."""
+        arguments = (
+            *self._arrays(), self.on_building, np.ascontiguousarray(world_from_vehicle, np.float64), lower, cell_m, cells,
+            above_m,
+        )  # fmt: skip
+        rows, points = _in_cells(*arguments)
+        return rows, points
+
+    def _arrays(self) -> tuple[Any, ...]:
+        rays = self.rays
+        return (
+            self.range_m, self.column, self.first, rays.cos_el, rays.sin_el, rays.cos_az, rays.sin_az,
+            np.ascontiguousarray(self.vehicle_from_sensor, np.float64), np.uint64(self.noise.key), _normal_quantiles(),
+            float(self.noise.range_noise_m),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Returns:
+    """The lidar returns of a station, lidar by lidar.
+
+    Attributes:
+        lidars: Returns of each of the station's lidars.
+    """
+
+    lidars: tuple[LidarReturns, ...]
+
+    def __len__(self) -> int:
+        return sum(len(lidar) for lidar in self.lidars)
+
+    @property
+    def points_m(self) -> Float[np.ndarray, "returns 3"]:
+        """Position of each return in the station's frame; computed anew each time."""
+        if len(self.lidars) == 1:
+            return self.lidars[0].points_m()
+        return np.concatenate([np.zeros((0, 3)), *(lidar.points_m() for lidar in self.lidars)])
+
+    @property
+    def on_building(self) -> Bool[np.ndarray, " returns"]:
+        """Whether each return lies on a building of the map."""
+        return np.concatenate([np.zeros(0, bool), *(lidar.on_building for lidar in self.lidars)])
+
+    def in_cells(
+        self, world_from_vehicle: Float[np.ndarray, "4 4"], lower: Int64[np.ndarray, " 2"], cell_m: float,
+        cells: Bool[np.ndarray, "nx ny"], above_m: float,
+    ) -> tuple[Int64[np.ndarray, " kept"], Float[np.ndarray, "kept 3"]]:  # fmt: skip
+        """Return row and position of the returns that lie in wanted cells of the world grid, and not on a building.
+
+        Args:
+            world_from_vehicle: Pose of the vehicle in the world.
+            lower: Index in the world grid of cell (0, 0) of `cells`.
+            cell_m: Side length of a cell.
+            cells: Whether the returns in each cell are wanted.
+            above_m: Height in the vehicle's frame; only returns above it are wanted.
+
+        Returns:
+            Row numbers among all returns, in rising order, and positions in the vehicle's frame.
+        """
+        parts = [lidar.in_cells(world_from_vehicle, lower, cell_m, cells, above_m) for lidar in self.lidars]
+        if len(parts) == 1:
+            return parts[0]
+        before = np.cumsum([0, *(len(lidar) for lidar in self.lidars)])
+        rows = [part[0] + shift for part, shift in zip(parts, before[:-1], strict=True)]
+        return (
+            np.concatenate([np.zeros(0, np.int64), *rows]),
+            np.concatenate([np.zeros((0, 3)), *(part[1] for part in parts)]),
+        )
 
 
 def returns(
-    scan: Scan,
-    beams: Beams,
-    vehicle_from_sensor: Float[np.ndarray, "4 4"],
-    lidar: int,
-    range_noise_m: float,
-    dropout: float,
-    key: int,
-) -> Part:
-    """Return the points of one lidar in the vehicle's frame, what they lie on, and the number of the lidar.
-
-    The random number of a ray depends only on the key and on the number of the ray, never on what other rays hit.
-
-    Args:
-        scan: Exact ranges and hit objects of all rays.
-        beams: Beam pattern of the lidar.
-        vehicle_from_sensor: Pose of the lidar on the vehicle.
-        lidar: Number of the lidar on the vehicle.
-        range_noise_m: Standard deviation of the normal error of each range; 0 for none.
-        dropout: Probability that a return is lost, 0 to 1.
-        key: Random key of this scan, with 64 bits.
-    """
-    points, object_id = _returns(
-        scan.range_m, scan.object_id, np.uint64(key), _normal_quantiles(), float(range_noise_m),
-        np.uint64(round(dropout * 2.0**48)), beams.elevation_rad, beams.columns,
-        np.ascontiguousarray(vehicle_from_sensor, np.float64),
+    scan: Scan, beams: Beams, vehicle_from_sensor: Float[np.ndarray, "4 4"], noise: Noise
+) -> tuple[LidarReturns, Int32[np.ndarray, " returns"]]:
+    """Return the returns of one scan, and what each of them hit: the agent id of a road user, GROUND or BUILDING."""
+    box_id = np.unique(scan.object_id[scan.object_id >= 0])
+    depth, row = as_cast(scan, box_id)
+    first = np.empty(len(depth) + 1, np.int64)
+    range_m, column, object_id = (np.empty(depth.size, dtype) for dtype in (np.float32, np.uint16, np.int32))
+    count = kept_returns(
+        depth, row, np.uint64(noise.key), noise.lost_below, box_id, first, range_m, column, object_id,
+        np.zeros(len(box_id), np.int64), 0,
     )  # fmt: skip
-    return points, object_id, np.full(len(object_id), lidar, np.uint8)
+    measured = LidarReturns(
+        rays_of(beams),
+        vehicle_from_sensor,
+        noise,
+        first,
+        range_m[:count],
+        column[:count],
+        object_id[:count] == BUILDING,
+    )
+    return measured, object_id[:count]
 
 
 @lru_cache(maxsize=1)
@@ -59,54 +185,116 @@ def _normal_quantiles() -> Float[np.ndarray, " 65536"]:
     return np.concatenate([-upper[::-1], upper])
 
 
-@njit(cache=True, nogil=True)
-def _returns(ranges, object_id, key, quantile, range_noise_m, lost_below, elevation, columns, pose):  # type: ignore[no-untyped-def]
-    cos_az = np.cos(np.arange(columns) * (2.0 * np.pi / columns))
-    sin_az = np.sin(np.arange(columns) * (2.0 * np.pi / columns))
-    most = 0
-    for b in range(len(elevation)):
+@njit(cache=True, nogil=True, error_model="numpy")
+def random_bits(key, ray):  # type: ignore[no-untyped-def]
+    """Return 64 random bits of a ray: 48 decide whether its return is lost, 16 give the noise of its range.
+
+    This is splitmix64 (Steele, Lea, Flood, OOPSLA 2014) of the ray's number.
+    """
+    bits = key + np.uint64(ray + 1) * _GOLDEN
+    bits = (bits ^ (bits >> _30)) * _MIX_1
+    bits = (bits ^ (bits >> _27)) * _MIX_2
+    return bits ^ (bits >> _31)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def kept_returns(depth, row, key, lost_below, box_id, first, range_m, column, object_id, hits, count):  # type: ignore[no-untyped-def]
+    """Write the returns of a scan that are not lost, behind the first `count` rows, and return how many rows are used then.
+
+    Args:
+        depth: Distance of each ray, from `cast_rays`.
+        row: What each ray hits, from `cast_rays`.
+        key: Random key of the scan.
+        lost_below: As `Noise.lost_below`.
+        box_id: Agent id of each box.
+        first: Written: row of the first return of each beam relative to `count`, and the number of returns.
+        range_m: Written: exact range of each return.
+        column: Written: column of each return.
+        object_id: Written: agent id of the road user that each return hit, GROUND or BUILDING.
+        hits: Number of returns on each box; those of this scan are added.
+        count: Number of rows that are used already.
+    """
+    beams, columns = depth.shape
+    kept = np.empty(columns, np.bool_)
+    begin = count
+    for b in range(beams):
+        first[b] = count - begin
+        depth_row, met_row = depth[b], row[b]
         for k in range(columns):
-            most += object_id[b, k] != NOTHING
-    points = np.empty((most, 3))
-    names = np.empty(most, np.int64)
-    count = 0
-    for b in range(len(elevation)):
-        ce, se = np.cos(elevation[b]), np.sin(elevation[b])
+            kept[k] = (met_row[k] != NOTHING) & (random_bits(key, b * columns + k) >> _16 >= lost_below)
+        for k in range(columns):
+            if kept[k]:
+                met = met_row[k]
+                range_m[count] = depth_row[k]
+                column[count] = k
+                if met >= 0:
+                    hits[met] += 1
+                    object_id[count] = box_id[met]
+                else:
+                    object_id[count] = met
+                count += 1
+    first[beams] = count - begin
+    return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _points(range_m, column, first, cos_el, sin_el, cos_az, sin_az, pose, key, quantile, noise_m):  # type: ignore[no-untyped-def]
+    """Return the points of a scan in the vehicle's frame."""
+    points = np.empty((len(range_m), 3))
+    columns = len(cos_az)
+    for b in range(len(cos_el)):
+        ce, se = cos_el[b], sin_el[b]
         # The direction in the vehicle's frame is cos_az * p + sin_az * q + s.
         px, qx, sx = pose[0, 0] * ce, pose[0, 1] * ce, pose[0, 2] * se
         py, qy, sy = pose[1, 0] * ce, pose[1, 1] * ce, pose[1, 2] * se
         pz, qz, sz = pose[2, 0] * ce, pose[2, 1] * ce, pose[2, 2] * se
-        for k in range(columns):
-            if object_id[b, k] == NOTHING:
-                continue
-            # splitmix64 of the ray's number (Steele, Lea, Flood, OOPSLA 2014): 48 bits decide whether the return is
-            # lost, 16 bits give the noise.
-            bits = key + np.uint64(b * columns + k + 1) * _GOLDEN
-            bits = (bits ^ (bits >> _30)) * _MIX_1
-            bits = (bits ^ (bits >> _27)) * _MIX_2
-            bits = bits ^ (bits >> _31)
-            if bits >> _16 < lost_below:
-                continue
-            r = max(0.0, float(ranges[b, k]) + range_noise_m * quantile[bits & _LOW_16])
+        for n in range(first[b], first[b + 1]):
+            k = column[n]
+            bits = random_bits(key, b * columns + k)
+            r = max(0.0, float(range_m[n]) + noise_m * quantile[bits & _LOW_16])
             c, s = cos_az[k], sin_az[k]
-            points[count, 0] = r * (c * px + s * qx + sx) + pose[0, 3]
-            points[count, 1] = r * (c * py + s * qy + sy) + pose[1, 3]
-            points[count, 2] = r * (c * pz + s * qz + sz) + pose[2, 3]
-            names[count] = object_id[b, k]
-            count += 1
-    return points[:count], names[:count]
+            points[n, 0] = r * (c * px + s * qx + sx) + pose[0, 3]
+            points[n, 1] = r * (c * py + s * qy + sy) + pose[1, 3]
+            points[n, 2] = r * (c * pz + s * qz + sz) + pose[2, 3]
+    return points
 
 
-def joined_cloud(time_us: int, parts: list[Part]) -> PointCloud:
-    """Return the point cloud of a station, joined from the returns of its lidars."""
-    if len(parts) == 1:
-        return PointCloud(time_us, *parts[0])
-    return PointCloud(
-        time_us,
-        np.concatenate([p[0] for p in parts]) if parts else np.zeros((0, 3)),
-        np.concatenate([p[1] for p in parts]) if parts else np.zeros(0, np.int64),
-        np.concatenate([p[2] for p in parts]) if parts else np.zeros(0, np.uint8),
-    )
+@njit(cache=True, nogil=True, error_model="numpy")
+def _in_cells(  # type: ignore[no-untyped-def]
+    range_m, column, first, cos_el, sin_el, cos_az, sin_az, pose, key, quantile, noise_m, left_out,
+    world, lower, cell_m, cells, above_m,
+):  # fmt: skip
+    """Return row and point of the returns in wanted cells; the points are those of `_points`."""
+    rows = np.empty(len(range_m), np.int64)
+    points = np.empty((len(range_m), 3))
+    columns, count = len(cos_az), 0
+    for b in range(len(cos_el)):
+        ce, se = cos_el[b], sin_el[b]
+        px, qx, sx = pose[0, 0] * ce, pose[0, 1] * ce, pose[0, 2] * se
+        py, qy, sy = pose[1, 0] * ce, pose[1, 1] * ce, pose[1, 2] * se
+        pz, qz, sz = pose[2, 0] * ce, pose[2, 1] * ce, pose[2, 2] * se
+        for n in range(first[b], first[b + 1]):
+            k = column[n]
+            c, s = cos_az[k], sin_az[k]
+            rise = c * pz + s * qz + sz
+            # Most returns lie on the road, farther below the limit than any noise could lift them.
+            highest_m = range_m[n] * rise + pose[2, 3] + _MOST_DEVIATIONS * noise_m * abs(rise) + _ROUNDING_M
+            if highest_m <= above_m or left_out[n]:
+                continue
+            bits = random_bits(key, b * columns + k)
+            r = max(0.0, float(range_m[n]) + noise_m * quantile[bits & _LOW_16])
+            z = r * rise + pose[2, 3]
+            if z <= above_m:
+                continue
+            x = r * (c * px + s * qx + sx) + pose[0, 3]
+            y = r * (c * py + s * qy + sy) + pose[1, 3]
+            i = int(np.floor((world[0, 0] * x + world[0, 1] * y + world[0, 2] * z + world[0, 3]) / cell_m)) - lower[0]
+            j = int(np.floor((world[1, 0] * x + world[1, 1] * y + world[1, 2] * z + world[1, 3]) / cell_m)) - lower[1]
+            if 0 <= i < cells.shape[0] and 0 <= j < cells.shape[1] and cells[i, j]:
+                rows[count] = n
+                points[count, 0], points[count, 1], points[count, 2] = x, y, z
+                count += 1
+    return rows[:count].copy(), points[:count].copy()
 
 
 def hits_per_agent(

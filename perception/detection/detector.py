@@ -36,6 +36,7 @@ class DetectorView:
             they are always the same.
         frame_draws: Function that returns rows x n uniform random numbers in (0, 1); for the same frame they are always
             the same.
+        row_draws: Function that returns the rows of `object_draws(n)` of the road users in given rows.
     """
 
     objects: Boxes
@@ -45,6 +46,7 @@ class DetectorView:
     places: Callable[[], Float[np.ndarray, "places 2"]]
     object_draws: Callable[[int], Float[np.ndarray, "objects draws"]]
     frame_draws: Callable[[int, int], Float[np.ndarray, "rows draws"]]
+    row_draws: Callable[[Int64[np.ndarray, " rows"], int], Float[np.ndarray, "rows draws"]]
 
     @cached_property
     def cloud_m(self) -> Float[np.ndarray, "points 3"]:

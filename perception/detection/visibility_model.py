@@ -105,8 +105,13 @@ class Visibility(Detector):
 
     def detect(self, view: DetectorView) -> Detections:
         """Return the detected objects, followed by the false positives."""
-        clutter = Clutter(view.observed_m, view.frame_draws(most_false(self), CLUTTER_DRAWS))
-        return detect(view.objects, view.agent, view.points, view.object_draws(OBJECT_DRAWS), clutter, self)
+        draws = view.frame_draws(most_false(self), CLUTTER_DRAWS)
+        clutter = Clutter(view.observed_m, draws) if false_count(draws, self) else Clutter.none()
+        # An object without points is never detected.
+        rows = np.flatnonzero(view.points)
+        return detect(
+            view.objects[rows], view.agent[rows], view.points[rows], view.row_draws(rows, OBJECT_DRAWS), clutter, self
+        )
 
 
 @dataclass(frozen=True)
@@ -190,15 +195,23 @@ def detect(
     return Detections.joined([true_detections, wrong]) if len(wrong) else true_detections
 
 
+def false_count(draws: Float[np.ndarray, "most draws"], params: Visibility) -> int:
+    """Return the number of false positives in a frame, by the draws of its clutter."""
+    from scipy.special import pdtr
+
+    if len(draws) == 0 or params.false_per_frame == 0:
+        return 0
+    # The count is the quantile of the Poisson distribution at one uniform random number.
+    return int(np.searchsorted(pdtr(np.arange(len(draws)), params.false_per_frame), draws[0, 6]))
+
+
 def false_positives(clutter: Clutter, params: Visibility) -> Detections:
     """Return false positives: boxes of usual car size with random headings, standing on the ground."""
-    from scipy.special import expit, ndtri, pdtr
+    from scipy.special import expit, ndtri
 
-    places, most = len(clutter.place_m), len(clutter.draws)
-    if places == 0 or most == 0 or params.false_per_frame == 0:
+    places, count = len(clutter.place_m), false_count(clutter.draws, params)
+    if places == 0 or count == 0:
         return Detections.none()
-    # The count is the quantile of the Poisson distribution at one uniform random number.
-    count = int(np.searchsorted(pdtr(np.arange(most), params.false_per_frame), clutter.draws[0, 6]))
     draws = clutter.draws[:count]
     place_m = clutter.place_m[np.minimum((draws[:, 0] * places).astype(np.int64), places - 1)]
     normal = ndtri(draws[:, 2:6])

@@ -12,6 +12,7 @@ from numba import njit
 
 from v2xsim.gpu.lidar.cast import Scan
 from v2xsim.gpu.lidar.models import Beams
+from v2xsim.gpu.lidar.rays import rays_of
 from v2xsim.records import BUILDING, FREE, NOTHING, OCCUPIED, UNOBSERVED, PerceptionMatrix
 
 # A ray higher than this may pass over the bonnet of a low car, so it does not show that the cell below is free; our
@@ -43,89 +44,177 @@ def observed_matrix(
     lower = np.floor(np.asarray(position_m) / cell_m).astype(np.int64) - half
     code = np.full((2 * half, 2 * half), UNOBSERVED, np.uint8)
     for beams, world_from_sensor, scan in sensors:
-        _mark(
+        mark(
             code, float(lower[0] * cell_m), float(lower[1] * cell_m), float(cell_m),
-            np.ascontiguousarray(world_from_sensor, np.float64), beams.elevation_rad, beams.columns,
-            float(beams.range_m), scan.range_m, scan.object_id,
+            np.ascontiguousarray(world_from_sensor, np.float64), *rays_of(beams), scan.range_m.astype(np.float64),
+            scan.object_id.astype(np.int32),
         )  # fmt: skip
     return PerceptionMatrix(lower, cell_m, code)
 
 
 @njit(cache=True, nogil=True)
-def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ranges, object_id):  # type: ignore[no-untyped-def]
-    """Mark the cells that one scan saw, going from azimuth to azimuth.
+def mark(  # type: ignore[no-untyped-def]
+    code, lower_x, lower_y, cell_m, pose, elevation, cos_el, sin_el, cos_az, sin_az, range_m, depth, met
+):
+    """Mark in `code` the cells that one scan saw.
 
-    For a level sensor, all beams of one azimuth run along one line on the ground. A running sum along this line adds 1
-    where a ray becomes low and subtracts 1 behind its end; cells with a positive sum are free. So the line is followed
-    only once for all beams.
+    The corner of cell (0, 0) is at `lower_x` and `lower_y`, and `pose` is that of the lidar by the station's own estimate.
+    `elevation` and what follows it are the attributes of `Rays`. `depth` is the distance of each ray to what it hits, which
+    counts with the precision of float32, and `met` is not negative if this is a road user; else GROUND, BUILDING or NOTHING.
+    """
+    nx, ny = code.shape
+    # No ray is followed beyond the far corner of the window.
+    across = max(abs(pose[0, 3] - lower_x), abs(pose[0, 3] - lower_x - nx * cell_m))
+    along = max(abs(pose[1, 3] - lower_y), abs(pose[1, 3] - lower_y - ny * cell_m))
+    samples = int(np.sqrt(across * across + along * along) / (cell_m / _SAMPLES_PER_CELL)) + 2
+    if abs(pose[2, 0]) < 1e-12 and abs(pose[2, 1]) < 1e-12:
+        _mark_level(code, lower_x, lower_y, cell_m, samples, pose, cos_el, sin_el, cos_az, sin_az, range_m, depth, met)
+    else:
+        _mark_tilted(code, lower_x, lower_y, cell_m, samples, pose, cos_el, sin_el, cos_az, sin_az, range_m, depth, met)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _mark_level(  # type: ignore[no-untyped-def]
+    code, lower_x, lower_y, cell_m, samples, pose, cos_el, sin_el, cos_az, sin_az, range_m, depth, met
+):
+    """Mark the cells that the scan of a level lidar saw.
+
+    All beams of one azimuth run along one line on the ground. Each sample of this line is one bit, which is set if at least one
+    of the rays is low there. So the line is followed only once for all beams, and rays without a body set whole words.
     """
     nx, ny = code.shape
     ox, oy, oz = pose[0, 3], pose[1, 3], pose[2, 3]
     step = cell_m / _SAMPLES_PER_CELL
-    level = abs(pose[2, 0]) < 1e-12 and abs(pose[2, 1]) < 1e-12
-    # No ray is followed beyond the far corner of the window.
-    across = max(abs(ox - lower_x), abs(ox - lower_x - nx * cell_m))
-    along = max(abs(oy - lower_y), abs(oy - lower_y - ny * cell_m))
-    samples = int(np.sqrt(across * across + along * along) / step) + 2
-    change = np.zeros(samples + 2, np.int64)
-    start_u, start_v = (ox - lower_x) / cell_m, (oy - lower_y) / cell_m
-    cos_el, sin_el = np.cos(elevation), np.sin(elevation)
-    beams = len(elevation)
-    if level:
+    beams, columns = depth.shape
+    words = samples // 64 + 1
+    low_bits = np.zeros((words, columns), np.uint64)
+    is_body = np.zeros((columns + 7) // 8 * 8, np.bool_)
+    eights = is_body.view(np.uint64)
+    bodies = np.empty(columns, np.int64)
+    first, last = np.empty(columns, np.int64), np.empty(columns, np.int64)
+    hit_m, east, north = np.empty(columns, np.float32), np.empty(columns), np.empty(columns)
+    x, y = np.empty(columns), np.empty(columns)
+    occupied = np.zeros((nx, ny), np.bool_)
+    is_high = oz >= LOW_M
+    for b in range(beams):
+        ce, sz = cos_el[b], sin_el[b]
         # The ground range of a beam without a hit is the same for all azimuths.
-        first_low, last_low = np.zeros(beams, np.int64), np.full(beams, -1, np.int64)
-        for b in range(beams):
-            dz = pose[2, 2] * sin_el[b]
-            begin, end = _low_part(oz, dz, -oz / dz if dz < 0.0 and -oz / dz < range_m else range_m)
-            first_low[b] = int(np.ceil(begin * cos_el[b] / step))
-            last_low[b] = min(samples, int(end * cos_el[b] / step)) if end >= begin else -1
-    for k in range(columns):
-        azimuth = k * (2.0 * np.pi / columns)
-        cos_az, sin_az = np.cos(azimuth), np.sin(azimuth)
-        first, last = samples, -1
-        du, dv = 0.0, 0.0
-        if level:
-            du = (pose[0, 0] * cos_az + pose[0, 1] * sin_az) * step / cell_m
-            dv = (pose[1, 0] * cos_az + pose[1, 1] * sin_az) * step / cell_m
-        for b in range(beams):
-            met = object_id[b, k]
-            body = met >= 0 or met == BUILDING
-            if level and not body:
-                low, high = first_low[b], last_low[b]
-            else:
-                sx, sy, sz = cos_el[b] * cos_az, cos_el[b] * sin_az, sin_el[b]
-                dx = pose[0, 0] * sx + pose[0, 1] * sy + pose[0, 2] * sz
-                dy = pose[1, 0] * sx + pose[1, 1] * sy + pose[1, 2] * sz
-                dz = pose[2, 0] * sx + pose[2, 1] * sy + pose[2, 2] * sz
-                flat = np.sqrt(dx * dx + dy * dy)
-                if not level:
-                    # A vertical ray has no direction in the plane; it stays in one cell.
-                    scale = step / (cell_m * max(flat, 1e-9))
-                    du, dv = dx * scale, dy * scale
-                end = range_m if met == NOTHING else float(ranges[b, k])
-                if body:
-                    if LEAST_M <= oz + dz * end <= MOST_M:
-                        # Take a point a little behind the surface, so that a wall exactly on a cell edge marks the cell
-                        # on its inner side.
-                        u = (ox + dx * (end + _SURFACE_M) - lower_x) / cell_m
-                        v = (oy + dy * (end + _SURFACE_M) - lower_y) / cell_m
-                        if 0.0 <= u < nx and 0.0 <= v < ny:
-                            code[int(u), int(v)] = OCCUPIED
-                    end -= _SURFACE_M
-                begin, end = _low_part(oz, dz, end)
-                if end < begin:
-                    continue
-                low, high = int(np.ceil(begin * flat / step)), min(samples, int(end * flat / step))
-            if high < low:
+        dz = pose[2, 2] * sz
+        begin, end = _low_part(oz, dz, -oz / dz if dz < 0.0 and -oz / dz < range_m else range_m)
+        low = int(np.ceil(begin * ce / step)) if end >= begin else 0
+        high = min(samples, int(end * ce / step)) if end >= begin else -1
+        met_row, depth_row = met[b], depth[b]
+        for w in range(low // 64, high // 64 + 1):
+            bits, word_row = _bits(low - 64 * w, high - 64 * w), low_bits[w]
+            for k in range(columns):
+                word_row[k] |= np.uint64(0) if (met_row[k] >= 0) | (met_row[k] == BUILDING) else bits
+        count = 0
+        for k in range(columns):
+            is_body[k] = (met_row[k] >= 0) | (met_row[k] == BUILDING)
+        for eight in range(len(eights)):
+            if eights[eight] == 0:
                 continue
-            change[low] += 1
-            change[high + 1] -= 1
-            first, last = min(first, low), max(last, high)
-            if not level:
-                _walk(code, change, first, last, start_u, start_v, du, dv)
-                first, last = samples, -1
-        if last >= first:
-            _walk(code, change, first, last, start_u, start_v, du, dv)
+            for k in range(8 * eight, min(columns, 8 * eight + 8)):
+                if is_body[k]:
+                    bodies[count], hit_m[count] = k, np.float32(depth_row[k])
+                    east[count], north[count] = cos_az[k], sin_az[k]
+                    count += 1
+        # Without branches and look-ups, so that it becomes vector code.
+        for n in range(count):
+            sx, sy = ce * east[n], ce * north[n]
+            dx = pose[0, 0] * sx + pose[0, 1] * sy + pose[0, 2] * sz
+            dy = pose[1, 0] * sx + pose[1, 1] * sy + pose[1, 2] * sz
+            dz = pose[2, 0] * sx + pose[2, 1] * sy + pose[2, 2] * sz
+            flat = np.sqrt(dx * dx + dy * dy)
+            hit = float(hit_m[n])
+            height = oz + dz * hit
+            # Take a point a little behind the surface, so that a wall exactly on a cell edge marks the cell on its inner
+            # side.
+            u = (ox + dx * (hit + _SURFACE_M) - lower_x) / cell_m
+            x[n] = u if (height >= LEAST_M) & (height <= MOST_M) else -1.0
+            y[n] = (oy + dy * (hit + _SURFACE_M) - lower_y) / cell_m
+            # As `_low_part`.
+            crossing, end = (LOW_M - oz) / dz, hit - _SURFACE_M
+            begin = crossing if is_high else 0.0
+            end = crossing if (not is_high) & (dz > 0.0) & (crossing < end) else end
+            is_low = ((dz < 0.0) | (not is_high)) & (end >= begin)
+            low_sample, high_sample = int(np.ceil(begin * flat / step)), int(end * flat / step)
+            first[n] = low_sample if is_low else 0
+            last[n] = min(samples, high_sample) if is_low else -1
+        for n in range(count):
+            if 0.0 <= x[n] < nx and 0.0 <= y[n] < ny:
+                occupied[int(x[n]), int(y[n])] = True
+            for w in range(first[n] // 64, last[n] // 64 + 1):
+                low_bits[w, bodies[n]] |= _bits(first[n] - 64 * w, last[n] - 64 * w)
+    start_u, start_v = (ox - lower_x) / cell_m, (oy - lower_y) / cell_m
+    du, dv = np.empty(columns), np.empty(columns)
+    for k in range(columns):
+        du[k] = (pose[0, 0] * cos_az[k] + pose[0, 1] * sin_az[k]) * step / cell_m
+        dv[k] = (pose[1, 0] * cos_az[k] + pose[1, 1] * sin_az[k]) * step / cell_m
+    # The last one takes what lies outside of the window.
+    free = np.zeros(nx * ny + 1, np.bool_)
+    cell, outside = np.empty(columns, np.int32), np.int32(nx * ny)
+    is_followed = np.ones(columns, np.bool_)
+    for s in range(samples + 1):
+        word_row, bit = low_bits[s // 64], np.uint64(s % 64)
+        for k in range(columns):
+            u, v = start_u + s * du[k], start_v + s * dv[k]
+            shows = ((word_row[k] >> bit) & np.uint64(1)) != 0
+            inside = (u >= 0.0) & (u < nx) & (v >= 0.0) & (v < ny)
+            # A ray that has left the window is not followed any more.
+            is_followed[k] &= inside | (not shows)
+            cell[k] = np.int32(u) * np.int32(ny) + np.int32(v) if shows & is_followed[k] else outside
+        for k in range(columns):
+            free[cell[k]] = True
+    for i in range(nx):
+        for j in range(ny):
+            if occupied[i, j]:
+                code[i, j] = OCCUPIED
+            elif free[i * ny + j] and code[i, j] == UNOBSERVED:
+                code[i, j] = FREE
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _bits(low, high):  # type: ignore[no-untyped-def]
+    """Return a word with the bits from `low` to `high` set, as far as they are in it; negative if there are none."""
+    if high < 0 or low > 63 or high < low:
+        return np.uint64(0)
+    bits = np.uint64(0xFFFFFFFFFFFFFFFF) << np.uint64(max(low, 0))
+    return bits & (np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(63 - min(high, 63)))
+
+
+@njit(cache=True, nogil=True)
+def _mark_tilted(  # type: ignore[no-untyped-def]
+    code, lower_x, lower_y, cell_m, samples, pose, cos_el, sin_el, cos_az, sin_az, range_m, depth, met
+):
+    """Mark the cells that the scan of a tilted lidar saw, whose rays run along lines of their own on the ground."""
+    nx, ny = code.shape
+    ox, oy, oz = pose[0, 3], pose[1, 3], pose[2, 3]
+    step = cell_m / _SAMPLES_PER_CELL
+    start_u, start_v = (ox - lower_x) / cell_m, (oy - lower_y) / cell_m
+    for k in range(len(cos_az)):
+        for b in range(len(cos_el)):
+            sx, sy, sz = cos_el[b] * cos_az[k], cos_el[b] * sin_az[k], sin_el[b]
+            dx = pose[0, 0] * sx + pose[0, 1] * sy + pose[0, 2] * sz
+            dy = pose[1, 0] * sx + pose[1, 1] * sy + pose[1, 2] * sz
+            dz = pose[2, 0] * sx + pose[2, 1] * sy + pose[2, 2] * sz
+            flat = np.sqrt(dx * dx + dy * dy)
+            # A vertical ray has no direction in the plane; it stays in one cell.
+            scale = step / (cell_m * max(flat, 1e-9))
+            du, dv = dx * scale, dy * scale
+            end = range_m if met[b, k] == NOTHING else float(np.float32(depth[b, k]))
+            if met[b, k] >= 0 or met[b, k] == BUILDING:
+                if LEAST_M <= oz + dz * end <= MOST_M:
+                    # As for a level lidar, a point a little behind the surface.
+                    u = (ox + dx * (end + _SURFACE_M) - lower_x) / cell_m
+                    v = (oy + dy * (end + _SURFACE_M) - lower_y) / cell_m
+                    if 0.0 <= u < nx and 0.0 <= v < ny:
+                        code[int(u), int(v)] = OCCUPIED
+                end -= _SURFACE_M
+            begin, end = _low_part(oz, dz, end)
+            if end >= begin:
+                first, last = int(np.ceil(begin * flat / step)), min(samples, int(end * flat / step))
+                _walk(code, first, last, start_u, start_v, du, dv)
 
 
 @njit(cache=True, nogil=True)
@@ -137,19 +226,15 @@ def _low_part(height_m, rise, end_m):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _walk(code, change, first, last, u, v, du, dv):  # type: ignore[no-untyped-def]
-    """Mark unobserved cells along a line as free where at least one ray is low, and reset the running sums."""
+def _walk(code, first, last, u, v, du, dv):  # type: ignore[no-untyped-def]
+    """Mark unobserved cells along a line as free, from one sample to another, as far as the line stays in the window."""
     nx, ny = code.shape
-    rays = 0
     for s in range(first, last + 1):
-        rays += change[s]
-        if rays > 0:
-            x, y = u + s * du, v + s * dv
-            if not (0.0 <= x < nx and 0.0 <= y < ny):
-                break
-            if code[int(x), int(y)] == UNOBSERVED:
-                code[int(x), int(y)] = FREE
-    change[first : last + 2] = 0
+        x, y = u + s * du, v + s * dv
+        if not (0.0 <= x < nx and 0.0 <= y < ny):
+            break
+        if code[int(x), int(y)] == UNOBSERVED:
+            code[int(x), int(y)] = FREE
 
 
 def shifted(

@@ -29,6 +29,9 @@ from v2xsim.engine.stations.knowledge import Knowledge
 from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.engine.stations.stations import Stations
+from v2xsim.gpu.lidar.points import transform
+from v2xsim.gpu.lidar.returns import Returns
+from v2xsim.perception.matching.matrix import cells_of
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Boxes, Detections, PerceptionMatrix, Prisms
 from v2xsim.results.tables import Columns
@@ -82,6 +85,31 @@ def matrix(code=None, lower=(0, 0)):
     return PerceptionMatrix(np.array(lower, np.int64), CELL_M, code)
 
 
+@dataclass(frozen=True, eq=False)
+class GivenReturns(Returns):
+    """Lidar returns at given places, where those of a run come from rays."""
+
+    given_m: np.ndarray
+    given_on_building: np.ndarray
+
+    def __len__(self):
+        return len(self.given_m)
+
+    @property
+    def points_m(self):
+        return self.given_m
+
+    @property
+    def on_building(self):
+        return self.given_on_building
+
+    def in_cells(self, world_from_vehicle, lower, cell_m, cells, above_m):
+        places_m = transform(self.points_m, world_from_vehicle)
+        i, j, inside = cells_of(places_m[:, :2], lower, cell_m, cells.shape)
+        rows = np.flatnonzero(inside & cells[i, j] & (self.points_m[:, 2] > above_m) & ~self.on_building)
+        return rows, self.points_m[rows]
+
+
 def frame(
     agent=HELPER, time_us=0, *, stamp_us=None, pose=(0, 0, 0, 0), velocity_mps=(0, 0), points_m=(), on_building=None,
     code=None, lower=(0, 0), seen=None,
@@ -91,7 +119,7 @@ def frame(
     on_building = np.zeros(len(points_m), bool) if on_building is None else np.array(on_building, bool)
     return Frame(
         agent, time_us, time_us if stamp_us is None else stamp_us, np.array(pose, float), np.array(velocity_mps, float),
-        points_m, on_building, matrix(code, lower), Detections.none() if seen is None else seen,
+        GivenReturns((), points_m, on_building), matrix(code, lower), Detections.none() if seen is None else seen,
     )  # fmt: skip
 
 
@@ -122,7 +150,7 @@ def capture(world, agent=EGO, *, believed=None, object_id=(), points=None):
         pose,
         pose if believed is None else np.array(believed, float),
         world,
-        np.array(object_id, np.int64),
+        np.array(object_id, np.int32),
         hits,
         chance,
     )

@@ -272,9 +272,9 @@ class Simulation:
             self.recording.tick(instant)
             self.plausibility.note(instant.snapshot, instant.fleet)
         boxes_are_shared, followed = self.scenario.cooperation.fusion.shares.is_boxes, []
-        for sensed in moment.sensed:
-            with self.stages.scans:
-                frame, capture = sensed.result()
+        with self.stages.scans:
+            captured = [one for sensed in moment.sensed for one in sensed.result()]
+        for frame, capture in captured:
             self._captures.put(frame, capture)
             self.stations.keep_frame(frame)
             # Tracks are needed only for egos, whose tracks are scored, and where boxes are shared, which carry velocities.

@@ -16,7 +16,7 @@ NONE = np.zeros(0, np.int64)
 def capture(pose=(0, 0, 0, 0), believed=(0, 0, 0, 0), world=None):
     world = snapshot([], []) if world is None else world
     pose, believed = np.array(pose, float), np.array(believed, float)
-    return Capture(pose, believed, world, NONE, NONE, DetectorDraws(Streams(1), 1, 0, world.agent))
+    return Capture(pose, believed, world, NONE.astype(np.int32), NONE, DetectorDraws(Streams(1), 1, 0, world.agent))
 
 
 def test_a_body_appears_moved_by_the_stations_own_error():
@@ -54,6 +54,12 @@ def test_a_detector_meets_the_same_chance_twice():
     assert chance.of_frame(5, 2) is chance.of_frame(5, 2)
     assert chance.of_objects(3).shape == (2, 3)
     assert chance.of_frame(5, 2).shape == (5, 2)
+
+
+def test_the_chance_of_a_few_road_users_is_theirs_among_all():
+    chance = DetectorDraws(Streams(1), 4, 1000, np.array([2, 5, 9]))
+    rows = np.array([0, 2])
+    np.testing.assert_array_equal(chance.of_rows(rows, 4), chance.of_objects(4)[rows])
 
 
 def test_the_chance_of_a_road_user_depends_on_no_other():

@@ -39,7 +39,7 @@ def points_of(rig=0, lidars=1, **settings):
     sensing = Sensing(Scenario.model_validate(data), nothing, Streams(1), 1)
     try:
         (future,) = sensing.begin(WORLD, stations, errors)
-        return future.result()[0].points_m
+        return future.result()[0][0].points_m
     finally:
         sensing.close()
 

@@ -6,12 +6,12 @@ import pytest
 from tests.engine.small_world import fleet_in, snapshot
 from v2xsim.engine.stations import sensing as sensing_module
 from v2xsim.engine.stations.rigs import beams_of
+from v2xsim.engine.stations.scans import Scanner
 from v2xsim.engine.stations.sensing import Sensing, observed_centers_m
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
 from v2xsim.gpu.lidar import torch_cast
-from v2xsim.gpu.lidar.cast import Scan, cast
-from v2xsim.gpu.lidar.returns import returns
+from v2xsim.gpu.lidar.cast import Scan
 from v2xsim.records import FREE, OCCUPIED, Detections, PerceptionMatrix, Prisms
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_stations import LidarModel
@@ -41,7 +41,8 @@ def sensed(error=(0.0, 0.0, 0.0), clock_offset_us=0, threads=1, lidars=1, device
     sensing = Sensing(scenario, indexed(HOUSE), Streams(1), threads)
     try:
         (future,) = sensing.begin(WORLD, stations, errors)
-        return (*future.result(), sensing)
+        ((frame, capture),) = future.result()
+        return frame, capture, sensing
     finally:
         sensing.close()
 
@@ -192,27 +193,37 @@ def test_a_capture_holds_the_true_pose_and_the_believed_one():
     assert len(capture.object_id) == len(own.points_m)
 
 
+def scanned(monkeypatch, **settings):
+    """The first car with its lidars as they are scanned, and the bodies."""
+    calls, scan = [], Scanner.scan
+
+    def noted(self, stations, boxes, box_id):
+        calls.append((stations, boxes, box_id))
+        return scan(self, stations, boxes, box_id)
+
+    monkeypatch.setattr(Scanner, "scan", noted)
+    sensed(**settings)
+    (((station,), boxes, agent),) = calls
+    return station, boxes, agent
+
+
 def test_a_lidar_is_cast_from_its_mount_on_the_roof(monkeypatch):
-    calls = []
-
-    def noted(*arguments):
-        calls.append(arguments)
-        return cast(*arguments)
-
-    monkeypatch.setattr(sensing_module, "cast", noted)
     mounts = [
         {"x_m": 1.0, "y_m": 0.4, "z_m": 0.3, "yaw_deg": 90.0},
         {"x_m": -1.0, "z_m": 0.2, "pitch_deg": 10.0, "roll_deg": 5.0},
     ]
-    sensed(error=(3.0, 2.0, 0.5), lidars=2, mounts=mounts)
-    (beams, left, boxes, agent, _, skipped), (_, tilted, *_) = calls
-    assert (beams, boxes, agent.tolist(), skipped) == (beams_of("beam32"), WORLD.boxes, [3, 5, 8], 3)
+    station, boxes, agent = scanned(monkeypatch, error=(3.0, 2.0, 0.5), lidars=2, mounts=mounts)
+    assert (station.agent, boxes, agent.tolist()) == (3, WORLD.boxes, [3, 5, 8])
+    turned, tilted = station.lidars
+    assert turned.beams is beams_of("beam32")
     # On a roof of 1.5 m at the origin, as the car truly stands; its x axis points to the car's left.
+    left = turned.world_from_sensor
     np.testing.assert_allclose(left, [[0, -1, 0, 1.0], [1, 0, 0, 0.4], [0, 0, 1, 1.8], [0, 0, 0, 1]], atol=1e-12)
     pitch, roll = np.radians(10.0), np.radians(5.0)
-    np.testing.assert_allclose(tilted[:3, 3], [-1.0, 0.0, 1.7])
-    np.testing.assert_allclose(tilted[:3, 0], [np.cos(pitch), 0.0, -np.sin(pitch)], atol=1e-12)
-    np.testing.assert_allclose(tilted[2, 1:3], [np.cos(pitch) * np.sin(roll), np.cos(pitch) * np.cos(roll)])
+    pose = tilted.world_from_sensor
+    np.testing.assert_allclose(pose[:3, 3], [-1.0, 0.0, 1.7])
+    np.testing.assert_allclose(pose[:3, 0], [np.cos(pitch), 0.0, -np.sin(pitch)], atol=1e-12)
+    np.testing.assert_allclose(pose[2, 1:3], [np.cos(pitch) * np.sin(roll), np.cos(pitch) * np.cos(roll)])
 
 
 def test_a_turned_lidar_sees_the_car_where_it_is():
@@ -233,15 +244,9 @@ def test_lidars_lose_returns_and_range_noise_moves_them_along_their_rays():
 
 
 def test_each_lidar_and_each_instant_has_noise_of_its_own(monkeypatch):
-    keys = []
-
-    def noted(scan, beams, pose, number, noise_m, dropout, key):
-        keys.append((number, key))
-        return returns(scan, beams, pose, number, noise_m, dropout, key)
-
-    monkeypatch.setattr(sensing_module, "returns", noted)
-    sensed(lidars=2, mounts=[{"x_m": 1.0, "z_m": 0.2}, {"x_m": -1.0, "z_m": 0.2}])
-    assert keys == [(number, Streams(1).key("lidar", 3, 100_000, number)) for number in (0, 1)]
+    station, _, _ = scanned(monkeypatch, lidars=2, mounts=[{"x_m": 1.0, "z_m": 0.2}, {"x_m": -1.0, "z_m": 0.2}])
+    keys = [lidar.noise.key for lidar in station.lidars]
+    assert keys == [Streams(1).key("lidar", 3, 100_000, number) for number in (0, 1)]
 
 
 class Pool:
@@ -263,7 +268,7 @@ class Pool:
 )
 def test_a_gpu_has_one_caller_and_a_single_thread_has_nobody_to_hand_work_to(monkeypatch, device, threads, workers):
     monkeypatch.setattr(sensing_module, "ThreadPoolExecutor", Pool)
-    monkeypatch.setattr(sensing_module, "_caster", lambda _: cast)
+    monkeypatch.setattr(sensing_module, "_caster", lambda _: None)
     _, _, sensing = sensed(threads=threads, device=device)
     assert (None if sensing._pool is None else sensing._pool.workers) == workers
     if workers is not None:
@@ -276,7 +281,7 @@ def test_stations_are_captured_in_their_order():
     begun = sensing.begin(WORLD, fleet_in(WORLD, [0, 1, 2], lidars=[1, 0, 1]), StationErrors(
         WORLD.agent, 100_000, np.array([[0.0] * 3, [9.0] * 3, [1.0, 2.0, 0.0]]), np.array([10, 20, 30]),
     ))  # fmt: skip
-    frames = [future.result()[0] for future in begun]
+    frames = [frame for future in begun for frame, _ in future.result()]
     assert [(one.agent, one.stamp_us) for one in frames] == [(3, 100_010), (8, 100_030)]
     np.testing.assert_allclose(frames[1].pose, [1.0, 32.0, 0.0, 0.0])
 
@@ -318,3 +323,12 @@ def test_rays_are_cast_on_the_device_of_the_scenario(monkeypatch):
     monkeypatch.setattr(torch_cast, "cast_torch", noted)
     assert sensing_module._caster("cuda")("rays", "bodies") is nothing
     assert calls == [(("rays", "bodies"), "cuda")]
+
+
+@pytest.mark.parametrize(("count", "callers", "sizes"), [
+    (0, 1, []), (3, 1, [3]), (25, 1, [9, 8, 8]), (1, 2, [1]), (10, 2, [3, 3, 2, 2]), (50, 2, [7, 7, 6, 6, 6, 6, 6, 6]),
+])  # fmt: skip
+def test_stations_are_shared_out_evenly_and_in_their_order(count, callers, sizes):
+    parts = sensing_module._parts(np.arange(count), callers)
+    assert [len(part) for part in parts] == sizes
+    assert [row for part in parts for row in part.tolist()] == list(range(count))

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from v2xsim.perception.detection.detector import DetectorView
 from v2xsim.perception.detection.visibility_model import (
     CLUTTER_DRAWS,
     OBJECT_DRAWS,
@@ -52,6 +53,27 @@ objects_with_points = st.integers(1, 8).flatmap(
         arrays(np.int64, n, elements=st.integers(0, 400)),
     )
 )
+
+
+def equal(one, other) -> bool:
+    def columns(d):
+        return (d.boxes.center_m, d.boxes.size_m, d.boxes.yaw_rad, d.velocity_mps, d.score, d.truth)
+
+    return all(np.array_equal(a, b) for a, b in zip(columns(one), columns(other), strict=True))
+
+
+@pytest.mark.parametrize("false_per_frame", [0.0, 0.5, 5.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_objects_without_points_and_places_without_false_positives_need_not_be_looked_at(seed, false_per_frame):
+    params, rng = Visibility(false_per_frame=false_per_frame), np.random.default_rng(seed)
+    points, draws, some = rng.integers(0, 3, 60) * 20, rng.uniform(size=(60, OBJECT_DRAWS)), clutter(seed, params)
+    view = DetectorView(
+        cars(60), np.arange(60), points, lambda: np.zeros((0, 3)), lambda: some.place_m, lambda n: draws[:, :n],
+        lambda rows, n: some.draws[:rows, :n], lambda rows, n: draws[rows, :n],
+    )  # fmt: skip
+    every = detect(cars(60), np.arange(60), points, draws, some, params)
+    assert len(every) > 10
+    assert equal(params.detect(view), every)
 
 
 def test_half_of_the_objects_with_half_points_are_detected():

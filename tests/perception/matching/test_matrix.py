@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from v2xsim.gpu.lidar.cast import Scan, cast
 from v2xsim.gpu.lidar.models import Beams, evenly_spaced, mount_transform
-from v2xsim.perception.matching.matrix import LOW_M, _mark, _walk, cells_of, observed_matrix, shifted
+from v2xsim.gpu.lidar.rays import rays_of
+from v2xsim.perception.matching.matrix import LOW_M, _walk, cells_of, mark, observed_matrix, shifted
 from v2xsim.records import (
     BUILDING,
     FREE,
@@ -351,11 +352,16 @@ def test_a_ray_to_the_edge_of_the_window_frees_no_cell_of_the_opposite_edge():
 @pytest.mark.parametrize(("u", "du", "free"), [(0.5, 0.5, [2, 3, 4, 5]), (2.0, -1.0, [2, 3, 4])])
 def test_a_walk_stays_inside_its_window(u, du, free):
     # Rows 2 to 5 of the board are the window.
-    board, change = np.zeros((8, 3), np.uint8), np.zeros(30, np.int64)
-    change[0], change[21] = 1, -1
-    _walk(board[2:6], change, 0, 20, u, 1.5, du, 0.0)
+    board = np.zeros((8, 3), np.uint8)
+    _walk(board[2:6], 0, 20, u, 1.5, du, 0.0)
     assert np.argwhere(board).tolist() == [[x, 1] for x in free]
-    assert not change.any()
+
+
+def four_rays(hit_m, column):
+    """Four level rays, of which one hits a body."""
+    met = np.full((1, 4), NOTHING, np.int32)
+    met[0, column] = 7
+    return *rays_of(Beams(np.zeros(1), 4, 80.0)), np.full((1, 4), float(hit_m)), met
 
 
 @pytest.mark.parametrize(("column", "x_m", "y_m"), [(0, 4.0, 1.5), (1, 1.5, 3.0)])
@@ -364,11 +370,7 @@ def test_a_return_on_the_far_edge_of_a_window_lies_outside(column, x_m, y_m):
     behind_m = float(hit_m) + 0.02
     ox, oy = (x_m - behind_m, y_m) if column == 0 else (x_m, y_m - behind_m)
     assert (ox + behind_m, oy) == (x_m, y_m) or (ox, oy + behind_m) == (x_m, y_m)
-    met = np.full((1, 4), NOTHING)
-    met[0, column] = 7
-    _mark(
-        board[2:6], 0.0, 0.0, 1.0, pitched(ox, oy, 3.0), np.zeros(1), 4, 80.0, np.full((1, 4), hit_m), met,
-    )  # fmt: skip
+    mark(board[2:6], 0.0, 0.0, 1.0, pitched(ox, oy, 3.0), *four_rays(hit_m, column))
     assert not board.any()
 
 
@@ -377,9 +379,7 @@ def test_a_return_on_the_near_edge_of_a_window_lies_inside(column, x_m, y_m):
     board, hit_m = np.zeros((4, 3), np.uint8), np.float32(1.25)
     behind_m = float(hit_m) + 0.02
     pose = pitched(behind_m if column == 2 else x_m, behind_m if column == 3 else y_m, 3.0)
-    met = np.full((1, 4), NOTHING)
-    met[0, column] = 7
-    _mark(board, 0.0, 0.0, 1.0, pose, np.zeros(1), 4, 80.0, np.full((1, 4), hit_m), met)
+    mark(board, 0.0, 0.0, 1.0, pose, *four_rays(hit_m, column))
     assert np.argwhere(board == OCCUPIED).tolist() == [[int(x_m), int(y_m)]]
 
 

@@ -16,7 +16,7 @@ from v2xsim.engine.cooperation.answer_sizes import codes_bytes
 from v2xsim.engine.stations.contents import Answer, Request
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.gpu.bev.fusion.scheme import Share
-from v2xsim.gpu.lidar.points import quantised, rows_in_cells, thinned, transform
+from v2xsim.gpu.lidar.points import quantised, thinned, transform
 from v2xsim.perception.matching.matrix import cells_of, shifted
 from v2xsim.records import OCCUPIED, UNOBSERVED, Detections
 from v2xsim.spatial.poses import pose_matrix
@@ -118,7 +118,7 @@ def _whole_frame(request: Request, frame: Frame, code: UInt8[np.ndarray, "nx ny"
     part = ((POINTS_HEADER_BYTES + RAW_POINT_BYTES * point_row[rows]) // mtu_bytes).astype(np.int64)
     code_part = np.zeros(code.shape, np.int64)
     np.maximum.at(code_part.reshape(-1), cell, part)
-    size_bytes = POINTS_HEADER_BYTES + RAW_POINT_BYTES * len(frame.points_m)
+    size_bytes = POINTS_HEADER_BYTES + RAW_POINT_BYTES * len(frame.returns)
     return Answer(
         request, frame, code, code_part, points_m[rows], point_row[rows], part, Detections.none(), _NO_ROWS, size_bytes
     )
@@ -132,12 +132,13 @@ def _shareable(
     Points on the road or on a building of the map are not sent, because every station has the map. If `voxel_m` is above
     0, points are thinned to one per voxel.
     """
-    world_from_station = pose_matrix(*frame.pose)
-    body = rows_in_cells(
-        frame.points_m, frame.on_building, world_from_station, request.lower, float(request.cell_m), request.cells, ROAD_M
-    )  # fmt: skip
-    kept = body[thinned(frame.points_m[body], voxel_m)] if voxel_m > 0.0 else body
-    return sent_points(frame.points_m[kept], frame.pose), kept
+    rows, points_m = frame.returns.in_cells(
+        pose_matrix(*frame.pose), request.lower, float(request.cell_m), request.cells, ROAD_M
+    )
+    if voxel_m > 0.0:
+        kept = thinned(points_m, voxel_m)
+        rows, points_m = rows[kept], points_m[kept]
+    return sent_points(points_m, frame.pose), rows
 
 
 def sent_points(

@@ -98,7 +98,7 @@ def _received(ego: Frame, item: Arrived, own: Capture, theirs: Capture) -> Recei
         return located.center_m, there[row] == wanted
 
     return Received(
-        frame.agent, (ego.stamp_us - frame.stamp_us) * 1e-6, item.points_m, theirs.object_id[item.point_row],
+        frame.agent, (ego.stamp_us - frame.stamp_us) * 1e-6, item.points_m, theirs.object_id[item.point_row].astype(np.int64),
         item.detections, locate,
     )  # fmt: skip
 

@@ -105,6 +105,6 @@ class FrameTables:
             age_us=round(sum(ages_us) / len(ages_us)) if ages_us else -1,
             requested_bytes=sum(request.allowance_bytes for request in requests),
             received_bytes=sum(item.received_bytes for item in used if item.is_for_this_frame),
-            own_points=len(ego.points_m), added_points=len(result.added_m), **counts_of(scored),
+            own_points=len(ego.returns), added_points=len(result.added_m), **counts_of(scored),
             coverage_before=share.before, coverage_after=share.after, blind_covered=share.blind_covered,
         )  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int32, Int64
 
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.records import Boxes
@@ -34,6 +34,10 @@ class DetectorDraws:
             )
         return self._drawn[key]
 
+    def of_rows(self, rows: Int64[np.ndarray, " rows"], count: int) -> Float[np.ndarray, "rows draws"]:
+        """Return the rows of `of_objects(count)` of some road users; for few of thousands, the others are not computed."""
+        return self._streams.uniforms("detector", self._station, self._time_us, self._agent[rows], count=count)
+
     def of_frame(self, rows: int, count: int) -> Float[np.ndarray, "rows draws"]:
         """Return `rows` rows of `count` random numbers that belong to no road user, such as for false positives."""
         key = ("clutter", rows, count)
@@ -60,7 +64,7 @@ class Capture:
     pose: Float[np.ndarray, " 4"]
     believed: Float[np.ndarray, " 4"]
     snapshot: Snapshot
-    object_id: Int64[np.ndarray, " points"]
+    object_id: Int32[np.ndarray, " points"]
     points: Int64[np.ndarray, " agents"]
     draws: DetectorDraws
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from v2xsim.gpu.lidar.returns import Returns
 from v2xsim.records import Detections, PerceptionMatrix
 
 
@@ -19,8 +20,7 @@ class Frame:
         stamp_us: Time of the capture on the station's own clock.
         pose: x, y, z (metres) and yaw (radians) that the station believes.
         velocity_mps: Velocity over ground, x and y, without error.
-        points_m: Lidar returns in the station's own frame: origin at the centre of the body's bottom face, x forward, y left.
-        on_building: Whether each return lies on a building of the map; taken from the truth, so the station never
+        returns: Lidar returns. Which of them lie on a building of the map is taken from the truth, so the station never
             mistakes a building for a road user.
         matrix: The station's perception matrix, placed by the pose that it believes.
         detections: Road users that the station detects by itself, placed by the pose that it believes. Their `truth` is a
@@ -32,7 +32,19 @@ class Frame:
     stamp_us: int
     pose: Float[np.ndarray, " 4"]
     velocity_mps: Float[np.ndarray, " 2"]
-    points_m: Float[np.ndarray, "points 3"]
-    on_building: Bool[np.ndarray, " points"]
+    returns: Returns
     matrix: PerceptionMatrix
     detections: Detections
+
+    @property
+    def points_m(self) -> Float[np.ndarray, "points 3"]:
+        """Lidar returns in the station's own frame: origin at the centre of the body's bottom face, x forward, y left.
+
+        They are computed anew each time.
+        """
+        return self.returns.points_m
+
+    @property
+    def on_building(self) -> Bool[np.ndarray, " points"]:
+        """Whether each return lies on a building of the map."""
+        return self.returns.on_building

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
@@ -10,21 +11,25 @@ from v2xsim.engine.stations.capture import Capture, DetectorDraws
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.rigs import Rigs
+from v2xsim.engine.stations.scans import LidarPose, Scanner, StationLidars, StationScan
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
 from v2xsim.gpu.bev.fusion.scheme import Detect
-from v2xsim.gpu.lidar.cast import Scan, cast
+from v2xsim.gpu.lidar.cast import Scan
 from v2xsim.gpu.lidar.incidence import incidence_cosines
-from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.points import transform
-from v2xsim.gpu.lidar.returns import hits_per_agent, joined_cloud, returns
+from v2xsim.gpu.lidar.returns import Noise
 from v2xsim.perception.detection.detector import DetectorView, detections_of
-from v2xsim.perception.matching.matrix import observed_matrix
-from v2xsim.records import BUILDING, Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud
+from v2xsim.records import Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud
 from v2xsim.scenario.schema import Scenario
 from v2xsim.spatial.poses import inverse, moved_boxes, pose_matrix
 from v2xsim.streams import Streams
 from v2xsim.world.snapshot import Snapshot
+
+# Stations whose lidars one thread scans in one call; more take more memory and wait longer for each other.
+_MOST_AT_ONCE = 12
+# Mounts of lidars at different heights that are kept.
+_KEPT_MOUNTS = 4096
 
 Sensed = tuple[Frame, Capture]
 """A station's frame, which has only what the station knows, and the truth behind the frame."""
@@ -42,26 +47,39 @@ class Sensing:
     def __init__(self, scenario: Scenario, obstacles: Obstacles, streams: Streams, threads: int) -> None:
         self._scenario, self._obstacles, self._streams = scenario, obstacles, streams
         self._rigs = Rigs(scenario)
-        self._cast = _caster(scenario.run.device)
+        grid = scenario.cooperation.matrix
+        self._scanner = Scanner(obstacles, grid.cell_m, grid.extent_m, _caster(scenario.run.device))
+        self._mount = lru_cache(_KEPT_MOUNTS)(self._vehicle_from_sensor)
         # A GPU serves one caller at a time, and a single thread needs no pool.
-        callers = threads if scenario.run.device == "cpu" else 1
-        self._pool = ThreadPoolExecutor(callers) if threads > 1 else None
+        self._callers = threads if scenario.run.device == "cpu" else 1
+        self._pool = ThreadPoolExecutor(self._callers) if threads > 1 else None
 
     def close(self) -> None:
         """Stop the threads that cast lidars."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def begin(self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors) -> list[Future[Sensed]]:
-        """Start the capture of every station with a lidar; return futures in rising order of the stations' agent ids."""
-        rows, believed = [int(r) for r in np.flatnonzero(fleet.lidars)], errors.applied_to(fleet.pose)
+    def begin(self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors) -> list[Future[list[Sensed]]]:
+        """Start the capture of every station with a lidar; return futures of several stations each.
+
+        All captures together are in rising order of the stations' agent ids.
+        """
+        rows, believed = np.flatnonzero(fleet.lidars), errors.applied_to(fleet.pose)
         if self._pool is None:
-            return [_done(self._sense(snapshot, fleet, errors, believed[row], row)) for row in rows]
-        return [self._pool.submit(self._sense, snapshot, fleet, errors, believed[row], row) for row in rows]
+            return [_done(self._sense(snapshot, fleet, errors, believed, part)) for part in _parts(rows, 1)]
+        return [
+            self._pool.submit(self._sense, snapshot, fleet, errors, believed, part)
+            for part in _parts(rows, self._callers)
+        ]
 
     def cloud(self, snapshot: Snapshot, fleet: Fleet, row: int) -> PointCloud:
         """Return the lidar returns of one station at a tick; they depend on nothing but the arguments, scenario and seed."""
-        return self._scanned(snapshot, fleet, row)[0]
+        (scan,) = self._scanned(snapshot, fleet, fleet.pose, np.array([row]))
+        number = np.arange(len(scan.returns.lidars), dtype=np.uint8)
+        return PointCloud(
+            snapshot.time_us, scan.returns.points_m, scan.object_id.astype(np.int64),
+            np.repeat(number, [len(lidar) for lidar in scan.returns.lidars]),
+        )  # fmt: skip
 
     def intensity(
         self, cloud: PointCloud, snapshot: Snapshot, fleet: Fleet, row: int
@@ -80,58 +98,64 @@ class Sensing:
             self._scenario.lidars.range_noise_m,
         )  # fmt: skip
 
+    def _vehicle_from_sensor(self, rig: int, number: int, base_m: float) -> Float[np.ndarray, "4 4"]:
+        return self._rigs.lidars(rig)[number].vehicle_from_sensor(base_m)
+
     def _scanned(
-        self, snapshot: Snapshot, fleet: Fleet, row: int
-    ) -> tuple[PointCloud, list[tuple[Beams, Float[np.ndarray, "4 4"], Scan]]]:
-        """Return the lidar returns of a station, and for each of its lidars the beams, vehicle_from_sensor and the scan."""
-        lidars, agent, time_us = self._scenario.lidars, int(fleet.agent[row]), snapshot.time_us
-        # Rays are cast from the true pose of the station.
-        world_from_vehicle = pose_matrix(*fleet.pose[row])
-        parts, scans = [], []
-        carried = self._rigs.lidars(int(fleet.rig[row]))[: int(fleet.lidars[row])]
-        for number, lidar in enumerate(carried):
-            vehicle_from_sensor = lidar.vehicle_from_sensor(float(fleet.mount_base_m[row]))
-            scan = self._cast(
-                lidar.beams,
-                world_from_vehicle @ vehicle_from_sensor,
-                snapshot.boxes,
-                snapshot.agent,
-                self._obstacles,
-                agent,
-            )
-            key = self._streams.key("lidar", agent, time_us, number)
-            parts.append(
-                returns(scan, lidar.beams, vehicle_from_sensor, number, lidars.range_noise_m, lidars.dropout, key)
-            )
-            scans.append((lidar.beams, vehicle_from_sensor, scan))
-        return joined_cloud(time_us, parts), scans
+        self,
+        snapshot: Snapshot,
+        fleet: Fleet,
+        believed: Float[np.ndarray, "stations 4"],
+        rows: Int64[np.ndarray, " rows"],
+    ) -> list[StationScan]:
+        """Return what the lidars of some stations measured."""
+        settings, time_us = self._scenario.lidars, snapshot.time_us
+        stations = []
+        for row in rows.tolist():
+            agent, rig, base_m = int(fleet.agent[row]), int(fleet.rig[row]), float(fleet.mount_base_m[row])
+            # Rays are cast from the true pose of the station, and their returns are placed by the pose that it believes.
+            world_from_vehicle, world_from_believed = pose_matrix(*fleet.pose[row]), pose_matrix(*believed[row])
+            lidars = []
+            for number, lidar in enumerate(self._rigs.lidars(rig)[: int(fleet.lidars[row])]):
+                mount = self._mount(rig, number, base_m)
+                key = self._streams.key("lidar", agent, time_us, number)
+                lidars.append(LidarPose(
+                    lidar.beams, mount, world_from_vehicle @ mount, world_from_believed @ mount,
+                    Noise(settings.range_noise_m, settings.dropout, key),
+                ))  # fmt: skip
+            stations.append(StationLidars(agent, self._scanner.lower(believed[row, :2]), tuple(lidars)))
+        return self._scanner.scan(stations, snapshot.boxes, snapshot.agent)
 
     def _sense(
-        self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors, believed: Float[np.ndarray, " 4"], row: int
-    ) -> Sensed:
-        agent, time_us, pose = int(fleet.agent[row]), snapshot.time_us, fleet.pose[row]
-        # The returns are placed by the pose that the station believes.
-        world_from_vehicle, world_from_believed = pose_matrix(*pose), pose_matrix(*believed)
-        cloud, scans = self._scanned(snapshot, fleet, row)
-        sensors = [
-            (beams, world_from_believed @ vehicle_from_sensor, scan) for beams, vehicle_from_sensor, scan in scans
+        self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors, believed: Float[np.ndarray, "stations 4"],
+        rows: Int64[np.ndarray, " rows"],
+    ) -> list[Sensed]:  # fmt: skip
+        scans = self._scanned(snapshot, fleet, believed, rows)
+        return [
+            self._captured(snapshot, fleet, errors, believed[row], row, scan)
+            for row, scan in zip(rows.tolist(), scans, strict=True)
         ]
-        grid = self._scenario.cooperation.matrix
-        matrix = observed_matrix(grid.cell_m, grid.extent_m, believed[:2], sensors)
-        points = hits_per_agent(cloud.object_id, snapshot.agent)
+
+    def _captured(
+        self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors, believed: Float[np.ndarray, " 4"], row: int,
+        scan: StationScan,
+    ) -> Sensed:  # fmt: skip
+        """Return a station's frame and the truth behind it, with what the station detects."""
+        agent, time_us, pose = int(fleet.agent[row]), snapshot.time_us, fleet.pose[row]
+        world_from_vehicle, world_from_believed = pose_matrix(*pose), pose_matrix(*believed)
         # The visibility model detects bodies where the station would place them, moved by the error of its pose.
         apparent = moved_boxes(snapshot.boxes, world_from_believed @ inverse(world_from_vehicle))
         draws = DetectorDraws(self._streams, agent, time_us, snapshot.agent)
         view = DetectorView(
-            apparent, snapshot.agent, points, lambda: transform(cloud.points_m, world_from_believed),
-            lambda: observed_centers_m(matrix), draws.of_objects, draws.of_frame,
+            apparent, snapshot.agent, scan.hits, lambda: transform(scan.returns.points_m, world_from_believed),
+            lambda: observed_centers_m(scan.matrix), draws.of_objects, draws.of_frame, draws.of_rows,
         )  # fmt: skip
         detections = detections_of(self._scenario.detector, view)
         frame = Frame(
             agent, time_us, time_us + int(errors.clock_offset_us[row]), believed, fleet.velocity_mps[row],
-            cloud.points_m, cloud.object_id == BUILDING, matrix, detections,
+            scan.returns, scan.matrix, detections,
         )  # fmt: skip
-        return frame, Capture(pose, believed, snapshot, cloud.object_id, points, draws)
+        return frame, Capture(pose, believed, snapshot, scan.object_id, scan.hits, draws)
 
     def detector_of(
         self, ego: Frame, capture: Capture, code: UInt8[np.ndarray, "nx ny"],
@@ -156,22 +180,30 @@ class Sensing:
 
             view = DetectorView(
                 objects, capture.snapshot.agent, points, cloud, lambda: observed_centers_m(matrix),
-                capture.draws.of_objects, capture.draws.of_frame,
+                capture.draws.of_objects, capture.draws.of_frame, capture.draws.of_rows,
             )  # fmt: skip
             return detections_of(self._scenario.detector, view)
 
         return detect
 
 
-def _done(sensed: Sensed) -> Future[Sensed]:
-    future: Future[Sensed] = Future()
+def _parts(rows: Int64[np.ndarray, " rows"], callers: int) -> list[Int64[np.ndarray, " part"]]:
+    """Return rows in parts of about one size, one for each call of a thread: at least two for each of several threads."""
+    at_least = -(-len(rows) // _MOST_AT_ONCE)
+    count = at_least if callers == 1 else 2 * callers * max(1, -(-at_least // (2 * callers)))
+    return [part for part in np.array_split(rows, max(1, count)) if len(part)]
+
+
+def _done(sensed: list[Sensed]) -> Future[list[Sensed]]:
+    future: Future[list[Sensed]] = Future()
     future.set_result(sensed)
     return future
 
 
-def _caster(device: str) -> Callable[..., Scan]:
+def _caster(device: str) -> Callable[..., Scan] | None:
+    """Return what casts the rays of a lidar on a device; None for the processor."""
     if device == "cpu":
-        return cast
+        return None
     import torch
 
     from v2xsim.gpu.lidar.torch_cast import cast_torch

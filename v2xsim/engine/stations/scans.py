@@ -1,0 +1,258 @@
+"""Scans of the lidars of several stations in one compiled call, which holds no lock of the interpreter.
+
+A thread that waits for this lock may wait for 5 ms while other Python code runs, ten times as long as a scan takes. So the
+threads that cast lidars take the lock once for several stations, not several times for each.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int32, Int64, UInt8
+from numba import njit
+
+from v2xsim.gpu.lidar.cast import Scan, as_cast, cast_rays, plain
+from v2xsim.gpu.lidar.models import Beams
+from v2xsim.gpu.lidar.rays import Rays, rays_of
+from v2xsim.gpu.lidar.returns import LidarReturns, Noise, Returns, kept_returns
+from v2xsim.perception.matching.matrix import mark
+from v2xsim.records import BUILDING, Boxes, Obstacles, PerceptionMatrix
+
+
+@dataclass(frozen=True)
+class LidarPose:
+    """A lidar of a station at an instant.
+
+    Attributes:
+        beams: Beam pattern.
+        vehicle_from_sensor: Pose on the station.
+        world_from_sensor: True pose in the world, from which its rays are cast.
+        believed: Pose in the world by the station's own estimate, by which its rays are placed in the matrix.
+        noise: Errors of its ranges.
+    """
+
+    beams: Beams
+    vehicle_from_sensor: Float[np.ndarray, "4 4"]
+    world_from_sensor: Float[np.ndarray, "4 4"]
+    believed: Float[np.ndarray, "4 4"]
+    noise: Noise
+
+
+@dataclass(frozen=True)
+class StationLidars:
+    """The lidars of one station at an instant.
+
+    Attributes:
+        agent: Agent id of the station; its rays pass through its own body.
+        lower: Index in the world grid of cell (0, 0) of its perception matrix.
+        lidars: Its lidars.
+    """
+
+    agent: int
+    lower: Int64[np.ndarray, " 2"]
+    lidars: tuple[LidarPose, ...]
+
+
+@dataclass(frozen=True)
+class StationScan:
+    """What the lidars of one station measured.
+
+    Attributes:
+        returns: The lidar returns.
+        object_id: Agent id of the road user that each return hit, GROUND or BUILDING.
+        hits: Number of returns on each road user.
+        matrix: The station's perception matrix.
+    """
+
+    returns: Returns
+    object_id: Int32[np.ndarray, " returns"]
+    hits: Int64[np.ndarray, " agents"]
+    matrix: PerceptionMatrix
+
+
+class _Memory(threading.local):
+    """Arrays that each thread writes again and again: new memory for each scan would cost more than the scan."""
+
+    def __init__(self) -> None:
+        self.range_m, self.column, self.object_id = (
+            np.empty(0, np.float32),
+            np.empty(0, np.uint16),
+            np.empty(0, np.int32),
+        )
+
+    def for_rays(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return arrays for ranges, columns and object ids of at least so many returns."""
+        if len(self.range_m) < count:
+            self.range_m, self.column, self.object_id = (
+                np.empty(count, array.dtype) for array in (self.range_m, self.column, self.object_id)
+            )
+        return self.range_m, self.column, self.object_id
+
+
+class Scanner:
+    """Scans with the lidars of stations.
+
+    Args:
+        obstacles: Buildings.
+        cell_m: Side length of a cell of the perception matrices.
+        extent_m: Distance from a station to the edge of its matrix, rounded up to whole cells.
+        cast: Casts the rays of one lidar on another device, called like `v2xsim.gpu.lidar.cast.cast`; None for the processor.
+    """
+
+    def __init__(
+        self, obstacles: Obstacles, cell_m: float, extent_m: float, cast: Callable[..., Scan] | None = None
+    ) -> None:
+        self._obstacles, self._buildings, self._cast = obstacles, plain(obstacles), cast
+        self._cell_m, self._half = cell_m, int(np.ceil(extent_m / cell_m))
+        self._rays: dict[int, tuple[Beams, Rays]] = {}
+        self._memory = _Memory()
+
+    def lower(self, position_m: Float[np.ndarray, " 2"]) -> Int64[np.ndarray, " 2"]:
+        """Return the index in the world grid of cell (0, 0) of the matrix of a station that believes to be at a position."""
+        return np.floor(np.asarray(position_m) / self._cell_m).astype(np.int64) - self._half
+
+    def scan(
+        self, stations: Sequence[StationLidars], boxes: Boxes, box_id: Int64[np.ndarray, " boxes"]
+    ) -> list[StationScan]:
+        """Return what the lidars of some stations measure.
+
+        Args:
+            stations: The stations with their lidars.
+            boxes: Bounding boxes of all road users.
+            box_id: Agent id of each box, in rising order.
+        """
+        rays = [[self._rays_of(lidar.beams) for lidar in station.lidars] for station in stations]
+        all_rays = [one for station in rays for one in station]
+        memory = self._memory.for_rays(sum(len(one.elevation) * len(one.cos_az) for one in all_rays))
+        first = np.empty((len(all_rays), max((len(one.elevation) for one in all_rays), default=0) + 1), np.int64)
+        end = np.empty(len(all_rays), np.int64)
+        hits = np.zeros((len(stations), len(box_id)), np.int64)
+        code = np.zeros((len(stations), 2 * self._half, 2 * self._half), np.uint8)
+        if all_rays:
+            measure = self._on_processor if self._cast is None else self._on_device
+            measure(stations, rays, boxes, box_id, (*memory, first, end, hits, code))
+        return self._cut(stations, rays, first, end, memory, hits, code)
+
+    def _rays_of(self, beams: Beams) -> Rays:
+        # The beam patterns of a run live as long as the run, so their identities stay distinct.
+        if id(beams) not in self._rays:
+            self._rays[id(beams)] = (beams, rays_of(beams))
+        return self._rays[id(beams)][1]
+
+    def _on_processor(
+        self, stations: Sequence[StationLidars], rays: list[list[Rays]], boxes: Boxes, box_id: np.ndarray,
+        written: tuple[np.ndarray, ...],
+    ) -> None:  # fmt: skip
+        models = list({id(one): one for station in rays for one in station}.values())
+        number = {id(one): n for n, one in enumerate(models)}
+        lidars = [lidar for station in stations for lidar in station.lidars]
+        arguments = (
+            np.array([number[id(one)] for station in rays for one in station]),
+            np.repeat(np.arange(len(stations)), [len(station.lidars) for station in stations]),
+            np.array([lidar.world_from_sensor for lidar in lidars]),
+            np.array([lidar.believed for lidar in lidars]),
+            np.array([lidar.noise.key for lidar in lidars], np.uint64),
+            np.array([lidar.noise.lost_below for lidar in lidars], np.uint64),
+            *_behind_each_other(models), boxes.center_m, boxes.size_m, boxes.yaw_rad, box_id,
+            np.array([station.agent for station in stations]),
+            np.array([station.lower for station in stations]) * self._cell_m, float(self._cell_m), *self._buildings, *written,
+        )  # fmt: skip
+        _scan_all(*arguments)
+
+    def _on_device(
+        self, stations: Sequence[StationLidars], rays: list[list[Rays]], boxes: Boxes, box_id: np.ndarray,
+        written: tuple[np.ndarray, ...],
+    ) -> None:  # fmt: skip
+        assert self._cast is not None
+        range_m, column, object_id, first, end, hits, code = written
+        used, number = 0, 0
+        for s, station in enumerate(stations):
+            lower_m = station.lower * self._cell_m
+            for lidar, own in zip(station.lidars, rays[s], strict=True):
+                scan = self._cast(lidar.beams, lidar.world_from_sensor, boxes, box_id, self._obstacles, station.agent)
+                depth, row = as_cast(scan, box_id)
+                arguments = (
+                    depth, row, np.uint64(lidar.noise.key), lidar.noise.lost_below, box_id,
+                    np.ascontiguousarray(lidar.believed, np.float64), lower_m[0], lower_m[1], float(self._cell_m), *own,
+                    range_m, column, object_id, first[number], hits[s], code[s], used,
+                )  # fmt: skip
+                used = end[number] = _measure(*arguments)
+                number += 1
+
+    def _cut(
+        self, stations: Sequence[StationLidars], rays: list[list[Rays]], first: np.ndarray, end: np.ndarray,
+        memory: tuple[np.ndarray, np.ndarray, np.ndarray], hits: np.ndarray, code: UInt8[np.ndarray, "stations nx ny"],
+    ) -> list[StationScan]:  # fmt: skip
+        """Return the scan of each station, in memory of its own."""
+        range_m, column, object_id = memory
+        scans, begin, number = [], 0, 0
+        for s, station in enumerate(stations):
+            own_begin, parts = begin, []
+            for lidar, own in zip(station.lidars, rays[s], strict=True):
+                part = slice(begin, int(end[number]))
+                parts.append(LidarReturns(
+                    own, lidar.vehicle_from_sensor, lidar.noise, first[number, : len(own.elevation) + 1].copy(),
+                    range_m[part].copy(), column[part].copy(), object_id[part] == BUILDING,
+                ))  # fmt: skip
+                begin, number = part.stop, number + 1
+            matrix = PerceptionMatrix(station.lower, self._cell_m, code[s].copy())
+            scans.append(StationScan(Returns(tuple(parts)), object_id[own_begin:begin].copy(), hits[s].copy(), matrix))
+        return scans
+
+
+def _behind_each_other(models: list[Rays]) -> tuple[Any, ...]:
+    """Return the rays of several lidars in joined arrays, with the number of the first beam and the first column of each."""
+    beams = np.cumsum([0, *(len(one.elevation) for one in models)])
+    columns = np.cumsum([0, *(len(one.cos_az) for one in models)])
+    elevation, cos_el, sin_el, cos_az, sin_az = (
+        np.concatenate(arrays) for arrays in zip(*(m[:5] for m in models), strict=True)
+    )
+    return elevation, cos_el, sin_el, cos_az, sin_az, np.array([one.range_m for one in models]), beams, columns
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scan_all(  # type: ignore[no-untyped-def]
+    model, station, pose, believed, key, lost_below,
+    elevation, cos_el, sin_el, cos_az, sin_az, reach_m, first_beam, first_column,
+    center, size, yaw, box_id, agent, lower_m, cell_m,
+    vertex, seam, first_vertex, base, top, grid_origin, cell, nx, ny, offset, item, lower, upper,
+    range_m, column, object_id, first, end, hits, code,
+):  # fmt: skip
+    """Cast and measure the scans of all lidars of some stations.
+
+    The arguments have an element for each lidar (`model` to `lost_below`), lie behind each other for all beams or columns of all
+    models (`elevation` to `first_column`: those of model m begin at first_beam[m] and first_column[m]), describe the bodies and
+    the stations (`center` to `cell_m`) and the buildings, as in `cast_rays` (`vertex` to `upper`).
+
+    Written are the returns of all lidars, one behind the other, as in `kept_returns` (`range_m`, `column`, `object_id`); for
+    each lidar, the rows of the first returns of its beams (`first`) and the row behind its last return (`end`); for each
+    station, the number of returns on each box (`hits`) and the codes of its matrix (`code`).
+    """
+    used = 0
+    for n in range(len(model)):
+        s, m = station[n], model[n]
+        b0, b1, c0, c1 = first_beam[m], first_beam[m + 1], first_column[m], first_column[m + 1]
+        depth, row = cast_rays(
+            elevation[b0:b1], cos_el[b0:b1], sin_el[b0:b1], cos_az[c0:c1], sin_az[c0:c1], reach_m[m], pose[n],
+            center, size, yaw, box_id, agent[s],
+            vertex, seam, first_vertex, base, top, grid_origin, cell, nx, ny, offset, item, lower, upper,
+        )  # fmt: skip
+        used = _measure(
+            depth, row, key[n], lost_below[n], box_id, believed[n], lower_m[s, 0], lower_m[s, 1], cell_m,
+            elevation[b0:b1], cos_el[b0:b1], sin_el[b0:b1], cos_az[c0:c1], sin_az[c0:c1], reach_m[m],
+            range_m, column, object_id, first[n], hits[s], code[s], used,
+        )  # fmt: skip
+        end[n] = used
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _measure(  # type: ignore[no-untyped-def]
+    depth, row, key, lost_below, box_id, believed, lower_x, lower_y, cell_m,
+    elevation, cos_el, sin_el, cos_az, sin_az, reach_m, range_m, column, object_id, first, hits, code, used,
+):  # fmt: skip
+    """Write the returns of one scan, count the hits, and mark the matrix; return how many rows of returns are used then."""
+    used = kept_returns(depth, row, key, lost_below, box_id, first, range_m, column, object_id, hits, used)
+    mark(code, lower_x, lower_y, cell_m, believed, elevation, cos_el, sin_el, cos_az, sin_az, reach_m, depth, row)
+    return used
