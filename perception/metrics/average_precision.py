@@ -78,7 +78,7 @@ class Curve:
 
 
 @njit(cache=True, nogil=True)
-def _hits(
+def hits(
     iou: Float[np.ndarray, "detections objects"], threshold: Float[np.ndarray, " thresholds"]
 ) -> Bool[np.ndarray, "thresholds detections"]:
     """Return which detections are hits, for each threshold.
@@ -106,7 +106,7 @@ def matched(frame: Frame, thresholds: Sequence[float] = THRESHOLDS) -> Matched:
     order = content_order(frame.detections.boxes, frame.detections.score)
     objects = frame.objects[content_order(frame.objects)]
     threshold = np.asarray(thresholds, np.float64)
-    hit = _hits(bev_iou(frame.detections.boxes[order], objects), threshold)
+    hit = hits(bev_iou(frame.detections.boxes[order], objects), threshold)
     return Matched(threshold, frame.detections.score[order], hit, len(objects))
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
-from scipy.optimize import linear_sum_assignment
+from numba import njit
+
+from v2xsim.spatial.assignment import assigned_columns
 
 WITHIN_M = 2.0
 """Largest distance between a track and a road user's centre at which the ego knows of the road user.
@@ -42,27 +44,53 @@ def aware(
         tracks_m: Positions of confirmed tracks, in the same coordinates and at the same instant.
         within_m: Largest distance between a track and its road user.
     """
-    known = np.zeros(len(objects_m), bool)
+    known: np.ndarray = with_track(
+        np.ascontiguousarray(objects_m, np.float64), np.ascontiguousarray(tracks_m, np.float64), float(within_m)
+    )
+    return known
+
+
+@njit(cache=True, nogil=True)
+def with_track(
+    objects_m: Float[np.ndarray, "objects any"], tracks_m: Float[np.ndarray, "tracks 2"], within_m: float
+) -> Bool[np.ndarray, " objects"]:
+    """Return the result of `aware`; compiled functions call it. Only the first two coordinates count."""
+    known = np.zeros(len(objects_m), np.bool_)
     if len(objects_m) == 0 or len(tracks_m) == 0:
         return known
     # Keep only rows that have a partner within reach: most road users have no track nearby, and many tracks no road
     # user.
-    low, high = tracks_m.min(axis=0) - within_m, tracks_m.max(axis=0) + within_m
-    about = np.flatnonzero(((objects_m >= low) & (objects_m <= high)).all(axis=1))
-    dx = objects_m[about, 0, None] - tracks_m[None, :, 0]
-    dy = objects_m[about, 1, None] - tracks_m[None, :, 1]
-    squared_m2 = dx * dx + dy * dy
-    near = squared_m2 <= within_m * within_m
-    objects, tracks = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
-    if len(objects) == 0:
-        return known
-    near = near[np.ix_(objects, tracks)]
-    distance_m = np.sqrt(squared_m2[np.ix_(objects, tracks)])
+    low_x, high_x = tracks_m[:, 0].min() - within_m, tracks_m[:, 0].max() + within_m
+    low_y, high_y = tracks_m[:, 1].min() - within_m, tracks_m[:, 1].max() + within_m
+    has_object = np.zeros(len(tracks_m), np.bool_)
+    rows, count = np.empty(len(objects_m), np.int64), 0
+    for i in range(len(objects_m)):
+        x, y = objects_m[i, 0], objects_m[i, 1]
+        if x < low_x or x > high_x or y < low_y or y > high_y:
+            continue
+        is_near = False
+        for k in range(len(tracks_m)):
+            dx, dy = x - tracks_m[k, 0], y - tracks_m[k, 1]
+            if dx * dx + dy * dy <= within_m * within_m:
+                is_near = True
+                has_object[k] = True
+        if is_near:
+            rows[count] = i
+            count += 1
+    tracks = np.flatnonzero(has_object)
     # A pair beyond reach costs more than all near pairs together, so that the number of near pairs counts first, and
     # their distance second.
-    far = within_m * (min(near.shape) + 1)
-    rows, columns = linear_sum_assignment(np.where(near, distance_m, far))
-    known[about[objects[rows]]] = near[rows, columns]
+    far = within_m * (min(count, len(tracks)) + 1)
+    cost, is_pair = np.empty((count, len(tracks))), np.empty((count, len(tracks)), np.bool_)
+    for i in range(count):
+        for k in range(len(tracks)):
+            dx, dy = objects_m[rows[i], 0] - tracks_m[tracks[k], 0], objects_m[rows[i], 1] - tracks_m[tracks[k], 1]
+            squared_m2 = dx * dx + dy * dy
+            is_pair[i, k] = squared_m2 <= within_m * within_m
+            cost[i, k] = np.sqrt(squared_m2) if is_pair[i, k] else far
+    column = assigned_columns(cost)
+    for i in range(count):
+        known[rows[i]] = column[i] >= 0 and is_pair[i, column[i]]
     return known
 
 
@@ -97,13 +125,31 @@ def conflicts(
     For offset r and relative velocity w, the closest approach is at the time t = -(r w) / (w w), clipped to [0,
     horizon].
     """
-    offset = objects_m - ego_m
-    relative = velocity_mps - ego_velocity_mps
-    squared = np.sum(relative * relative, axis=1)
-    still = squared == 0.0
-    closest_s = np.where(still, 0.0, -np.sum(offset * relative, axis=1) / np.where(still, 1.0, squared))
-    miss = offset + np.clip(closest_s, 0.0, horizon_s)[:, None] * relative
-    close: np.ndarray = np.hypot(miss[:, 0], miss[:, 1]) < miss_m
+    ego, ego_velocity, objects, velocity = (
+        np.ascontiguousarray(part, np.float64) for part in (ego_m, ego_velocity_mps, objects_m, velocity_mps)
+    )
+    close: np.ndarray = on_collision_course(ego, ego_velocity, objects, velocity, float(horizon_s), float(miss_m))
+    return close
+
+
+@njit(cache=True, nogil=True)
+def on_collision_course(
+    ego_m: Float[np.ndarray, " 2"],
+    ego_velocity_mps: Float[np.ndarray, " 2"],
+    objects_m: Float[np.ndarray, "objects any"],
+    velocity_mps: Float[np.ndarray, "objects 2"],
+    horizon_s: float,
+    miss_m: float,
+) -> Bool[np.ndarray, " objects"]:
+    """Return the result of `conflicts`; compiled functions call it. Only the first two coordinates count."""
+    close = np.empty(len(objects_m), np.bool_)
+    for i in range(len(objects_m)):
+        x, y = objects_m[i, 0] - ego_m[0], objects_m[i, 1] - ego_m[1]
+        vx, vy = velocity_mps[i, 0] - ego_velocity_mps[0], velocity_mps[i, 1] - ego_velocity_mps[1]
+        squared = vx * vx + vy * vy
+        closest_s = 0.0 if squared == 0.0 else -(x * vx + y * vy) / squared
+        closest_s = min(max(closest_s, 0.0), horizon_s)
+        close[i] = np.hypot(x + closest_s * vx, y + closest_s * vy) < miss_m
     return close
 
 
@@ -135,6 +181,18 @@ class Episodes:
         """Return an empty set of episodes."""
         return Episodes(*(np.zeros(0, np.int64) for _ in range(4)))
 
+    @staticmethod
+    def joined(parts: "list[Episodes]") -> "Episodes":
+        """Return the episodes of several sets, in rising order of their identities."""
+        agent = np.concatenate([part.agent for part in parts])
+        order = np.argsort(agent, kind="stable")
+        return Episodes(
+            agent[order],
+            np.concatenate([part.start_us for part in parts])[order],
+            np.concatenate([part.aware_us for part in parts])[order],
+            np.concatenate([part.conflict_us for part in parts])[order],
+        )
+
 
 def step(
     episodes: Episodes,
@@ -164,14 +222,8 @@ def step(
     fresh = np.flatnonzero(conflicted & hidden & ~np.isin(agent, episodes.agent))
     if len(fresh):
         start = np.full(len(fresh), time_us, np.int64)
-        agents = np.concatenate([episodes.agent, agent[fresh]])
-        order = np.argsort(agents, kind="stable")
-        episodes = Episodes(
-            agents[order],
-            np.concatenate([episodes.start_us, start])[order],
-            np.concatenate([episodes.aware_us, np.full(len(fresh), -1, np.int64)])[order],
-            np.concatenate([episodes.conflict_us, start])[order],
-        )
+        new = Episodes(agent[fresh], start, np.full(len(fresh), -1, np.int64), start)
+        episodes = Episodes.joined([episodes, new])
     if len(episodes) == 0:
         return episodes, episodes
     now_known = np.isin(episodes.agent, agent[known])

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_scenes import EGO, RANGE_M, scene
 
 from v2xsim.evaluation.episodes import Episode, HiddenConflicts, gap_at
+from v2xsim.evaluation.scene import MODES
 
 CHILD = 7
 SECOND_US = 1_000_000
@@ -22,11 +25,17 @@ def crossing(time_us, *, distance_m=20.0, own_points=0, ego=EGO):
     )  # fmt: skip
 
 
+def follow(conflicts, around, known, range_m=RANGE_M):
+    """Process the frame of one ego."""
+    conflict = around.near(range_m) & around.conflict
+    conflicts.follow([around], conflict[None], {mode: flags[None] for mode, flags in known.items()})
+
+
 def followed(*frames):
     """Return the episodes of frames, each a scene and whether the ego knows alone and after fusion."""
     conflicts = HiddenConflicts()
     for around, alone, fused in frames:
-        conflicts.follow(around, {"ego": flags(False, alone), "fused": flags(False, fused)}, RANGE_M)
+        follow(conflicts, around, {"ego": flags(False, alone), "fused": flags(False, fused)})
     return conflicts.episodes()
 
 
@@ -49,7 +58,7 @@ def test_conflicts_out_of_range_start_no_episode():
     conflicts = HiddenConflicts()
     for time_us, distance_m in ((0, 31.0), (100_000, 30.0)):
         around = crossing(time_us, distance_m=distance_m)
-        conflicts.follow(around, {"ego": flags(False, False), "fused": flags(False, False)}, 30.5)
+        follow(conflicts, around, {"ego": flags(False, False), "fused": flags(False, False)}, 30.5)
     assert [episode.start_us for episode in conflicts.episodes()] == [100_000]
 
 
@@ -70,7 +79,7 @@ def test_one_frame_without_the_conflict_ends_no_episode_at_any_step(step_us):
         {mode: flags(False, False) for mode in ("ego", "fused")},
     )
     for tick, distance_m in enumerate((20.0, -20.0, 20.0)):
-        conflicts.follow(crossing(tick * step_us, distance_m=distance_m), nobody, RANGE_M)
+        follow(conflicts, crossing(tick * step_us, distance_m=distance_m), nobody)
     assert [(e.start_us, e.end_us) for e in conflicts.episodes()] == [(0, 2 * step_us)]
 
 
@@ -82,14 +91,42 @@ def test_episodes_are_in_order_of_ego_road_user_and_start():
     conflicts = HiddenConflicts()
     nobody = {"ego": flags(False, False), "fused": flags(False, False)}
     for ego in (99, 5):
-        conflicts.follow(crossing(0, ego=ego), nobody, RANGE_M)
+        follow(conflicts, crossing(0, ego=ego), nobody)
     assert [(e.ego, e.agent) for e in conflicts.episodes()] == [(5, EGO), (5, CHILD), (99, EGO), (99, CHILD)]
 
 
 def test_asking_for_the_episodes_changes_nothing():
     conflicts = HiddenConflicts()
-    conflicts.follow(crossing(0), {"ego": flags(False, False), "fused": flags(False, True)}, RANGE_M)
+    follow(conflicts, crossing(0), {"ego": flags(False, False), "fused": flags(False, True)})
     before = conflicts.episodes()
-    conflicts.follow(crossing(100_000), {"ego": flags(False, True), "fused": flags(False, True)}, RANGE_M)
+    follow(conflicts, crossing(100_000), {"ego": flags(False, True), "fused": flags(False, True)})
     assert before == [Episode(EGO, CHILD, 0, {"ego": -1, "fused": 0}, 0)]
     assert conflicts.episodes() == [Episode(EGO, CHILD, 0, {"ego": 100_000, "fused": 0}, 100_000)]
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32 - 1))
+def test_egos_have_the_same_episodes_together_as_alone(seed):
+    rng = np.random.default_rng(seed)
+    egos, ticks = [5, 1, 8], []
+    for number in range(10):
+        # An ego may have no frame at a tick, for longer than a conflict may pause.
+        there = [ego for ego in egos if rng.random() < 0.6]
+        scenes = [
+            scene([1, 5, 7, 8], rng.integers(-4, 5, (4, 2)) * 8.0, own_points=rng.integers(0, 2, 4), ego=ego, time_us=number * 600_000)
+            for ego in there
+        ]  # fmt: skip
+        ticks.append((scenes, {mode: rng.random((len(there), 4)) < 0.5 for mode in MODES}))
+
+    def episodes(chosen):
+        conflicts = HiddenConflicts()
+        for scenes, known in ticks:
+            rows = [row for row, around in enumerate(scenes) if around.ego in chosen]
+            if rows:
+                conflict = np.array([scenes[row].near(RANGE_M) & scenes[row].conflict for row in rows])
+                conflicts.follow(
+                    [scenes[row] for row in rows], conflict, {mode: flags[rows] for mode, flags in known.items()}
+                )
+        return conflicts.episodes()
+
+    assert episodes(egos) == [episode for ego in sorted(egos) for episode in episodes([ego])]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2xsim.records import Boxes, Detections
-from v2xsim.spatial.boxes import bev_iou, corners_m, suppressed
+from v2xsim.spatial.boxes import bev_iou, content_order, corners_m, suppressed
 
 coordinate = st.floats(-6, 6)
 side = st.floats(0.3, 15)
@@ -117,3 +117,14 @@ def test_survivors_hardly_overlap_and_everything_else_overlaps_a_better_survivor
     better = found.score[kept][None, :] >= found.score[lost][:, None]
     assert not (among & ~np.eye(len(kept), dtype=bool)).any()
     assert (overlap.T[np.ix_(lost, kept)] & better).any(axis=1).all()
+
+
+@given(st.integers(0, 40), st.integers(0, 2**32 - 1), st.booleans())
+def test_boxes_are_ordered_by_score_then_position_heading_and_size(count, seed, is_scored):
+    # Few different values, so that each number decides some comparisons.
+    rng = np.random.default_rng(seed)
+    boxes = Boxes(*(rng.integers(-1, 2, shape).astype(float) for shape in ((count, 3), (count, 3), count)))
+    score = rng.integers(0, 3, count) * 0.25 if is_scored else None
+    keys = (*boxes.size_m.T[::-1], boxes.yaw_rad, *boxes.center_m.T[::-1])
+    expected = np.lexsort(keys if score is None else (*keys, -score)) if count else np.zeros(0)
+    assert content_order(boxes, score).tolist() == expected.tolist()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int64
 
 from v2xsim.evaluation.scene import MODES, Scene
 from v2xsim.perception.metrics.awareness import GAP_US, Episodes, step
@@ -51,36 +51,54 @@ class HiddenConflicts:
 
     def __init__(self, modes: Sequence[str] = MODES, gap_us: int = GAP_US) -> None:
         self._modes, self._gap_us = tuple(modes), gap_us
-        self._going: dict[tuple[int, str], Episodes] = {}
-        self._over: list[tuple[int, str, Episodes]] = []
+        # The episodes of all egos; each has the number of its ego and road user in place of an agent id. Only the truth
+        # decides where an episode starts and ends, so all modes have the same episodes in the same order.
+        self._going = {mode: Episodes.none() for mode in self._modes}
+        self._over: list[tuple[str, Episodes]] = []
 
-    def follow(self, scene: Scene, known: Mapping[str, Bool[np.ndarray, " agents"]], range_m: float) -> None:
-        """Process one frame of an ego; frames of one ego must come in order of time.
+    def follow(
+        self, scenes: Sequence[Scene], conflict: Bool[np.ndarray, "egos agents"],
+        known: Mapping[str, Bool[np.ndarray, "egos agents"]],
+    ) -> None:  # fmt: skip
+        """Process the ego frames of one tick; ticks must come in order of time.
 
         Args:
-            scene: The truth around the ego.
-            known: By mode, whether the ego knows of each road user.
-            range_m: Conflicts with road users farther from the ego than this do not count.
+            scenes: The truth around each ego; all with the same road users.
+            conflict: Whether each ego is in conflict with each road user. Road users out of range are in no conflict.
+            known: By mode, whether each ego knows of each road user.
         """
-        conflict = scene.near(range_m) & scene.conflict
+        egos, agents = np.array([scene.ego for scene in scenes], np.int64), scenes[0].agent
+        going = self._going[self._modes[0]]
+        ego_row, is_present = _rows_of(_ego_of(going.agent), egos)
+        agent_row, is_listed = _rows_of(_agent_of(going.agent), agents)
+        # Pairs without a conflict matter only if their episode is going on.
+        open_pairs = (ego_row * len(agents) + agent_row)[is_present & is_listed]
+        pairs = np.union1d(np.flatnonzero(conflict), open_pairs)
+        if len(pairs) == 0 and not is_present.any():
+            return
+        e, n = np.divmod(pairs, len(agents))
+        hidden = np.array([scene.hidden for scene in scenes])[e, n]
         for mode in self._modes:
-            before = self._going.get((scene.ego, mode), Episodes.none())
-            going, over = step(before, conflict, scene.hidden, known[mode], scene.agent, scene.time_us, self._gap_us)
-            self._going[scene.ego, mode] = going
+            before = self._going[mode]
+            after, over = step(
+                before[is_present], conflict[e, n], hidden, known[mode][e, n], _number(egos[e], agents[n]),
+                scenes[0].time_us, self._gap_us,
+            )  # fmt: skip
+            # The episodes of egos without a frame at this tick wait for their next frame.
+            self._going[mode] = after if is_present.all() else Episodes.joined([after, before[~is_present]])
             if len(over):
-                self._over.append((scene.ego, mode, over))
+                self._over.append((mode, over))
 
     def episodes(self) -> list[Episode]:
         """Return all episodes so far, sorted by ego, road user and start.
 
         The end of an episode that is still going on is the latest frame with the conflict.
         """
-        parts = self._over + [(ego, mode, going) for (ego, mode), going in self._going.items()]
-        # Only the truth decides where an episode starts and ends, so all modes have the same episodes.
         aware_us: dict[tuple[int, int, int, int], dict[str, int]] = {}
-        for ego, mode, part in parts:
-            for agent, start_us, end_us, first_us in zip(
-                part.agent.tolist(),
+        for mode, part in [*self._over, *self._going.items()]:
+            for ego, agent, start_us, end_us, first_us in zip(
+                _ego_of(part.agent).tolist(),
+                _agent_of(part.agent).tolist(),
                 part.start_us.tolist(),
                 part.conflict_us.tolist(),
                 part.aware_us.tolist(),
@@ -91,3 +109,31 @@ class HiddenConflicts:
             Episode(ego, agent, start_us, by_mode, end_us)
             for (ego, agent, start_us, end_us), by_mode in sorted(aware_us.items())
         ]
+
+
+# Room for the agent id in the number of a pair.
+_AGENT_BITS = 32
+
+
+def _number(ego: Int64[np.ndarray, " pairs"], agent: Int64[np.ndarray, " pairs"]) -> Int64[np.ndarray, " pairs"]:
+    """Return the number of each pair of an ego and a road user; pairs are numbered in order of ego and road user."""
+    return ego << _AGENT_BITS | agent
+
+
+def _ego_of(number: Int64[np.ndarray, " pairs"]) -> Int64[np.ndarray, " pairs"]:
+    return number >> _AGENT_BITS
+
+
+def _agent_of(number: Int64[np.ndarray, " pairs"]) -> Int64[np.ndarray, " pairs"]:
+    return number & ((1 << _AGENT_BITS) - 1)
+
+
+def _rows_of(
+    wanted: Int64[np.ndarray, " wanted"], known: Int64[np.ndarray, " known"]
+) -> tuple[Int64[np.ndarray, " wanted"], Bool[np.ndarray, " wanted"]]:
+    """Return the row of each wanted number among the known ones, and whether it is there."""
+    if len(known) == 0:
+        return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool)
+    order = np.argsort(known, kind="stable")
+    row = order[np.minimum(np.searchsorted(known[order], wanted), len(known) - 1)]
+    return row, known[row] == wanted

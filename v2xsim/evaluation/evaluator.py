@@ -5,6 +5,7 @@ A run calls it while it goes on, and `v2xsim.open(folder).evaluate()` calls it w
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from jaxtyping import Int64
@@ -71,17 +72,29 @@ class Evaluator:
             [frame.announced for frame in frames],
             frames[0].scene.time_us,
         )
-        return [self._scored(frame, tracks) for frame, tracks in zip(frames, after_fusion, strict=True)]
+        scores: list[FrameScore] = []
+        # The road users are the same around all egos of a tick, so there is one part.
+        for _, part in groupby(zip(frames, after_fusion, strict=True), lambda pair: pair[0].scene.users):
+            scores += self._scored(*zip(*part, strict=True))
+        return scores
 
-    def _scored(self, frame: EgoFrame, fused_tracks: Tracks) -> FrameScore:
-        scene = frame.scene
-        perceived = {"ego": (frame.own, frame.own_tracks), "fused": (frame.fused, fused_tracks)}
-        scored = score(scene, perceived, self._range_m, self._thresholds)
-        for mode, part in scored.modes.items():
-            self._precision[mode].add(part.matched)
-        known = {mode: part.known for mode, part in scored.modes.items()}
-        self._hidden_conflicts.follow(scene, known, self._range_m)
-        return scored
+    def _scored(self, frames: Sequence[EgoFrame], fused_tracks: Sequence[Tracks]) -> list[FrameScore]:
+        """Return the scores of ego frames with the same road users around them."""
+        scenes = [frame.scene for frame in frames]
+        perceived = [
+            {"ego": (frame.own, frame.own_tracks), "fused": (frame.fused, tracks)}
+            for frame, tracks in zip(frames, fused_tracks, strict=True)
+        ]
+        scores = score(scenes, perceived, self._range_m, self._thresholds)
+        for scored in scores:
+            for mode, part in scored.modes.items():
+                self._precision[mode].add(part.matched)
+        self._hidden_conflicts.follow(
+            scenes,
+            np.array([scored.near & scored.conflict for scored in scores]),
+            {mode: np.array([scored.modes[mode].known for scored in scores]) for mode in MODES},
+        )
+        return scores
 
     def episodes(self) -> list[Episode]:
         """Return the episodes so far in which a road user was hidden and on a collision course."""

@@ -1,30 +1,51 @@
-"""The road users that an ego knows of: those with a confirmed track; and the tracks of egos after fusion."""
+"""The tracks of egos after fusion, which follow detections and announcements."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool
+from numba import njit
 
-from v2xsim.evaluation.scene import Scene
-from v2xsim.perception.metrics.awareness import WITHIN_M, aware
+from v2xsim.perception.metrics.awareness import WITHIN_M
 from v2xsim.perception.tracking.station_tracks import Tracker, followed
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Detections
 
 
-def known(tracks: Tracks, scene: Scene) -> Bool[np.ndarray, " agents"]:
-    """Return whether the ego has a confirmed track for each other road user, at any distance."""
-    # The ego's own body takes part in the assignment, so that a track of the ego itself is not assigned to another
-    # road user.
-    return aware(scene.apparent.center_m[:, :2], tracks.mean[tracks.confirmed, :2]) & scene.others
+def without_detection(announced: Sequence[Detections], detections: Sequence[Detections]) -> list[Detections]:
+    """Return, for each ego, the announced stations without a detection at their position.
+
+    Args:
+        announced: Stations that each ego knows from their announcements.
+        detections: Detections of each ego.
+    """
+    if not announced:
+        return []
+    first_station, first_detection = (
+        np.cumsum([0, *(len(part) for part in parts)], dtype=np.int64) for parts in (announced, detections)
+    )
+    station_m, detection_m = (
+        np.ascontiguousarray(np.concatenate([part.boxes.center_m for part in parts]), np.float64)
+        for parts in (announced, detections)
+    )
+    is_alone = _far_from_all(first_station, station_m, first_detection, detection_m, WITHIN_M)
+    return [
+        stations if is_alone[first:last].all() else stations[np.flatnonzero(is_alone[first:last])]
+        for stations, first, last in zip(announced, first_station, first_station[1:], strict=False)
+    ]
 
 
-def without_detection(announced: Detections, detections: Detections) -> Detections:
-    """Return the announced stations without a detection at their position."""
-    if len(announced) == 0 or len(detections) == 0:
-        return announced
-    gap_m = announced.boxes.center_m[:, None, :2] - detections.boxes.center_m[None, :, :2]
-    return announced[np.flatnonzero(np.hypot(gap_m[..., 0], gap_m[..., 1]).min(axis=1) > WITHIN_M)]
+@njit(cache=True, nogil=True)
+def _far_from_all(first_station, station_m, first_detection, detection_m, within_m):  # type: ignore[no-untyped-def]
+    """Return whether each station is farther than `within_m` from all detections of its ego."""
+    is_alone = np.ones(len(station_m), np.bool_)
+    for e in range(len(first_station) - 1):
+        for s in range(first_station[e], first_station[e + 1]):
+            for d in range(first_detection[e], first_detection[e + 1]):
+                dx, dy = station_m[s, 0] - detection_m[d, 0], station_m[s, 1] - detection_m[d, 1]
+                if np.hypot(dx, dy) <= within_m:
+                    is_alone[s] = False
+                    break
+    return is_alone
 
 
 class FusedTracks:
@@ -52,8 +73,8 @@ class FusedTracks:
         nothing = Tracks.none(time_us)
         before = [self._tracks.get(ego, nothing) for ego in egos]
         everything = [
-            Detections.joined([found, without_detection(told, found)])
-            for found, told in zip(detections, announced, strict=True)
+            Detections.joined([found, others]) if len(others) else found
+            for found, others in zip(detections, without_detection(announced, detections), strict=True)
         ]
         after = followed(self._tracker, before, everything, time_us)
         self._tracks.update(zip(egos, after, strict=True))

@@ -26,7 +26,7 @@ def _planar(boxes: Boxes) -> Float[np.ndarray, "boxes 5"]:
 
 
 @njit(cache=True, nogil=True)
-def _overlaps(
+def overlaps(
     a: Float[np.ndarray, "a_boxes 5"], b: Float[np.ndarray, "b_boxes 5"]
 ) -> Float[np.ndarray, "a_boxes b_boxes"]:
     """Return the intersection over union (0 to 1) of every box of `a` with every box of `b`, seen from above.
@@ -96,7 +96,8 @@ def bev_iou(a: Boxes, b: Boxes) -> Float[np.ndarray, "a_boxes b_boxes"]:
     Heights are ignored, as in the average precision of OPV2V. The intersection is computed exactly: the rectangle of `a`
     is clipped by the four sides of the rectangle of `b` (Sutherland and Hodgman, CACM 17(1), 1974).
     """
-    return _overlaps(_planar(a), _planar(b))
+    iou: np.ndarray = overlaps(_planar(a), _planar(b))
+    return iou
 
 
 def content_order(boxes: Boxes, score: Float[np.ndarray, " boxes"] | None = None) -> Int64[np.ndarray, " boxes"]:
@@ -106,8 +107,49 @@ def content_order(boxes: Boxes, score: Float[np.ndarray, " boxes"] | None = None
         boxes: Boxes to order. Boxes with equal scores are ordered by x, y, z, yaw, length, width and height.
         score: Score of each box; the highest comes first. None if all scores are equal.
     """
-    keys = (*boxes.size_m.T[::-1], boxes.yaw_rad, *boxes.center_m.T[::-1])
-    return np.lexsort(keys if score is None else (*keys, -score)).astype(np.int64)
+    ranks = np.zeros(len(boxes)) if score is None else np.ascontiguousarray(score, np.float64)
+    order: np.ndarray = ordered_by_content(_contents(boxes), ranks)
+    return order
+
+
+def _contents(boxes: Boxes) -> Float[np.ndarray, "boxes 7"]:
+    """Return the numbers by which boxes are ordered, the most important one first."""
+    return np.column_stack([boxes.center_m, boxes.yaw_rad, boxes.size_m]).astype(np.float64)
+
+
+@njit(cache=True, nogil=True)
+def ordered_by_content(
+    content: Float[np.ndarray, "boxes 7"], score: Float[np.ndarray, " boxes"]
+) -> Int64[np.ndarray, " boxes"]:
+    """Return the row numbers of boxes in order of falling score, then of rising content; equal boxes keep their order."""
+    rows = len(score)
+    order, merged = np.arange(rows), np.empty(rows, np.int64)
+    width = 1
+    while width < rows:
+        for low in range(0, rows, 2 * width):
+            middle, high = min(low + width, rows), min(low + 2 * width, rows)
+            i, j = low, middle
+            for k in range(low, high):
+                if i < middle and (j >= high or not _comes_before(content, score, order[j], order[i])):
+                    merged[k] = order[i]
+                    i += 1
+                else:
+                    merged[k] = order[j]
+                    j += 1
+        order, merged = merged, order
+        width *= 2
+    return order
+
+
+@njit(cache=True, nogil=True)
+def _comes_before(content: np.ndarray, score: np.ndarray, one: int, other: int) -> bool:
+    """Return whether a box comes before another one, both given by their rows."""
+    if score[one] != score[other]:
+        return bool(score[one] > score[other])
+    for k in range(content.shape[1]):
+        if content[one, k] != content[other, k]:
+            return bool(content[one, k] < content[other, k])
+    return False
 
 
 def suppressed(detections: Detections, iou: float = 0.15) -> Int64[np.ndarray, " kept"]:

@@ -41,7 +41,7 @@ def score_of(one, *, near=None, alone=None, fused=None):
         return np.zeros(count, bool) if values is None else np.array(values, bool)
 
     modes = {
-        mode: ModeScore(Detections.none(), joined([]), flags(seen), flags(None), Tracks.none())
+        mode: ModeScore(Detections.none(), np.zeros(0, bool), joined([]), flags(seen), flags(None), Tracks.none())
         for mode, seen in (("ego", alone), ("fused", fused))
     }
     return FrameScore(flags(near), np.zeros(count), flags(None), flags(None), modes)

@@ -1,0 +1,217 @@
+"""The scores of all ego frames of one tick, as a compiled function that holds no lock.
+
+`v2xsim.evaluation.frame` describes the scores. Detections and tracks of all egos lie one after the other in flat arrays: those
+of ego e in mode m are the rows first[g] to first[g + 1] with g = e * modes + m.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+from numba import njit
+
+from v2xsim.perception.metrics.average_precision import hits
+from v2xsim.perception.metrics.awareness import HORIZON_S, MISS_M, WITHIN_M, on_collision_course, with_track
+from v2xsim.spatial.boxes import ordered_by_content, overlaps
+
+
+class Users(NamedTuple):
+    """The true road users of the tick.
+
+    Attributes:
+        agent: Agent id of each.
+        by_agent: Rows of the road users in rising order of their agent ids.
+        center_m: Centre of the bottom face of each.
+        velocity_mps: Velocity of each over ground.
+    """
+
+    agent: Int64[np.ndarray, " agents"]
+    by_agent: Int64[np.ndarray, " agents"]
+    center_m: Float[np.ndarray, "agents 3"]
+    velocity_mps: Float[np.ndarray, "agents 2"]
+
+
+class Egos(NamedTuple):
+    """The egos of the tick, and the road users where each would place them.
+
+    Attributes:
+        agent: Agent id of each ego.
+        position_m: Its true position.
+        believed_m: Position at which it believes it is.
+        velocity_mps: Its true velocity over ground.
+        center_m: Centre of each road user where the ego would place it.
+        size_m: Size of each road user.
+        yaw_rad: Heading of each road user as the ego would see it.
+    """
+
+    agent: Int64[np.ndarray, " egos"]
+    position_m: Float[np.ndarray, "egos 2"]
+    believed_m: Float[np.ndarray, "egos 2"]
+    velocity_mps: Float[np.ndarray, "egos 2"]
+    center_m: Float[np.ndarray, "egos agents 3"]
+    size_m: Float[np.ndarray, "egos agents 3"]
+    yaw_rad: Float[np.ndarray, "egos agents"]
+
+
+class Found(NamedTuple):
+    """Detections of all egos in all modes."""
+
+    first: Int64[np.ndarray, " groups_plus_1"]
+    center_m: Float[np.ndarray, "detections 3"]
+    size_m: Float[np.ndarray, "detections 3"]
+    yaw_rad: Float[np.ndarray, " detections"]
+    score: Float[np.ndarray, " detections"]
+    truth: Int64[np.ndarray, " detections"]
+
+
+class Tracked(NamedTuple):
+    """Tracks of all egos in all modes; only confirmed ones count as knowledge."""
+
+    first: Int64[np.ndarray, " groups_plus_1"]
+    mean: Float[np.ndarray, "tracks 4"]
+    confirmed: Bool[np.ndarray, " tracks"]
+
+
+class Scores(NamedTuple):
+    """The scores of all egos of a tick.
+
+    Attributes:
+        near: Whether each road user is in range and not the ego itself.
+        distance_m: Distance of each road user from the ego.
+        conflict: Whether each road user is on a collision course with the ego.
+        seen: Whether each road user is in range and was detected.
+        known: Whether there is a confirmed track for each road user, at any distance.
+        counts: Whether each detection counts.
+        first: First row of the detections of each group in `score` and `hit`.
+        score: Scores of the detections that count, in falling order within each group.
+        hit: Whether each of them hit a body, for each threshold.
+        objects: Number of road users in range of each ego.
+    """
+
+    near: Bool[np.ndarray, "egos agents"]
+    distance_m: Float[np.ndarray, "egos agents"]
+    conflict: Bool[np.ndarray, "egos agents"]
+    seen: Bool[np.ndarray, "egos modes agents"]
+    known: Bool[np.ndarray, "egos modes agents"]
+    counts: Bool[np.ndarray, " detections"]
+    first: Int64[np.ndarray, " groups_plus_1"]
+    score: Float[np.ndarray, " counted"]
+    hit: Bool[np.ndarray, "thresholds counted"]
+    objects: Int64[np.ndarray, " egos"]
+
+
+@njit(cache=True, nogil=True)
+def scores_of(  # type: ignore[no-untyped-def]
+    users: Users,
+    egos: Egos,
+    found: Found,
+    tracked: Tracked,
+    range_m: float,
+    thresholds: Float[np.ndarray, " thresholds"],
+):
+    """Return the scores of all egos of one tick."""
+    count, agents, groups = len(egos.agent), len(users.agent), len(found.first) - 1
+    modes, most = groups // max(1, count), len(found.score)
+    near, distance_m = np.empty((count, agents), np.bool_), np.empty((count, agents))
+    conflict = np.empty((count, agents), np.bool_)
+    seen, known = np.zeros((count, modes, agents), np.bool_), np.empty((count, modes, agents), np.bool_)
+    counts, first = np.empty(most, np.bool_), np.zeros(groups + 1, np.int64)
+    score, hit, objects = np.empty(most), np.empty((len(thresholds), most), np.bool_), np.empty(count, np.int64)
+    for e in range(count):
+        _look(users, egos, e, range_m, near[e], distance_m[e], conflict[e])
+        bodies = _bodies(egos, e, near[e])
+        objects[e] = len(bodies)
+        for m in range(modes):
+            g = e * modes + m
+            a, b, c = found.first[g], found.first[g + 1], first[g]
+            _count(users, egos, e, found, a, b, near[e], range_m, counts, seen[e, m])
+            rows = a + np.flatnonzero(counts[a:b])
+            c_end = c + len(rows)
+            boxes = _boxes(found.center_m, found.size_m, found.yaw_rad, rows, found.score[rows])
+            score[c:c_end] = np.sort(found.score[rows])[::-1]
+            hit[:, c:c_end] = hits(overlaps(boxes, bodies), thresholds)
+            first[g + 1] = c_end
+            known[e, m] = _known(users, egos, e, tracked, g)
+    counted = first[groups]
+    return Scores(near, distance_m, conflict, seen, known, counts, first, score[:counted], hit[:, :counted], objects)
+
+
+@njit(cache=True, nogil=True)
+def _look(users, egos, e, range_m, near, distance_m, conflict):  # type: ignore[no-untyped-def]
+    """Write who is in range of an ego, how far away, and on a collision course."""
+    course = on_collision_course(
+        egos.position_m[e], egos.velocity_mps[e], users.center_m, users.velocity_mps, HORIZON_S, MISS_M
+    )
+    for k in range(len(users.agent)):
+        x, y = users.center_m[k, 0] - egos.position_m[e, 0], users.center_m[k, 1] - egos.position_m[e, 1]
+        is_other = users.agent[k] != egos.agent[e]
+        distance_m[k] = np.hypot(x, y)
+        near[k] = is_other and distance_m[k] <= range_m
+        conflict[k] = is_other and course[k]
+
+
+@njit(cache=True, nogil=True)
+def _boxes(center_m, size_m, yaw_rad, rows, score):  # type: ignore[no-untyped-def]
+    """Return x, y, length, width and heading of some boxes, ordered by score and content."""
+    content = np.empty((len(rows), 7))
+    content[:, :3], content[:, 3], content[:, 4:] = center_m[rows], yaw_rad[rows], size_m[rows]
+    boxes, order = np.empty((len(rows), 5)), ordered_by_content(content, score)
+    for k in range(len(rows)):
+        row = content[order[k]]
+        boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3], boxes[k, 4] = row[0], row[1], row[4], row[5], row[3]
+    return boxes
+
+
+@njit(cache=True, nogil=True)
+def _bodies(egos, e, near):  # type: ignore[no-untyped-def]
+    """Return the bodies of the road users in range of an ego, where it would place them."""
+    rows = np.flatnonzero(near)
+    return _boxes(egos.center_m[e], egos.size_m[e], egos.yaw_rad[e], rows, np.zeros(len(rows)))
+
+
+@njit(cache=True, nogil=True)
+def _count(users, egos, e, found, first, last, near, range_m, counts, seen):  # type: ignore[no-untyped-def]
+    """Write which detections of an ego count, and which road users in range it has seen."""
+    for d in range(first, last):
+        truth = found.truth[d]
+        row = _row_of(users, truth)
+        if row >= 0 and near[row]:
+            seen[row] = True
+        if truth >= 0:
+            # The true distance of the road user decides, wherever its box is. Otherwise, a box that an error moves out of
+            # range would be neither a hit nor a false positive.
+            counts[d] = row >= 0 and near[row]
+        else:
+            x, y = found.center_m[d, 0] - egos.believed_m[e, 0], found.center_m[d, 1] - egos.believed_m[e, 1]
+            counts[d] = np.hypot(x, y) <= range_m
+
+
+@njit(cache=True, nogil=True)
+def _row_of(users, agent):  # type: ignore[no-untyped-def]
+    """Return the row of a road user, -1 if there is none with this id."""
+    low, high = 0, len(users.by_agent)
+    while low < high:
+        middle = (low + high) // 2
+        if users.agent[users.by_agent[middle]] < agent:
+            low = middle + 1
+        else:
+            high = middle
+    if low < len(users.by_agent) and users.agent[users.by_agent[low]] == agent:
+        return users.by_agent[low]
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _known(users, egos, e, tracked, g):  # type: ignore[no-untyped-def]
+    """Return which other road users an ego knows of: those with a confirmed track, at any distance."""
+    first, last = tracked.first[g], tracked.first[g + 1]
+    rows = first + np.flatnonzero(tracked.confirmed[first:last])
+    tracks_m = np.empty((len(rows), 2))
+    for k in range(len(rows)):
+        tracks_m[k, 0], tracks_m[k, 1] = tracked.mean[rows[k], 0], tracked.mean[rows[k], 1]
+    # The ego's own body takes part in the assignment, so that a track of the ego itself is not assigned to another road
+    # user.
+    known = with_track(egos.center_m[e], tracks_m, WITHIN_M)
+    for k in range(len(users.agent)):
+        known[k] = known[k] and users.agent[k] != egos.agent[e]
+    return known
