@@ -77,8 +77,9 @@ def evaluated(
     awareness, episodes = Columns("awareness"), Columns("episodes")
     counts: dict[str, list[int]] = {"objects": [], "seen_ego": [], "seen_fused": []}
     for tick in frames.ticks(step_us, track):
-        for frame, scored in zip(tick, evaluator.add(tick), strict=True):
-            add_awareness(awareness, frame, scored)
+        scores = evaluator.add(tick)
+        add_awareness(awareness, tick, scores)
+        for scored in scores:
             for name, count in counts_of(scored).items():
                 counts[name].append(count)
     add_episodes(episodes, evaluator.episodes())

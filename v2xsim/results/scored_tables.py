@@ -1,6 +1,6 @@
 """The scores of ego frames as rows of the tables `awareness` and `episodes`; a run and its later evaluations write them alike."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -10,16 +10,26 @@ from v2xsim.evaluation.frame import FrameScore
 from v2xsim.results.tables import Columns
 
 
-def add_awareness(table: Columns, frame: EgoFrame, scored: FrameScore) -> None:
-    """Write one row for each road user in range of an ego."""
-    rows = np.flatnonzero(scored.near)
-    if len(rows):
-        scene, alone, fused = frame.scene, scored.modes["ego"], scored.modes["fused"]
-        table.add(
-            frame_us=scene.time_us, ego=scene.ego, agent=scene.agent[rows], distance_m=scored.distance_m[rows],
-            own_points=scene.own_points[rows], fused_points=frame.fused_points[rows], tracked_ego=alone.known[rows],
-            tracked_fused=fused.known[rows], conflict=scored.conflict[rows], occluded=scored.hidden[rows],
-        )  # fmt: skip
+def add_awareness(table: Columns, frames: Sequence[EgoFrame], scores: Sequence[FrameScore]) -> None:
+    """Write one row for each road user in range of each ego of a tick."""
+    rows = np.flatnonzero(np.concatenate([scored.near for scored in scores]))
+    if len(rows) == 0:
+        return
+    scenes = [frame.scene for frame in frames]
+    agents = [len(scene.agent) for scene in scenes]
+    columns = {
+        "frame_us": np.repeat([scene.time_us for scene in scenes], agents),
+        "ego": np.repeat([scene.ego for scene in scenes], agents),
+        "agent": np.concatenate([scene.agent for scene in scenes]),
+        "distance_m": np.concatenate([scored.distance_m for scored in scores]),
+        "own_points": np.concatenate([scene.own_points for scene in scenes]),
+        "fused_points": np.concatenate([frame.fused_points for frame in frames]),
+        "tracked_ego": np.concatenate([scored.modes["ego"].known for scored in scores]),
+        "tracked_fused": np.concatenate([scored.modes["fused"].known for scored in scores]),
+        "conflict": np.concatenate([scored.conflict for scored in scores]),
+        "occluded": np.concatenate([scored.hidden for scored in scores]),
+    }
+    table.add(**{name: column[rows] for name, column in columns.items()})
 
 
 def add_episodes(table: Columns, episodes: Iterable[Episode]) -> None:
