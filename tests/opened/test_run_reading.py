@@ -248,7 +248,7 @@ def test_a_table_that_was_sorted_otherwise_is_refused(folder):
     edit(folder, tables={})
     path = folder / "detections.parquet"
     pq.write_table(pq.read_table(path).sort_by("x_m"), path)
-    with pytest.raises(OpenError, match=r"rows with equal frame_us and ego must follow each other"):
+    with pytest.raises(OpenError, match=r"rows with equal frame_us and ego must follow each other, in order of time"):
         v2xsim.open(folder).evaluate()
 
 

@@ -1,5 +1,6 @@
 """Replay of the road users of a finished run, from the states that it recorded."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,10 @@ TABLES = ("agents", "states", "buildings", "roads")
 """The tables of a run that a replay reads."""
 
 _ROADSIDE = "roadside"
+# Columns of `states` for centre, size and velocity.
+_VECTORS = ("x_m", "y_m", "z_m"), ("length_m", "width_m", "height_m"), ("vx_mps", "vy_mps")
+STATE_COLUMNS = ("kind", "yaw_rad", *(name for names in _VECTORS for name in names))
+"""Columns of `states`, after time and road user, from which a snapshot is made."""
 
 
 class RecordedStates:
@@ -39,8 +44,7 @@ class RecordedStates:
     def __init__(self, table: pa.Table) -> None:
         self._time_us, self._agent, self._yaw_rad, kinds = arrays_of(table, "time_us", "agent", "yaw_rad", "kind")
         self._center_m, self._size_m, self._velocity_mps = (
-            np.column_stack(arrays_of(table, *names))
-            for names in (("x_m", "y_m", "z_m"), ("length_m", "width_m", "height_m"), ("vx_mps", "vy_mps"))
+            np.column_stack(arrays_of(table, *names)) for names in _VECTORS
         )
         self._kind = _codes(kinds, KINDS)
         self._latest = Snapshot.none(-1)
@@ -65,10 +69,30 @@ class RecordedStates:
         if first == end:
             return Snapshot.none(time_us)
         rows = slice(int(first), int(end))
-        kind, size_m = self._kind[rows], self._size_m[rows]
-        boxes = Boxes(self._center_m[rows], size_m, self._yaw_rad[rows])
-        antenna_m = antenna_height_m(kind, size_m[:, 2])
-        return Snapshot(time_us, self._agent[rows], kind, boxes, self._velocity_mps[rows], antenna_m)
+        boxes = Boxes(self._center_m[rows], self._size_m[rows], self._yaw_rad[rows])
+        return _snapshot(time_us, self._agent[rows], self._kind[rows], boxes, self._velocity_mps[rows])
+
+
+def snapshot_of(time_us: int, column: Callable[[str], np.ndarray]) -> Snapshot:
+    """Return all road users at a tick.
+
+    Args:
+        time_us: The tick.
+        column: Function that returns a column of the table `states`, with the rows of this tick.
+    """
+    agent, kind = column("agent"), _codes(column("kind"), KINDS)
+    if len(agent) == 0:
+        return Snapshot.none(time_us)
+    center_m, size_m, velocity_mps = (np.column_stack([column(name) for name in names]) for names in _VECTORS)
+    return _snapshot(time_us, agent, kind, Boxes(center_m, size_m, column("yaw_rad")), velocity_mps)
+
+
+def _snapshot(
+    time_us: int, agent: Int64[np.ndarray, " agents"], kind: Int8[np.ndarray, " agents"], boxes: Boxes,
+    velocity_mps: Float[np.ndarray, "agents 2"],
+) -> Snapshot:  # fmt: skip
+    antenna_m = antenna_height_m(kind, boxes.size_m[:, 2])
+    return Snapshot(time_us, agent, kind, boxes, velocity_mps, antenna_m)
 
 
 def buildings_from(table: pa.Table) -> Prisms:

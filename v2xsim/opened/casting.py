@@ -9,7 +9,6 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Float32, Int64
 
 from v2xsim.engine.cooperation.answers import sent_points
@@ -18,9 +17,10 @@ from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Sensing
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.mobility.recorded import buildings_from
-from v2xsim.opened.blocks import Blocks
+from v2xsim.opened.blocks import Instants
 from v2xsim.opened.clouds import Cloud
 from v2xsim.opened.errors import NotRecordedError, OpenError
+from v2xsim.opened.parts import PartTables
 from v2xsim.opened.truth import Truth
 from v2xsim.records import PointCloud
 from v2xsim.scenario.schema import Scenario
@@ -44,14 +44,16 @@ class Casting:
     """
 
     def __init__(
-        self, scenario: Scenario, tables: Mapping[str, pa.Table], truth: Truth, names: Mapping[int, str], folder: Path
+        self, scenario: Scenario, tables: PartTables, truth: Truth, names: Mapping[int, str], folder: Path
     ) -> None:
         self._scenario, self._truth, self._names, self._folder = scenario, truth, names, folder
         streams = Streams(scenario.run.seed)
         agent_of = {name: agent for agent, name in names.items()}
         self._roster = Roster(scenario, streams, agent_of.__getitem__, names.__getitem__)
         self._sensing = Sensing(scenario, indexed(buildings_from(tables["buildings"])), streams, threads=1)
-        self._contributions = Blocks(tables["contributions"], ("frame_us", "ego"), folder)
+        self._contributions = Instants(
+            tables.parts("contributions"), ("frame_us", "ego"), ("helper", "capture_us", "points"), folder
+        )
         step_us = round(scenario.run.step_s * 1e6)
         begin_us = round(scenario.run.begin_s * 1e6)
         self._ticks_us = range(begin_us, begin_us + round(scenario.run.duration_s * 1e6 / step_us) * step_us, step_us)
@@ -111,8 +113,8 @@ class Casting:
 
     def _received(self, ego: int, time_us: int) -> list[tuple[int, int, Int64[np.ndarray, " points"]]]:
         """Return helper, time of capture, and point numbers in the helper's cloud of the data that an ego fused."""
-        block = self._contributions.rows(time_us, ego)
-        helpers, captures_us, points = self._contributions.columns(block, "helper", "capture_us", "points")
+        received_data = self._contributions.at(time_us)
+        helpers, captures_us, points = received_data.columns(received_data.rows(ego), "helper", "capture_us", "points")
         received = []
         for helper, capture_us, point_row in zip(helpers.tolist(), captures_us.tolist(), points, strict=True):
             if len(point_row):

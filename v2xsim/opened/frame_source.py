@@ -43,7 +43,7 @@ class FrameSource:
     ) -> None:  # fmt: skip
         self._folder, self._manifest, self._tables, self._truth = folder, manifest, tables, truth
         self._names, self._casting = names, casting
-        self._frame_us, self._egos = np.array(recorded.frame_us, np.int64), np.array(recorded.ego, np.int64)
+        self._frame_us, self._egos = recorded.frame_us, recorded.ego
         self._recorded = recorded
         self._fused_us = tables["fusion"].column("fuse_us").to_pylist()
         # The tracks of a frame depend on all frames before it, so all are scored at once. The truth is read again when a frame

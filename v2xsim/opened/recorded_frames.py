@@ -1,7 +1,7 @@
 """The ego frames of a finished run, made from its tables in the form that the evaluation takes."""
 
-from collections.abc import Iterator, Mapping
-from itertools import groupby
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,19 @@ import pyarrow as pa
 from v2xsim.evaluation.evaluator import EgoFrame
 from v2xsim.evaluation.metric import arrays_of
 from v2xsim.evaluation.scene import Scene
-from v2xsim.opened.blocks import Blocks
+from v2xsim.opened.blocks import Blocks, Instants
 from v2xsim.opened.errors import OpenError
+from v2xsim.opened.parts import PartTables
 from v2xsim.opened.truth import Truth
 from v2xsim.perception.tracking.station_tracks import StationTracks, Tracker
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Boxes, Detections
+from v2xsim.results.columns import schema_of
 from v2xsim.spatial.poses import believed_from_true, moved_boxes
 
+_KEYS = ("frame_us", "ego")
 _BOX = ("x_m", "y_m", "z_m"), ("length_m", "width_m", "height_m"), ("vx_mps", "vy_mps")
+_BODY = ("yaw_rad", *(name for names in _BOX for name in names))
 
 
 class RecordedFrames:
@@ -30,14 +34,17 @@ class RecordedFrames:
         folder: Folder of the run, for messages.
     """
 
-    def __init__(self, tables: Mapping[str, pa.Table], truth: Truth, folder: Path) -> None:
-        key = ("frame_us", "ego")
+    def __init__(self, tables: PartTables, truth: Truth, folder: Path) -> None:
         self._truth, self._folder = truth, folder
-        self.frame_us, self.ego = (column.tolist() for column in arrays_of(tables["fusion"], *key))
+        fusion = pa.concat_tables([schema_of("fusion").empty_table().select(_KEYS), *tables.groups("fusion", _KEYS)])
+        self.frame_us, self.ego = arrays_of(fusion, *_KEYS)
         self._detections, self._hits, self._announced = (
-            Blocks(tables[name], key, folder) for name in ("detections", "hits", "announced")
-        )
-        self._is_fused = self._detections.column("mode") == "fused"
+            Instants(tables.parts(name), _KEYS, columns, folder)
+            for name, columns in (
+                ("detections", ("mode", "score", "truth", *_BODY)), ("hits", ("agent", "own_points", "fused_points")),
+                ("announced", ("agent", *_BODY)),
+            )
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.ego)
@@ -50,8 +57,9 @@ class RecordedFrames:
             tracker: The tracker of the ego's own detections.
         """
         own_tracks = StationTracks(step_us, tracker)
-        for time_us, rows in groupby(range(len(self)), lambda row: self.frame_us[row]):
-            egos = [self.ego[row] for row in rows]
+        begins = np.flatnonzero(np.append(True, np.diff(self.frame_us) != 0)[: len(self)])
+        for begin, end in pairwise([*begins.tolist(), len(self)]):
+            time_us, egos = int(self.frame_us[begin]), self.ego[begin:end].tolist()
             own = [self.detections(time_us, ego, "ego") for ego in egos]
             tracks = own_tracks.follow(egos, own, time_us)
             yield [self._frame(time_us, *parts) for parts in zip(egos, own, tracks, strict=True)]
@@ -69,14 +77,16 @@ class RecordedFrames:
             ego: Agent id of the ego.
             mode: `ego` for the ego alone, `fused` for after fusion.
         """
-        table, rows = self._detections, self._detections.rows(time_us, ego)
-        chosen = np.flatnonzero(self._is_fused[rows] == (mode == "fused"))
+        table = self._detections.at(time_us)
+        rows = table.rows(ego)
+        chosen = np.flatnonzero(table.column("mode")[rows] == mode)
         score, truth = (column[chosen] for column in table.columns(rows, "score", "truth"))
         return Detections(_boxes(table, rows)[chosen], table.matrix(rows, *_BOX[2])[chosen], score, truth)
 
     def announced(self, time_us: int, ego: int) -> Detections:
         """Return the vehicles that an ego knew from their announcements when it fused a frame."""
-        table, rows = self._announced, self._announced.rows(time_us, ego)
+        table = self._announced.at(time_us)
+        rows = table.rows(ego)
         (agent,) = table.columns(rows, "agent")
         return Detections(_boxes(table, rows), table.matrix(rows, *_BOX[2]), np.ones(len(agent)), agent)
 
@@ -86,8 +96,9 @@ class RecordedFrames:
             self._truth.snapshot(time_us), self._truth.pose(time_us, ego), self._truth.believed(time_us, ego)
         )  # fmt: skip
         points = {name: np.zeros(len(snapshot), np.int64) for name in ("own_points", "fused_points")}
-        rows = self._hits.rows(time_us, ego)
-        agent = self._hits.column("agent")[rows]
+        hits = self._hits.at(time_us)
+        rows = hits.rows(ego)
+        agent = hits.column("agent")[rows]
         if not np.isin(agent, snapshot.agent).all():
             raise OpenError(
                 f"{self._folder}: must have the road users of its table hits at {time_us * 1e-6:.12g} s in its table states; the tables are not "
@@ -95,7 +106,7 @@ class RecordedFrames:
             )
         at = np.searchsorted(snapshot.agent, agent)
         for name, counts in points.items():
-            counts[at] = self._hits.column(name)[rows]
+            counts[at] = hits.column(name)[rows]
         scene = Scene(
             ego, time_us, pose[:2], believed[:2], self._truth.velocity_mps(time_us, ego), snapshot.agent, snapshot.boxes,
             moved_boxes(snapshot.boxes, believed_from_true(believed, pose)), snapshot.velocity_mps, points["own_points"],

@@ -237,7 +237,7 @@ class Run:
 
     @cached_property
     def _truth(self) -> Truth:
-        return Truth(self.tables, self.folder)
+        return Truth(self.tables.parts, self.folder)
 
     @cached_property
     def _recorded_frames(self) -> RecordedFrames:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from v2xsim.opened.errors import NoTableError, OpenError
+from v2xsim.opened.parts import Parts, StreamParts
 from v2xsim.ownership import KEPT, kept_for
 from v2xsim.results.columns import COLUMNS, schema_of
 from v2xsim.results.row_groups import cut
@@ -83,6 +84,10 @@ class SegmentTables(Mapping[str, pa.Table]):
             raise OpenError(
                 f"{self._folder}: its table {table!r} must have {rows:,} rows, and {found:,} can be read; it is damaged"
             )
+
+    def parts(self, table: str) -> Parts:
+        """Return the row groups of a table, each read when it is used; going back reads the table again from its first row."""
+        return StreamParts(lambda columns: self.groups(table, columns), schema_of(table).empty_table())
 
     def __iter__(self) -> Iterator[str]:
         return iter(COLUMNS)

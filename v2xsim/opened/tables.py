@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from v2xsim.errors import in_command
 from v2xsim.opened.errors import NoTableError, NotRecordedError, OpenError
+from v2xsim.opened.parts import FileParts, Parts
 from v2xsim.results.columns import COLUMNS, SINCE, schema_of
 from v2xsim.results.file_tables import groups_in
 from v2xsim.results.table_files import repair_of, trouble_with
@@ -61,6 +62,19 @@ class RunTables(Mapping[str, pa.Table]):
             yield from groups_in(path, columns)
         except (OSError, pa.ArrowException):
             raise self._damaged(path) from None
+
+    def parts(self, name: str) -> Parts:
+        """Return the row groups in the file of a table, each read when it is used.
+
+        Args:
+            name: Name of the table.
+
+        Raises:
+            OpenError: If there is no such table, or its file is missing, damaged, or holds another table.
+        """
+        self._check_name(name)
+        path = self._sound_path(name)
+        return FileParts(path, self._damaged(path))
 
     def __contains__(self, name: object) -> bool:
         return name in COLUMNS and SINCE.get(str(name), 0) <= self._layout

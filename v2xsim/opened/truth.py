@@ -1,36 +1,42 @@
 """The recorded truth: the road users and the stations at each tick, with every digit of the run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Float
 
-from v2xsim.mobility.recorded import RecordedStates
-from v2xsim.opened.blocks import Blocks
+from v2xsim.mobility.recorded import STATE_COLUMNS, snapshot_of
+from v2xsim.opened.blocks import Instants
 from v2xsim.opened.errors import NotRecordedError, OpenError
 from v2xsim.opened.manifest import setting
+from v2xsim.opened.parts import Parts
 from v2xsim.world.snapshot import Snapshot
+
+_STATION_COLUMNS = (
+    "x_m", "y_m", "z_m", "yaw_rad", "believed_x_m", "believed_y_m", "believed_yaw_rad", "vx_mps", "vy_mps",
+)  # fmt: skip
 
 
 class Truth:
     """The road users and the stations at each recorded tick of a run.
 
     Args:
-        tables: Tables of the run.
+        parts: Function that returns the row groups of a table of the run.
         folder: Folder of the run, for messages.
     """
 
-    def __init__(self, tables: Mapping[str, pa.Table], folder: Path) -> None:
+    def __init__(self, parts: Callable[[str], Parts], folder: Path) -> None:
         self._folder = folder
-        self._states = RecordedStates(tables["states"])
-        self._stations = Blocks(tables["stations"], ("time_us", "station"), folder)
+        self._states = Instants(parts("states"), ("time_us", "agent"), STATE_COLUMNS, folder)
+        self._stations = Instants(parts("stations"), ("time_us", "station"), _STATION_COLUMNS, folder)
+        self._snapshot_at = lru_cache(2)(self._snapshot)
 
     def snapshot(self, time_us: int) -> Snapshot:
         """Return all road users at a tick, as the run had them."""
-        return self._states.snapshot(time_us)
+        return self._snapshot_at(time_us)
 
     def pose(self, time_us: int, station: int) -> Float[np.ndarray, " 4"]:
         """Return the true x, y, z and yaw of a station at a tick."""
@@ -44,13 +50,17 @@ class Truth:
         """Return the true velocity of a station over ground at a tick."""
         return self._row(time_us, station, "vx_mps", "vy_mps")
 
+    def _snapshot(self, time_us: int) -> Snapshot:
+        return snapshot_of(time_us, self._states.at(time_us).column)
+
     def _row(self, time_us: int, station: int, *names: str) -> np.ndarray:
-        rows = self._stations.rows(time_us, station)
+        stations = self._stations.at(time_us)
+        rows = stations.rows(station)
         if rows.stop == rows.start:
             raise OpenError(
                 f"{self._folder}: must have a station {station} at {time_us * 1e-6:.12g} s in its table stations; the tables are not of one run"
             )
-        row: np.ndarray = self._stations.matrix(rows, *names)[0]
+        row: np.ndarray = stations.matrix(rows, *names)[0]
         return row
 
 
