@@ -17,6 +17,7 @@ from v2xsim.engine.stations.contents import EVERYBODY
 from v2xsim.engine.stations.inbox import Arrival
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.errors import UserError
+from v2xsim.evaluation.metrics import METRIC_TABLES
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.inputs import input_digests
 from v2xsim.mobility.origins import origin_notices
@@ -25,16 +26,15 @@ from v2xsim.notices import Notice
 from v2xsim.part_trials import try_own_parts
 from v2xsim.rehearsal import rehearse
 from v2xsim.results.errors import ResultsError
-from v2xsim.results.file_tables import FileTables
 from v2xsim.results.manifest import about
 from v2xsim.results.results import Results
-from v2xsim.results.store import SegmentStore
+from v2xsim.results.store import MemoryStore, MetricStore, SegmentStore, Store
 from v2xsim.run_results import results_of, steered_notices
 from v2xsim.scenario.manifest_files import MANIFEST
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import simulated_s
 from v2xsim.scenario.steered import Steered
-from v2xsim.staging import Draft, drafted
+from v2xsim.staging import Draft, Scratch, drafted
 from v2xsim.streams import Streams
 from v2xsim.views import FrameView, InstantView, KnowledgeView, LostMessage, ReceivedMessage
 from v2xsim.views.knowledge import knowledge_of
@@ -72,6 +72,7 @@ def run(
     progress: Progress | None = None,
     threads: int | None = None,
     on_frame: OnFrame | None = None,
+    tables: bool = True,
 ) -> Results:
     """Simulate a scenario.
 
@@ -79,17 +80,19 @@ def run(
         scenario: Scenario to run, as `v2xsim.load` returns it.
         out: Folder to write the results into. Tables are written beside it while the run goes on, so that they need little memory, and
             are moved into it at the end, the manifest last: files of an earlier run in it are replaced then, others stay, and a run that
-            was killed leaves no folder that looks complete (`v2xsim.open(out, partial=True)` reads what it wrote). Without a folder, the
-            tables stay in memory.
+            was killed leaves no folder that looks complete (`v2xsim.open(out, partial=True)` reads what it wrote). None keeps all in memory.
         progress: Function called with the progress of the run.
         threads: Number of threads on which lidars are cast; by default the number of processors, at most 4. The results do
             not depend on it.
         on_frame: Function called with each fused frame of each ego, right after its fusion. An exception in it ends the run.
+        tables: Whether the results have all tables; otherwise only `metrics`, so that a run without `out` needs little memory, too.
 
     Returns:
         Tables, metrics and timing of the run. Tables and metrics depend only on the scenario and its seed.
     """
-    with Simulation(scenario, progress=progress, threads=threads, on_frame=on_frame, out=out) as simulation:
+    with Simulation(
+        scenario, progress=progress, threads=threads, on_frame=on_frame, out=out, tables=tables
+    ) as simulation:
         simulation.finish()
         return simulation.results()
 
@@ -115,16 +118,19 @@ class Simulation:
         threads: int | None = None,
         on_frame: OnFrame | None = None,
         out: Path | str | None = None,
+        tables: bool = True,
     ) -> None:
         """Build the world of a scenario and let its traffic run up to the first tick; arguments as in `run`.
 
-        With `out`, `results` moves the files into that folder.
+        With `out`, `results` moves the files into that folder; call it before `close`.
 
         Raises:
             UserError: If an input of the scenario is wrong, or another simulation with SUMO is open in this process.
         """
         if not isinstance(scenario, Scenario):
             raise SteppingError(f"must be a scenario as v2xsim.load returns it, got {type(scenario).__name__}")
+        if out is not None and not tables:
+            raise SteppingError("out needs the tables of the run; leave out tables=False")
         self.scenario = scenario
         self._simulated_s = simulated_s(scenario.run.duration_s, scenario.run.step_s)
         self._progress: Progress = progress or _no_progress
@@ -155,12 +161,14 @@ class Simulation:
             begin_us = round(scenario.run.begin_s * 1e6)
             self._mobility.warm_up(begin_us, lambda time_us: self._warmed(time_us, begin_us))
             self._roster = Roster(scenario, Streams(scenario.run.seed), self._names.register, self._names.name_of)
-            # The functions do not refer to this object: nothing but the program must keep it alive.
+            # The functions do not refer to this object, which only the program must keep alive.
             report, names, whole_s = self._progress, self._names, self._simulated_s
-            store = None
+            store: Store = MemoryStore()
             if self._draft is not None:
                 store = SegmentStore(self._draft.folder, about(scenario, self._inputs))
-                opened.callback(store.close)
+            elif not tables:
+                store = MetricStore(Path(opened.enter_context(Scratch("run"))), METRIC_TABLES)
+            opened.callback(store.close)
             self._engine = engine.Simulation(
                 scenario, self._mobility, self._obstacles, self._roster, threads or _threads(),
                 lambda done_us: report(done_us * 1e-6, whole_s, "simulating"),
@@ -168,6 +176,7 @@ class Simulation:
             )  # fmt: skip
             opened.callback(self._engine.sensing.close)
             # Ends SUMO and the threads, also when nobody can reach this object any more.
+            self._is_on_disk = not isinstance(store, MemoryStore)
             self._end = weakref.finalize(self, _end, opened.pop_all(), self._process)
         self._instant = InstantView(self._engine.instant, self._names)
         warm = time.perf_counter()
@@ -214,6 +223,10 @@ class Simulation:
                 f"the run is at {self.time_s:.12g} s, before its end; go on with step() to the end, or call finish(), before results()"
             )
         if self._results is None:
+            if not self._end.alive and self._is_on_disk:
+                raise SteppingError(
+                    "the simulation is closed, and its rows are gone from the disk; call results() before close()"
+                )
             started = time.perf_counter()
             self._results = results_of(self._engine, self._roads, self._notices, self._inputs, self._steered)
             self._results.timing.update(
@@ -335,8 +348,7 @@ class Simulation:
         """Write what is not written yet, and move all files into the folder of the run."""
         results.fill(draft.folder, self._out)
         draft.commit()
-        if isinstance(results.tables, FileTables):
-            results.tables.moved(Path(os.path.realpath(self._out)))
+        results.moved(self._out)
 
     def _check_not_endless(self) -> None:
         """Count the messages of the present instant; too many are a program that answers itself without time going on."""

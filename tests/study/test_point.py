@@ -32,7 +32,7 @@ def ran(monkeypatch):
     """Return what each run was asked for; the runs themselves give one metric."""
     asked = []
 
-    def run(scenario, out=None, threads=None):
+    def run(scenario, out=None, threads=None, tables=True):
         asked.append((scenario, out, threads))
         if out is not None:
             (out / "manifest.json").write_text("{}")

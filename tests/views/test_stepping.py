@@ -70,6 +70,35 @@ def test_results_and_views_stay_after_the_simulation_is_closed(demo):
     assert len(sim.knowledge("ego").neighbours) > 0
 
 
+def test_a_simulation_writes_into_a_folder_of_its_own(demo, ran, tmp_path):
+    with v2xsim.Simulation(demo, out=tmp_path / "run") as sim:
+        sim.finish()
+        results = sim.results()
+    same_bytes(results, tmp_path / "again", ran)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "run"]
+    for file in (tmp_path / "again").glob("*.parquet"):
+        assert file.read_bytes() == (tmp_path / "run" / file.name).read_bytes()
+
+
+def test_rows_on_the_disk_go_with_a_simulation_that_is_closed(demo, tmp_path):
+    with v2xsim.Simulation(demo, out=tmp_path / "run") as sim:
+        sim.finish()
+    with pytest.raises(SteppingError, match=r"call results\(\) before close\(\)"):
+        sim.results()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_tables_has_the_metrics_of_one_with_tables(demo, ran):
+    results = v2xsim.run(demo, tables=False)
+    assert list(results.tables) == ["metrics"]
+    assert repr(results.metrics) == repr(v2xsim.open(ran).metrics)
+
+
+def test_tables_are_needed_to_write_them(demo, tmp_path):
+    with pytest.raises(SteppingError, match="out needs the tables of the run"):
+        v2xsim.run(demo, out=tmp_path / "run", tables=False)
+
+
 def test_before_the_first_tick_there_is_nothing_to_look_at(demo):
     with v2xsim.Simulation(demo) as sim:
         for attempt in (lambda: sim.knowledge("ego"), lambda: sim.send("ego", b"x"), lambda: sim.set_speed("ego", 1.0)):

@@ -86,6 +86,7 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
         from v2xsim.simulate import run
 
         results = run(loaded, out=staging, progress=progress)
+    results.moved(folder)
     print_notices(results.notices)
     return results, folder
 

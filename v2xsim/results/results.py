@@ -88,6 +88,11 @@ class Results:
         except OSError as error:
             raise ResultsError(f"{folder}: results cannot be written: {reason_of(error)}") from error
 
+    def moved(self, folder: Path) -> None:
+        """Note that the folder into which the run wrote its tables has been moved; without effect on tables in memory."""
+        if isinstance(self.tables, FileTables):
+            self.tables.moved(folder.resolve())
+
     def _written(self, name: str, path: Path) -> str:
         """Write a table into a file, unless it is there, and return the SHA-256 digest of the file."""
         tables = self.tables

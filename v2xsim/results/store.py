@@ -1,7 +1,8 @@
 """Where the rows of a run's tables are kept while it goes on: in memory, or in segments on the disk."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 from typing import Any, Protocol
@@ -43,6 +44,9 @@ class Store(Protocol):
     def finish(self) -> Mapping[str, pa.Table]:
         """Return the tables; nothing is added any more."""
 
+    def close(self) -> None:
+        """Close files; nothing is added any more."""
+
 
 class MemoryStore:
     """Keeps tables in memory."""
@@ -77,6 +81,9 @@ class MemoryStore:
             name: pa.concat_tables(groups) if groups else schema_of(name).empty_table()
             for name, groups in self._pieces.items()
         })  # fmt: skip
+
+    def close(self) -> None:
+        """Do nothing: there are no files."""
 
 
 class SegmentStore:
@@ -124,7 +131,8 @@ class SegmentStore:
 
     def join(self) -> None:
         """Write the Parquet files of all tables but `metrics`."""
-        self.close()
+        with _disk(self._folder):
+            _end(self._open)
         for table in COLUMNS:
             if table != _METRICS:
                 self._write(table)
@@ -135,17 +143,17 @@ class SegmentStore:
 
     def finish(self) -> FileTables:
         """Write the table `metrics`, remove the segments, and return the tables."""
-        self.close()
+        with _disk(self._folder):
+            _end(self._open)
         self._write(_METRICS)
         with _disk(self._folder):
             rmtree(self._segments)
         return FileTables(self._folder)
 
     def close(self) -> None:
-        """Close the files; nothing is added any more."""
-        for stream in self._open.values():
-            stream.close()
-        self._open = {}
+        """Close the files, whatever their state; nothing is added any more."""
+        with suppress(OSError):
+            _end(self._open)
 
     def _write(self, table: str) -> None:
         """Write the Parquet file of a table, and remove its segments."""
@@ -155,6 +163,58 @@ class SegmentStore:
 
     def _path(self, table: str) -> Path:
         return self._segments / f"{table}.arrows"
+
+
+class MetricStore:
+    """Writes only those tables into a folder from which metrics are computed; afterwards, the table `metrics` is all that is left.
+
+    Args:
+        folder: Folder for temporary files.
+        tables: Names of the tables from which metrics are computed.
+    """
+
+    def __init__(self, folder: Path, tables: Collection[str]) -> None:
+        self._folder, self._tables = folder, frozenset(tables)
+        self._open: dict[str, _Stream] = {}
+        self._metrics = schema_of(_METRICS).empty_table()
+
+    def put(self, table: str, rows: pa.Table) -> None:
+        """Add rows to a table, if metrics need it."""
+        if table == _METRICS:
+            self._metrics = rows
+        elif table in self._tables and rows.num_rows:
+            with _disk(self._folder):
+                if table not in self._open:
+                    self._open[table] = _Stream(self._path(table), rows.schema)
+                self._open[table].add(rows)
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        """Do nothing: no metric needs a table that is replaced."""
+
+    def written(self, time_us: int) -> None:
+        """Do nothing: the rows are of no use without the run."""
+
+    def join(self) -> None:
+        """Close the files."""
+        with _disk(self._folder):
+            _end(self._open)
+
+    def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the row groups of a table with some of its columns, after `join`."""
+        for group in cut(pieces_in(self._path(table)), table):
+            yield group.select(list(columns))
+
+    def finish(self) -> Mapping[str, pa.Table]:
+        """Return the table `metrics`."""
+        return Listed({_METRICS: self._metrics})
+
+    def close(self) -> None:
+        """Close the files, whatever their state; nothing is added any more."""
+        with suppress(OSError):
+            _end(self._open)
+
+    def _path(self, table: str) -> Path:
+        return self._folder / f"{table}.arrows"
 
 
 def pieces_in(path: Path, rows: int | None = None) -> Iterator[pa.Table]:
@@ -193,8 +253,14 @@ class _Stream:
         self._writer.write_table(rows)
 
     def close(self) -> None:
-        self._writer.close()
-        self._file.close()
+        with self._file:
+            self._writer.close()
+
+
+def _end(streams: dict[str, _Stream]) -> None:
+    """Close and forget files of record batches."""
+    while streams:
+        streams.popitem()[1].close()
 
 
 class _disk:  # noqa: N801  # a context manager that reads like a word

@@ -82,10 +82,13 @@ def _run(job: Job) -> None:
     if job.tables:
         with staged(Path(job.tables)) as staging:
             results = run(scenario, out=staging, threads=job.threads)
+            # The folder is moved at the end of this block.
+            metrics = results.tables["metrics"]
     else:
-        results = run(scenario, threads=job.threads)
+        results = run(scenario, threads=job.threads, tables=False)
+        metrics = results.tables["metrics"]
     try:
-        write_atomically(Path(job.result), as_bytes(with_notices(results.tables["metrics"], results.notices)))
+        write_atomically(Path(job.result), as_bytes(with_notices(metrics, results.notices)))
     except OSError as error:
         raise ResultsError(f"{job.result}: cannot be written: {reason_of(error)}") from error
 
