@@ -188,7 +188,14 @@ def test_the_cluster_holds_four_jobs_a_thread_and_at_least_eight(dask, job, tmp_
 def test_a_cluster_of_this_machine_has_a_process_for_each_worker_and_is_closed(dask, job, tmp_path):
     list(run_on_dask(jobs(job, tmp_path, 1), 5, None))
     assert (dask.asked["n_workers"], dask.asked["threads_per_worker"]) == (5, 1)
+    assert dask.asked["memory_limit"] == 0
     assert dask.closed == ["client", "cluster"]
+
+
+@pytest.mark.parametrize(("asked", "limit"), [(2 * 10**9, 2 * 10**9), (10**8, 5 * 10**8)])
+def test_each_worker_of_this_machine_has_its_memory_and_room_for_dask_itself(dask, job, tmp_path, asked, limit):
+    list(run_on_dask(jobs(job, tmp_path, 1), 2, None, asked))
+    assert dask.asked["memory_limit"] == limit
 
 
 def test_a_scheduler_that_is_named_is_used_and_left_running(dask, job, tmp_path):

@@ -118,13 +118,26 @@ def test_without_a_scheduler_at_the_address_there_is_one_clear_error(tmp_path):
 def test_a_sweep_on_a_cluster_runs_its_points_there(tmp_path, monkeypatch):
     asked = []
 
-    def run_on_dask(jobs, workers, scheduler):
-        asked.append((len(list(jobs)), workers, scheduler))
+    def run_on_dask(jobs, workers, scheduler, memory_bytes):
+        asked.append(({job.memory_bytes for job in jobs}, workers, scheduler, memory_bytes))
         yield from ()
 
     monkeypatch.setattr("v2xsim.study.cluster.run_on_dask", run_on_dask)
-    sweep(SMALL, out=tmp_path / "s", workers=7, backend="dask", scheduler="tcp://login1:8786")
-    assert asked == [(8, 7, "tcp://login1:8786")]
+    sweep(
+        SMALL,
+        out=tmp_path / "s",
+        workers=7,
+        backend="dask",
+        scheduler="tcp://login1:8786",
+        memory_per_worker_bytes=5 * 10**8,
+    )
+    assert asked == [({5 * 10**8}, 7, "tcp://login1:8786", 5 * 10**8)]
+
+
+@pytest.mark.parametrize(("memory_gb", "option_gb", "limit_gb"), [(2.0, 1.0, 1.0), (2.0, 3.0, 2.0)])
+def test_the_smaller_of_two_memory_limits_holds(instant, tmp_path, memory_gb, option_gb, limit_gb):
+    sweep({**SMALL, "memory_gb": memory_gb}, out=tmp_path / "s", memory_per_worker_bytes=int(option_gb * 1e9))
+    assert {job.memory_bytes for job, _, _ in instant} == {int(limit_gb * 1e9)}
 
 
 def test_points_that_wait_run_with_the_workers_and_threads_asked_for(instant, tmp_path):

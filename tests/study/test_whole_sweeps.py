@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 import v2xsim
 from v2xsim.study.continued import StoreError
@@ -120,6 +121,60 @@ def test_a_cluster_finds_the_same_bytes(undisturbed, tmp_path):
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
     assert content(tmp_path / "dask") == content(undisturbed)
+
+
+HUNGRY = """
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+
+from v2xsim.comms.channel.path_loss.model import PathLoss
+from v2xsim.parts import AtLeast, AtMost, part
+
+eaten = []
+
+
+@part("hungry")
+@dataclass(frozen=True)
+class Hungry(PathLoss):
+    \"\"\"A loss that takes memory in the process of a point, and in no other.\"\"\"
+
+    takes_gb: Annotated[float, AtLeast(0), AtMost(64), "Memory that it takes"] = 0.0
+
+    def loss_db(self, view):
+        \"\"\"Return free space.\"\"\"
+        if "fork_server" in Path("/proc/self/cmdline").read_text():
+            while len(eaten) < 20 * self.takes_gb:
+                eaten.append(np.ones(50_000_000, np.uint8))
+        return 47.9 + 20 * np.log10(np.maximum(view.distance_m, 1.0))
+"""
+
+
+@pytest.mark.slow
+def test_on_a_cluster_a_point_that_takes_too_much_memory_costs_itself_alone(tmp_path):
+    pytest.importorskip("distributed")
+    (tmp_path / "hungry.py").write_text(HUNGRY)
+    base = yaml.safe_load((Path(v2xsim.__file__).parent / "scenarios" / "demo.yaml").read_text())
+    base |= {"plugins": ["hungry.py"], "run": {"duration_s": 0.3}}
+    base["radio"]["channel"] = {"model": "hungry"}
+    (tmp_path / "s.yaml").write_text(json.dumps(base))
+    # In a process of its own: Dask leaves sockets to the garbage collector, which warns of them.
+    command = [sys.executable, "-m", "v2xsim", "sweep", str(tmp_path / "s.yaml"), "--grid", "radio.channel.takes_gb=0,0.01,64", "--out",
+        str(tmp_path / "dask"), "--backend", "dask", "--workers", "2", "--memory-per-worker", "1500MB"]  # fmt: skip
+    said = subprocess.run(command, capture_output=True, text=True)
+    assert said.returncode == 1, said.stderr
+    (failure,) = json.loads((tmp_path / "dask" / "failures.json").read_text())
+    assert failure["kind"] == "memory"
+    assert failure["settings"] == {"radio.channel.takes_gb": 64}
+    assert "more than its 1.5 GB" in failure["reason"]
+    assert pq.read_table(tmp_path / "dask" / "results.parquet")["radio.channel.takes_gb"].unique().to_pylist() == [
+        0,
+        0.01,
+    ]
+    again = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    assert "2 of 3 points finished (0 now), 1 failed" in again.stdout
 
 
 @pytest.mark.parametrize(

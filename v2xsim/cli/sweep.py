@@ -1,6 +1,7 @@
 """`v2xsim sweep`: run a scenario with many settings and seeds."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 NAME = "sweep"
 EXAMPLE = "Example: v2xsim sweep demo --grid cooperation.relay=none,hybrid --seeds 5 --out sweeps/relay"
 SOME_FAILED = 1
+_LEAST_MEMORY_BYTES = 100_000_000
 
 
 class Backend(StrEnum):
@@ -80,6 +82,15 @@ class Options:
             metavar="ADDRESS", help="Address of the Dask scheduler, such as tcp://login1:8786.", show_default=False
         ),
     ] = None
+    memory_per_worker: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory above which a point is stopped and listed as failed, such as 2GB or 500MB. Default: nine tenths of this machine's "
+            "memory, shared out among the workers.",
+            show_default=False,
+        ),
+    ] = None
     resume: Annotated[bool, typer.Option("--resume", help="Continue a sweep that was stopped, in the same folder.")] = (
         False
     )
@@ -111,6 +122,7 @@ def command(options: Options) -> None:
     from v2xsim.study.sweep import default_folder, estimate
     from v2xsim.study.sweep import sweep as run_sweep
 
+    memory_bytes = None if options.memory_per_worker is None else _bytes_of(options.memory_per_worker)
     told: list[Notice] = []
     if options.dry_run:
         print_notices(preflight(plan))
@@ -143,6 +155,7 @@ def command(options: Options) -> None:
                 workers=options.workers,
                 backend=options.backend.value,
                 scheduler=options.scheduler,
+                memory_per_worker_bytes=memory_bytes,
                 resume=options.resume,
                 retry_failed=options.retry_failed,
                 progress=counted(progress),
@@ -165,6 +178,23 @@ def command(options: Options) -> None:
         _print_swept(swept, len(plan.points))
     if swept.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _bytes_of(text: str) -> int:
+    """Return the bytes of a size such as 2GB.
+
+    Raises:
+        UserError: If the text is no size, or one in which no point runs.
+    """
+    from v2xsim.errors import UserError
+
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise UserError(f"--memory-per-worker: must be a number with a unit, such as 2GB or 500MB, got {text!r}")
+    count = float(match[1]) * (1024 if match[3] else 1000) ** (" kmgt".index(match[2].lower() or " "))
+    if count < _LEAST_MEMORY_BYTES:
+        raise UserError(f"--memory-per-worker: must be at least 100MB, the memory of an empty process, got {text!r}")
+    return round(count)
 
 
 def _kept(finished: int, failed: int, total: int) -> str:

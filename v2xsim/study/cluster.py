@@ -18,16 +18,23 @@ from v2xsim.study.local_runner import ForkServer
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.point import Job
 
+# A Dask worker itself takes some 150 MB; below this limit, Dask would start it again and again.
+_LEAST_WORKER_BYTES = 500_000_000
+
 _own = threading.local()
 
 
-def run_on_dask(jobs: Iterable[Job], workers: int, scheduler: str | None) -> Generator[Outcome, None, None]:
+def run_on_dask(
+    jobs: Iterable[Job], workers: int, scheduler: str | None, memory_bytes: int = 0
+) -> Generator[Outcome, None, None]:
     """Run jobs on a Dask cluster and yield the outcome of each when it ends.
 
     Args:
         jobs: Jobs to run. The calling process, not the workers, writes results and logs.
         workers: Number of workers of a cluster that is started on this machine if no scheduler is given.
         scheduler: Address of a running scheduler, such as tcp://login1:8786.
+        memory_bytes: Memory of each worker of a cluster on this machine; 0 for no limit. A worker that needs more is started again by
+            Dask. A point runs in a process that the worker starts, which has the limit of its job.
 
     Raises:
         UserError: If Dask is not installed, or the scheduler does not answer.
@@ -40,8 +47,11 @@ def run_on_dask(jobs: Iterable[Job], workers: int, scheduler: str | None) -> Gen
         # Workers are processes: a crash of the simulation ends its process, which a thread would not survive.
         with _without_the_working_folder():
             cluster = (
-                None if scheduler else LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
-            )
+                None if scheduler
+                else LocalCluster(
+                    n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=max(memory_bytes, _LEAST_WORKER_BYTES) if memory_bytes else 0
+                )
+            )  # fmt: skip
         client = Client(scheduler or cluster, timeout="20s")
     except (OSError, TimeoutError, ValueError) as error:
         raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers there: {error}") from None

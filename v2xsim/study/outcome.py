@@ -49,7 +49,10 @@ def outcome_of(job: Job, ended: dict[str, Any]) -> Outcome:
 def _kind(job: Job, ended: dict[str, Any]) -> tuple[str, str]:
     peak_gb = ended["peak_bytes"] / 1e9
     if ended["stopped"] == "memory":
-        return "memory", f"took {peak_gb:.1f} GB of memory, more than its {job.memory_bytes / 1e9:.1f} GB (memory_gb)"
+        return (
+            "memory",
+            f"took {peak_gb:.1f} GB of memory, more than its {job.memory_bytes / 1e9:.1f} GB (memory_gb, --memory-per-worker)",
+        )
     if ended["stopped"] == "time":
         return "time", f"took longer than {job.timeout_s:g} s (timeout_s)"
     if ended["signal"]:

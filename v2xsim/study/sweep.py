@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,6 +78,7 @@ def sweep(
     workers: int | None = None,
     backend: Backend = "local",
     scheduler: str | None = None,
+    memory_per_worker_bytes: int | None = None,
     resume: bool = False,
     retry_failed: bool = False,
     progress: Report | None = None,
@@ -91,6 +92,8 @@ def sweep(
         workers: Number of points to run at once; by default one per processor. The results do not depend on it.
         backend: Where points run: on this machine or on a Dask cluster.
         scheduler: Address of the cluster's scheduler; None starts a small cluster on this machine.
+        memory_per_worker_bytes: Memory above which a point is stopped and counts as failed; by default nine tenths of this machine's
+            memory, shared out among the workers. `memory_gb` of a sweep file holds if it is less.
         resume: Whether to continue in a folder that holds a part of this sweep.
         retry_failed: Whether to run failed points again. Without `resume`, no other points run.
         progress: Function called with the numbers of finished, failed and all points as the sweep advances.
@@ -108,11 +111,12 @@ def sweep(
     with opened(folder, plan, resume or retry_failed) as store:
         retried = store.forget_failures() if retry_failed else set()
         waiting = [point for point in store.waiting() if resume or not retry_failed or point.key in retried]
-        memory = memory_for_each(workers)
-        jobs = (store.job(point, memory) for point in waiting)
+        limit = memory_per_worker_bytes
+        memory = limit or memory_for_each(workers)
+        jobs = (_limited(store.job(point, memory), limit) for point in waiting)
         _tell(progress, store)
         if waiting:
-            with closing(_outcomes(jobs, workers, plan.file.threads, backend, scheduler)) as ended:
+            with closing(_outcomes(jobs, workers, plan.file.threads, backend, scheduler, memory)) as ended:
                 for outcome in ended:
                     store.note(outcome)
                     _tell(progress, store)
@@ -164,13 +168,18 @@ def memory_for_each(workers: int) -> int:
         return 0
 
 
+def _limited(job: Job, limit_bytes: int | None) -> Job:
+    """Return a job that takes no more memory than a limit, if there is one."""
+    return job if limit_bytes is None else replace(job, memory_bytes=min(job.memory_bytes, limit_bytes))
+
+
 def _outcomes(
-    jobs: Iterator[Job], workers: int, threads: int, backend: Backend, scheduler: str | None
+    jobs: Iterator[Job], workers: int, threads: int, backend: Backend, scheduler: str | None, memory_bytes: int
 ) -> Generator[Outcome, None, None]:
     if backend == "dask":
         from v2xsim.study.cluster import run_on_dask
 
-        return run_on_dask(jobs, workers, scheduler)
+        return run_on_dask(jobs, workers, scheduler, memory_bytes)
     if scheduler is not None:
         raise UserError("--scheduler is for --backend dask")
     return run_locally(jobs, workers, threads)
