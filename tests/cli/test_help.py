@@ -15,7 +15,7 @@ from v2xsim.cli.app import app
 ROOT = Path(__file__).resolve().parents[2]
 TREE = typer.main.get_command(app)
 FAMILIES = {
-    "bench": ["radio", "hnsw", "sequence"],
+    "bench": ["radio", "scale", "hnsw", "sequence"],
     "claim": ["memory", "block", "kv-sharing", "skip", "sharedllm", "descriptors", "city"],
     "train": ["sequence"],
     "validate": ["radio"],
@@ -23,6 +23,7 @@ FAMILIES = {
 SIZES = {"--dim", "--layers", "--prompt", "--generated", "--vocabulary"}
 OPTIONS = {
     "bench radio": {"--vehicles"},
+    "bench scale": {"--axis", "--quick"},
     "bench hnsw": set(),
     "bench sequence": {*SIZES, "--batch", "--device"},
     "claim memory": {"--seeds", "--steps", "--device"},

@@ -1,0 +1,145 @@
+"""What runs cost against their size: time, memory and disk by vehicles, stations, lidars, duration and threads.
+
+Every point is a motorway with 60 vehicles per kilometre, which is longer for more vehicles: density and neighbours stay the same.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from v2xsim.bench.scale_fit import Growth, growth
+from v2xsim.children import environment, python
+from v2xsim.errors import UserError
+
+AXES = ("vehicles", "stations", "lidars", "duration", "threads")
+COSTS = ("cpu_s", "wall_s", "peak_bytes", "disk_bytes")
+_PER_KM = 60.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of a run.
+
+    Attributes:
+        vehicles: Vehicles on the motorway.
+        stations: Connected vehicles.
+        lidars: Stations with a lidar; all of them are egos.
+        duration_s: Simulated time.
+        threads: Threads that cast lidars.
+    """
+
+    vehicles: int = 120
+    stations: int = 40
+    lidars: int = 4
+    duration_s: float = 5.0
+    threads: int = 1
+
+    def overrides(self) -> list[str]:
+        """Return the scenario's values that make a motorway of this size."""
+        return [
+            f"traffic.highway.length_m={max(1000.0 * self.vehicles / _PER_KM, 200.0):.0f}",
+            f"traffic.highway.density_per_km={_PER_KM:g}", f"stations.count={self.stations}", f"lidars.count={self.lidars}",
+            f"run.duration_s={self.duration_s:g}", "run.begin_s=5", "cooperation.fusion=early",
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measured run.
+
+    Attributes:
+        axis: The axis along which it was measured.
+        size: Its size.
+        real_time_factor: Simulated time divided by wall-clock time, without warm-up.
+        cpu_s: Processor time of the measured part of the run, all threads together.
+        wall_s: Wall-clock time of the measured part.
+        peak_bytes: Largest resident memory of the process.
+        disk_bytes: Size of the run folder.
+        workload: What the run had to do in each tick.
+        timing: All times of the run.
+    """
+
+    axis: str
+    size: Size
+    real_time_factor: float
+    cpu_s: float
+    wall_s: float
+    peak_bytes: int
+    disk_bytes: int
+    workload: Mapping[str, float] = field(default_factory=dict)
+    timing: Mapping[str, float] = field(default_factory=dict)
+
+
+def sizes(quick: bool) -> Iterator[tuple[str, Size]]:
+    """Yield the sizes that are measured along each axis."""
+    duration_s = 2.0 if quick else 5.0
+    for vehicles in (100, 200, 400) if quick else (120, 240, 480, 960):
+        yield "vehicles", Size(vehicles, 40, 2, duration_s)
+    for stations in (40, 80, 160) if quick else (50, 100, 200, 400, 800):
+        yield "stations", Size(2 * stations, stations, 2, duration_s)
+    for lidars in (0, 2, 4, 8) if quick else (0, 5, 10, 20, 40):
+        yield "lidars", Size(120 if quick else 240, 40 if quick else 120, lidars, duration_s)
+    for duration_s in (2.0, 4.0, 8.0) if quick else (5.0, 10.0, 20.0, 40.0):
+        yield "duration", Size(duration_s=duration_s)
+    cores = os.cpu_count() or 1
+    for threads in (1, 2, 4):
+        if threads <= max(cores, 2):
+            yield (
+                "threads",
+                Size(120 if quick else 240, 40 if quick else 120, 8 if quick else 20, 2.0 if quick else 5.0, threads),
+            )
+
+
+def measure(axis: str, size: Size) -> Point:
+    """Run one size in a process of its own.
+
+    Raises:
+        UserError: If the run fails, such as without SUMO.
+    """
+    order = {"overrides": size.overrides(), "threads": size.threads, "scenario": "highway"}
+    ended = subprocess.run(
+        python("-m", "v2xsim.bench.scale_point", json.dumps(order)), env=environment(size.threads), capture_output=True,
+        text=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if ended.returncode != 0:
+        lines = [line for line in ended.stderr.splitlines() if line.strip()]
+        raise UserError(f"bench scale: the run of {size} failed: {lines[-1] if lines else ended.returncode}")
+    return point_of(axis, size, json.loads(ended.stdout.splitlines()[-1]))
+
+
+def point_of(axis: str, size: Size, cost: Mapping[str, Any]) -> Point:
+    """Return the point of a run, given what its process printed."""
+    timing = cost["timing"]
+    return Point(
+        axis, size, timing["real_time_factor"], timing["main_cpu_s"] + timing["threads_cpu_s"], timing["measured_s"],
+        cost["peak_bytes"], cost["disk_bytes"], cost["workload"], timing,
+    )  # fmt: skip
+
+
+def points(quick: bool, axes: Iterable[str] = AXES) -> Iterator[Point]:
+    """Yield the measured points of some axes."""
+    wanted = set(axes)
+    yield from (measure(axis, size) for axis, size in sizes(quick) if axis in wanted)
+
+
+def size_along(axis: str, size: Size) -> float:
+    """Return the size along an axis."""
+    return float(size.duration_s if axis == "duration" else getattr(size, axis))
+
+
+def growths(measured: Sequence[Point]) -> dict[str, dict[str, Growth]]:
+    """Return how each cost grows along each axis that has at least two points."""
+    grown: dict[str, dict[str, Growth]] = {}
+    for axis in AXES:
+        own = [point for point in measured if point.axis == axis]
+        if len(own) >= 2:
+            along = np.array([size_along(axis, point.size) for point in own])
+            grown[axis] = {
+                cost: growth(along, np.array([getattr(point, cost) for point in own], float)) for cost in COSTS
+            }
+    return grown

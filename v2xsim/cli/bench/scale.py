@@ -1,0 +1,95 @@
+"""`v2xsim bench scale`: what runs cost against their size."""
+
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from v2xsim.cli.arguments import AsCsv, AsJson, check_one_format
+from v2xsim.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from v2xsim.bench.scale import Point
+
+NAME = "scale"
+EXAMPLE = "Example: v2xsim bench scale --axis lidars --axis duration --json"
+_FORMATS = {"real time": ".2f", "cpu_s": ".2f", "wall_s": ".2f", "memory_mb": ".0f", "disk_mb": ".1f"}
+
+
+class Axis(StrEnum):
+    """What grows along an axis of the benchmark."""
+
+    VEHICLES = "vehicles"
+    STATIONS = "stations"
+    LIDARS = "lidars"
+    DURATION = "duration"
+    THREADS = "threads"
+
+
+def command(
+    axis: Annotated[
+        list[Axis] | None, typer.Option(help="What grows; repeatable. Default: all.", show_default=False)
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure small runs only: less than two minutes.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Measure time, memory and disk of runs against vehicles, stations, lidars, duration and threads, and fit exponents.
+
+    Every run is a motorway with 60 vehicles per kilometre, in a process of its own. Stations grow with the vehicles, two vehicles for each, so that
+    each has as many neighbours in long motorways as in short ones. It takes less than ten minutes on two processors.
+    """
+    check_one_format(as_json, as_csv)
+    from v2xsim.bench.scale import growths, points
+
+    measured = []
+    for point in points(quick, [one.value for one in axis] if axis else [one.value for one in Axis]):
+        measured.append(point)
+        size = point.size
+        typer.echo(
+            f"{point.axis}: {size.vehicles} vehicles, {size.stations} stations, {size.lidars} lidars, {size.duration_s:g} s, "
+            f"{size.threads} {'thread' if size.threads == 1 else 'threads'}: {point.real_time_factor:.2f} x real time, {point.cpu_s:.2f} s of processors",
+            err=True,
+        )
+    grown = growths(measured)
+    if as_json:
+        import json
+
+        content = {
+            "points": [asdict(point) for point in measured],
+            "growth": {along: {cost: asdict(fit) for cost, fit in fits.items()} for along, fits in grown.items()},
+        }
+        typer.echo(json.dumps(content, allow_nan=False))
+        return
+    rows = [_cells(point) for point in measured]
+    if as_csv:
+        from v2xsim.cli.layout import print_csv
+
+        print_csv(rows)
+        return
+    print_table("Cost of runs on a motorway", rows, _FORMATS, merge=False)
+    typer.echo()
+    fitted: list[dict[str, object]] = [
+        {
+            "axis": along, "cost": cost, "exponent": fit.exponent, "fixed cost": fit.fixed_is,
+            "fixed share": fit.fixed / (fit.fixed + fit.factor), "error": fit.error,
+        }
+        for along, fits in grown.items()
+        for cost, fit in fits.items()
+    ]  # fmt: skip
+    print_table(
+        "cost = fixed + factor x size ^ exponent",
+        fitted,
+        {"exponent": ".3f", "fixed share": ".0%", "error": ".1%"},
+        merge=False,
+    )
+
+
+def _cells(point: "Point") -> dict[str, object]:
+    size = point.size
+    return {
+        "axis": point.axis, "vehicles": size.vehicles, "stations": size.stations, "lidars": size.lidars, "s": size.duration_s,
+        "threads": size.threads, "real time": point.real_time_factor, "cpu_s": point.cpu_s, "wall_s": point.wall_s,
+        "memory_mb": point.peak_bytes / 1e6, "disk_mb": point.disk_bytes / 1e6,
+    }  # fmt: skip
