@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
-from jaxtyping import Float, UInt64
+from jaxtyping import Float, Int64, UInt64
+from numba import njit
 from numpy.random import Generator, Philox
 
 # Constants of splitmix64 (Steele, Lea, Flood, OOPSLA 2014).
@@ -17,12 +18,26 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
-def _mixed(state: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
-    """Return the output of splitmix64 for each 64-bit state (Steele, Lea, Flood, OOPSLA 2014)."""
-    with np.errstate(over="ignore"):
-        state = (state ^ (state >> np.uint64(30))) * _MIX_1
-        state = (state ^ (state >> np.uint64(27))) * _MIX_2
+@njit(cache=True, nogil=True)
+def _mixed(state):  # type: ignore[no-untyped-def]
+    """Return the output of splitmix64 for a 64-bit state (Steele, Lea, Flood, OOPSLA 2014)."""
+    state = (state ^ (state >> np.uint64(30))) * _MIX_1
+    state = (state ^ (state >> np.uint64(27))) * _MIX_2
     return state ^ (state >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def _uniforms(start, keys, count):  # type: ignore[no-untyped-def]
+    """Return uniform random numbers in (0, 1): `count` for each start value, changed by the keys in its column of `keys`."""
+    numbers = np.empty((len(start), count))
+    for row in range(len(start)):
+        state = start[row]
+        for k in range(len(keys)):
+            state = _mixed(state + _GOLDEN + _mixed(np.uint64(keys[k, row]) + _GOLDEN))
+        for c in range(count):
+            bits = _mixed(state + np.uint64(c + 1) * _GOLDEN)
+            numbers[row, c] = (float(bits >> np.uint64(11)) + 0.5) * 2.0**-53
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -52,16 +67,27 @@ class Streams:
         """
         scalars = [int(k) for k in keys if not isinstance(k, np.ndarray)]
         arrays = [k for k in keys if isinstance(k, np.ndarray)]
-        rows = len(arrays[0]) if arrays else 1
-        with np.errstate(over="ignore"):
-            state = np.full(rows, self.key(name, *scalars), np.uint64)
-            for array in arrays:
-                state = _mixed(state + _GOLDEN + _mixed(array.astype(np.int64).view(np.uint64) + _GOLDEN))
-            columns = np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
-            bits = _mixed(state[:, None] + columns[None, :])
-        return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        start = np.full(len(arrays[0]) if arrays else 1, self.key(name, *scalars), np.uint64)
+        return uniforms_from(start, *arrays, count=count)
 
     def normals(self, name: str, *keys: int | np.int64 | np.ndarray, count: int = 1) -> Float[np.ndarray, "rows count"]:
         """Return standard normal random numbers (Box-Muller method); arguments as in `uniforms`."""
         pairs = self.uniforms(name, *keys, count=2 * count)
         return np.sqrt(-2.0 * np.log(pairs[:, :count])) * np.cos(2.0 * np.pi * pairs[:, count:])
+
+
+def uniforms_from(
+    key: UInt64[np.ndarray, " rows"], *keys: Int64[np.ndarray, " rows"], count: int
+) -> Float[np.ndarray, "rows count"]:
+    """Return uniform random numbers in (0, 1), as `Streams.uniforms` does, for rows with keys of different streams.
+
+    Args:
+        key: For each row, the key that `Streams.key` gives for the name of the purpose and the integer keys.
+        keys: Integer arrays, as for `Streams.uniforms`.
+        count: Number of random numbers per row.
+    """
+    table = np.empty((len(keys), len(key)), np.int64)
+    for row, one in enumerate(keys):
+        table[row] = one
+    numbers: np.ndarray = _uniforms(key, table, count)
+    return numbers

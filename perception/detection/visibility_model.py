@@ -20,6 +20,7 @@ received points under the same random numbers. The model has no confusion of cla
 two objects at once and no errors that persist over frames.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
@@ -175,6 +176,54 @@ def detect(
         Detections in the same coordinates as `objects`: first the detected objects in the order of their rows, then the
         false positives. Velocities are zero.
     """
+    _, true_detections = _true_detections(objects, truth, points, draws, params)
+    wrong = false_positives(clutter, params)
+    return Detections.joined([true_detections, wrong]) if len(wrong) else true_detections
+
+
+def detect_each(
+    frame: Int64[np.ndarray, " objects"],
+    objects: Boxes,
+    truth: Int64[np.ndarray, " objects"],
+    points: Int64[np.ndarray, " objects"],
+    draws: Float[np.ndarray, "objects draws"],
+    clutter_draws: Float[np.ndarray, "frames most clutter_draws"],
+    places: Callable[[int], Float[np.ndarray, "places 2"]],
+    params: Visibility,
+) -> list[Detections]:
+    """Return the detections of several frames; those of each frame are what `detect` gives for it, to the last bit.
+
+    The arrays of one frame are so short that numpy would need ten times as long for each frame alone.
+
+    Args:
+        frame: Number of the frame of each object, in rising order.
+        objects: As in `detect`, for the objects of all frames.
+        truth: As in `detect`.
+        points: As in `detect`.
+        draws: As in `detect`.
+        clutter_draws: Draws of the clutter of each frame.
+        places: Returns the possible positions of false positives of a frame. It is called only for frames that have any.
+        params: Parameters of the model.
+    """
+    seen, true_detections = _true_detections(objects, truth, points, draws, params)
+    of_frame, parts = [frame[seen]], [true_detections]
+    for number in np.flatnonzero(_false_counts(clutter_draws, params)).tolist():
+        wrong = false_positives(Clutter(places(number), clutter_draws[number]), params)
+        of_frame.append(np.full(len(wrong), number))
+        parts.append(wrong)
+    numbers, every = np.concatenate(of_frame), Detections.joined(parts)
+    # The order stays the same within each frame: first its objects, then its false positives.
+    order = np.argsort(numbers, kind="stable")
+    ends = np.cumsum(np.bincount(numbers, minlength=len(clutter_draws)))
+    # Each frame takes memory of its own, so that none keeps the others.
+    return [every[rows] for rows in np.split(order, ends[:-1])]
+
+
+def _true_detections(
+    objects: Boxes, truth: Int64[np.ndarray, " objects"], points: Int64[np.ndarray, " objects"],
+    draws: Float[np.ndarray, "objects draws"], params: Visibility,
+) -> tuple[Int64[np.ndarray, " seen"], Detections]:  # fmt: skip
+    """Return the rows of the detected objects, and their detections."""
     from scipy.special import expit, ndtri
 
     seen = np.flatnonzero(draws[:, 0] < detection_probability(points, params))
@@ -190,19 +239,23 @@ def detect(
         body.yaw_rad + np.radians(params.yaw_sigma_deg) * scale[:, 0] * normal[:, 3],
     )
     score = expit(_TRUE_LOGIT + np.log(density) + normal[:, 7])
-    true_detections = Detections(boxes, np.zeros((len(seen), 2)), score, truth[seen])
-    wrong = false_positives(clutter, params)
-    return Detections.joined([true_detections, wrong]) if len(wrong) else true_detections
+    return seen, Detections(boxes, np.zeros((len(seen), 2)), score, truth[seen])
 
 
 def false_count(draws: Float[np.ndarray, "most draws"], params: Visibility) -> int:
     """Return the number of false positives in a frame, by the draws of its clutter."""
+    return int(_false_counts(draws[None], params)[0])
+
+
+def _false_counts(draws: Float[np.ndarray, "frames most draws"], params: Visibility) -> Int64[np.ndarray, " frames"]:
+    """Return the number of false positives in each of several frames."""
     from scipy.special import pdtr
 
-    if len(draws) == 0 or params.false_per_frame == 0:
-        return 0
+    most = draws.shape[1]
+    if most == 0 or params.false_per_frame == 0:
+        return np.zeros(len(draws), np.int64)
     # The count is the quantile of the Poisson distribution at one uniform random number.
-    return int(np.searchsorted(pdtr(np.arange(len(draws)), params.false_per_frame), draws[0, 6]))
+    return np.searchsorted(pdtr(np.arange(most), params.false_per_frame), draws[:, 0, 6])
 
 
 def false_positives(clutter: Clutter, params: Visibility) -> Detections:

@@ -1,17 +1,20 @@
 """What a station's lidars make of the world around it."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 
 from tests.engine.small_world import fleet_in, snapshot
 from v2xsim.engine.stations import sensing as sensing_module
 from v2xsim.engine.stations.rigs import beams_of
-from v2xsim.engine.stations.scans import Scanner
+from v2xsim.engine.stations.scans import Scanner, StationScan
 from v2xsim.engine.stations.sensing import Sensing, observed_centers_m
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
 from v2xsim.gpu.lidar import torch_cast
 from v2xsim.gpu.lidar.cast import Scan
+from v2xsim.perception.detection.visibility_model import Visibility
 from v2xsim.records import FREE, OCCUPIED, Detections, PerceptionMatrix, Prisms
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_stations import LidarModel
@@ -165,23 +168,66 @@ def test_the_detector_after_fusion_reads_own_points_as_the_ego_places_them_and_t
     assert view.frame_draws(4, 2) is capture.draws.of_frame(4, 2)
 
 
-def test_the_detector_reads_the_cloud_the_cells_and_the_bodies_as_the_station_places_them(monkeypatch):
-    views = []
+@dataclass(frozen=True)
+class Noting(Visibility):
+    """A detector that notes what it is called with, and detects nothing."""
 
-    def detections_of(detector, view):
-        views.append((view, view.cloud_m, view.observed_m))
+    views: list = field(default_factory=list, compare=False)
+
+    def detect(self, view):
+        self.views.append(view)
         return Detections.none()
 
-    monkeypatch.setattr(sensing_module, "detections_of", detections_of)
-    own, capture, _ = sensed(error=ERROR_M)
-    ((view, cloud_m, observed_m),) = views
-    np.testing.assert_allclose(cloud_m, own.points_m + ERROR_M, atol=1e-9)
-    np.testing.assert_array_equal(observed_m, observed_centers_m(own.matrix))
+
+def noted(rows, **settings):
+    """Frames of some cars, the truth behind them, and what another detector than the built-in one gets of each."""
+    detector = Noting()
+    scenario = scenario_with(**settings).model_copy(update={"detector": detector})
+    stations = fleet_in(WORLD, rows, lidars=[1] * len(rows))
+    errors = StationErrors(
+        stations.agent, 100_000, np.tile([*ERROR_M[:2], 0.0], (len(rows), 1)), np.zeros(len(rows), int)
+    )
+    futures = Sensing(scenario, indexed(HOUSE), Streams(1), 1).begin(WORLD, stations, errors)
+    return [pair for future in futures for pair in future.result()], detector.views
+
+
+def test_the_detector_reads_the_cloud_the_cells_and_the_bodies_as_the_station_places_them():
+    ((own, capture),), (view,) = noted([0])
+    np.testing.assert_allclose(view.cloud_m, own.points_m + ERROR_M, atol=1e-9)
+    np.testing.assert_array_equal(view.observed_m, observed_centers_m(own.matrix))
     np.testing.assert_allclose(view.objects.center_m, WORLD.boxes.center_m + ERROR_M)
     np.testing.assert_array_equal(view.points, capture.points)
     assert view.agent.tolist() == [3, 5, 8]
     assert view.object_draws(2) is capture.draws.of_objects(2)
     assert view.frame_draws(4, 2) is capture.draws.of_frame(4, 2)
+    np.testing.assert_array_equal(view.row_draws(np.array([1]), 2), capture.draws.of_objects(2)[[1]])
+
+
+@pytest.mark.parametrize("false_per_frame", [0.0, 0.5, 6.0])
+def test_the_built_in_detector_detects_for_several_stations_what_it_detects_for_each_alone(false_per_frame):
+    pairs, views = noted([0, 1, 2])
+    model = Visibility(half_points=100.0, false_per_frame=false_per_frame)
+    together = sensing_module._visible(
+        [capture for _, capture in pairs],
+        [StationScan(f.returns, c.object_id, c.points, f.matrix) for f, c in pairs],
+        model,
+    )
+    alone = [model.detect(view) for view in views]
+    assert sum(len(one) for one in alone) > 0
+    for one, other in zip(together, alone, strict=True):
+        for a, b in zip(
+            (one.boxes.center_m, one.boxes.size_m, one.boxes.yaw_rad, one.velocity_mps, one.score, one.truth),
+            (
+                other.boxes.center_m,
+                other.boxes.size_m,
+                other.boxes.yaw_rad,
+                other.velocity_mps,
+                other.score,
+                other.truth,
+            ),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_a_capture_holds_the_true_pose_and_the_believed_one():

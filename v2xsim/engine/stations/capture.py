@@ -9,7 +9,7 @@ from jaxtyping import Float, Int32, Int64
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.records import Boxes
 from v2xsim.spatial.poses import believed_from_true, moved_boxes
-from v2xsim.streams import Streams
+from v2xsim.streams import Streams, uniforms_from
 from v2xsim.world.snapshot import Snapshot
 
 
@@ -46,6 +46,32 @@ class DetectorDraws:
                 "clutter", self._station, self._time_us, np.arange(rows), count=count
             )
         return self._drawn[key]
+
+    def key(self, name: str) -> int:
+        """Return the random key of the frame for the draws of road users (`detector`) or those of the frame (`clutter`)."""
+        return self._streams.key(name, self._station, self._time_us)
+
+
+def draws_of_rows(
+    draws: list[DetectorDraws], frame: Int64[np.ndarray, " rows"], agent: Int64[np.ndarray, " rows"], count: int
+) -> Float[np.ndarray, "rows draws"]:
+    """Return `count` random numbers for a road user of a frame in each row, as `DetectorDraws.of_rows` does for one frame.
+
+    Args:
+        draws: Random numbers of each frame.
+        frame: Number of the frame in each row.
+        agent: Agent id of the road user.
+        count: Random numbers per row.
+    """
+    key = np.array([one.key("detector") for one in draws], np.uint64)
+    return uniforms_from(key[frame], agent, count=count)
+
+
+def draws_of_frames(draws: list[DetectorDraws], rows: int, count: int) -> Float[np.ndarray, "frames rows draws"]:
+    """Return what `DetectorDraws.of_frame(rows, count)` returns, for several frames."""
+    key = np.array([one.key("clutter") for one in draws], np.uint64)
+    numbers = uniforms_from(np.repeat(key, rows), np.tile(np.arange(rows), len(draws)), count=count)
+    return numbers.reshape(len(draws), rows, count)
 
 
 @dataclass(frozen=True)

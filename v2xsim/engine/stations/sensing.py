@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
 
-from v2xsim.engine.stations.capture import Capture, DetectorDraws
+from v2xsim.engine.stations.capture import Capture, DetectorDraws, draws_of_frames, draws_of_rows
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.rigs import Rigs
@@ -20,9 +20,16 @@ from v2xsim.gpu.lidar.incidence import incidence_cosines
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.gpu.lidar.returns import Noise
 from v2xsim.perception.detection.detector import DetectorView, detections_of
+from v2xsim.perception.detection.visibility_model import (
+    CLUTTER_DRAWS,
+    OBJECT_DRAWS,
+    Visibility,
+    detect_each,
+    most_false,
+)
 from v2xsim.records import Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud
 from v2xsim.scenario.schema import Scenario
-from v2xsim.spatial.poses import inverse, moved_boxes, pose_matrix
+from v2xsim.spatial.poses import pose_matrix
 from v2xsim.streams import Streams
 from v2xsim.world.snapshot import Snapshot
 
@@ -130,32 +137,31 @@ class Sensing:
         self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors, believed: Float[np.ndarray, "stations 4"],
         rows: Int64[np.ndarray, " rows"],
     ) -> list[Sensed]:  # fmt: skip
-        scans = self._scanned(snapshot, fleet, believed, rows)
-        return [
-            self._captured(snapshot, fleet, errors, believed[row], row, scan)
+        """Return the frame of each of some stations and the truth behind it, with what the station detects."""
+        time_us, scans = snapshot.time_us, self._scanned(snapshot, fleet, believed, rows)
+        captures = [
+            Capture(
+                fleet.pose[row], believed[row], snapshot, scan.object_id, scan.hits,
+                DetectorDraws(self._streams, int(fleet.agent[row]), time_us, snapshot.agent),
+            )
             for row, scan in zip(rows.tolist(), scans, strict=True)
-        ]
+        ]  # fmt: skip
+        frames = [
+            Frame(
+                int(fleet.agent[row]), time_us, time_us + int(errors.clock_offset_us[row]), believed[row],
+                fleet.velocity_mps[row], scan.returns, scan.matrix, found,
+            )
+            for row, scan, found in zip(rows.tolist(), scans, self._detected(captures, scans), strict=True)
+        ]  # fmt: skip
+        return list(zip(frames, captures, strict=True))
 
-    def _captured(
-        self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors, believed: Float[np.ndarray, " 4"], row: int,
-        scan: StationScan,
-    ) -> Sensed:  # fmt: skip
-        """Return a station's frame and the truth behind it, with what the station detects."""
-        agent, time_us, pose = int(fleet.agent[row]), snapshot.time_us, fleet.pose[row]
-        world_from_vehicle, world_from_believed = pose_matrix(*pose), pose_matrix(*believed)
-        # The visibility model detects bodies where the station would place them, moved by the error of its pose.
-        apparent = moved_boxes(snapshot.boxes, world_from_believed @ inverse(world_from_vehicle))
-        draws = DetectorDraws(self._streams, agent, time_us, snapshot.agent)
-        view = DetectorView(
-            apparent, snapshot.agent, scan.hits, lambda: transform(scan.returns.points_m, world_from_believed),
-            lambda: observed_centers_m(scan.matrix), draws.of_objects, draws.of_frame, draws.of_rows,
-        )  # fmt: skip
-        detections = detections_of(self._scenario.detector, view)
-        frame = Frame(
-            agent, time_us, time_us + int(errors.clock_offset_us[row]), believed, fleet.velocity_mps[row],
-            scan.returns, scan.matrix, detections,
-        )  # fmt: skip
-        return frame, Capture(pose, believed, snapshot, scan.object_id, scan.hits, draws)
+    def _detected(self, captures: list[Capture], scans: list[StationScan]) -> list[Detections]:
+        """Return what each of some stations detects by itself."""
+        detector = self._scenario.detector
+        # A class derived from the visibility model may detect in another way.
+        if type(detector) is Visibility:
+            return _visible(captures, scans, detector)
+        return [detections_of(detector, _view(capture, scan)) for capture, scan in zip(captures, scans, strict=True)]
 
     def detector_of(
         self, ego: Frame, capture: Capture, code: UInt8[np.ndarray, "nx ny"],
@@ -185,6 +191,37 @@ class Sensing:
             return detections_of(self._scenario.detector, view)
 
         return detect
+
+
+def _view(capture: Capture, scan: StationScan) -> DetectorView:
+    """Return what a detector gets of the scan of one station."""
+    draws, world_from_believed = capture.draws, pose_matrix(*capture.believed)
+    # The visibility model detects bodies where the station would place them, moved by the error of its pose.
+    return DetectorView(
+        capture.apparent, capture.snapshot.agent, scan.hits, lambda: transform(scan.returns.points_m, world_from_believed),
+        lambda: observed_centers_m(scan.matrix), draws.of_objects, draws.of_frame, draws.of_rows,
+    )  # fmt: skip
+
+
+def _visible(captures: list[Capture], scans: list[StationScan], detector: Visibility) -> list[Detections]:
+    """Return what the visibility model detects for each of some stations: as it does for each alone, in one computation."""
+    if not captures:
+        return []
+    # Objects without points are never detected.
+    rows = [np.flatnonzero(capture.points) for capture in captures]
+    frame = np.repeat(np.arange(len(captures)), [len(own) for own in rows])
+    snapshot, row = captures[0].snapshot, np.concatenate(rows)
+    most = most_false(detector)
+    return detect_each(
+        frame,
+        Boxes.joined([capture.apparent[own] for capture, own in zip(captures, rows, strict=True)]),
+        snapshot.agent[row],
+        np.concatenate([capture.points[own] for capture, own in zip(captures, rows, strict=True)]),
+        draws_of_rows([capture.draws for capture in captures], frame, snapshot.agent[row], OBJECT_DRAWS),
+        draws_of_frames([capture.draws for capture in captures], most, CLUTTER_DRAWS),
+        lambda number: observed_centers_m(scans[number].matrix),
+        detector,
+    )
 
 
 def _parts(rows: Int64[np.ndarray, " rows"], callers: int) -> list[Int64[np.ndarray, " part"]]:
