@@ -160,19 +160,15 @@ def returns(
     box_id = np.unique(scan.object_id[scan.object_id >= 0])
     depth, row = as_cast(scan, box_id)
     first = np.empty(len(depth) + 1, np.int64)
-    range_m, column, object_id = (np.empty(depth.size, dtype) for dtype in (np.float32, np.uint16, np.int32))
+    range_m, object_id, column, on_building = (
+        np.empty(depth.size, dtype) for dtype in (np.float32, np.int32, np.uint16, np.bool_)
+    )
     count = kept_returns(
-        depth, row, np.uint64(noise.key), noise.lost_below, box_id, first, range_m, column, object_id,
-        np.zeros(len(box_id), np.int64), 0,
+        depth, row, np.uint64(noise.key), noise.lost_below, box_id, first, range_m, object_id, column, on_building,
+        np.zeros(len(box_id), np.int64),
     )  # fmt: skip
     measured = LidarReturns(
-        rays_of(beams),
-        vehicle_from_sensor,
-        noise,
-        first,
-        range_m[:count],
-        column[:count],
-        object_id[:count] == BUILDING,
+        rays_of(beams), vehicle_from_sensor, noise, first, range_m[:count], column[:count], on_building[:count]
     )
     return measured, object_id[:count]
 
@@ -198,8 +194,8 @@ def random_bits(key, ray):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def kept_returns(depth, row, key, lost_below, box_id, first, range_m, column, object_id, hits, count):  # type: ignore[no-untyped-def]
-    """Write the returns of a scan that are not lost, behind the first `count` rows, and return how many rows are used then.
+def kept_returns(depth, row, key, lost_below, box_id, first, range_m, object_id, column, on_building, hits):  # type: ignore[no-untyped-def]
+    """Write the returns of a scan that are not lost, and return their number.
 
     Args:
         depth: Distance of each ray, from `cast_rays`.
@@ -207,18 +203,18 @@ def kept_returns(depth, row, key, lost_below, box_id, first, range_m, column, ob
         key: Random key of the scan.
         lost_below: As `Noise.lost_below`.
         box_id: Agent id of each box.
-        first: Written: row of the first return of each beam relative to `count`, and the number of returns.
+        first: Written: row of the first return of each beam, and the number of returns.
         range_m: Written: exact range of each return.
-        column: Written: column of each return.
         object_id: Written: agent id of the road user that each return hit, GROUND or BUILDING.
+        column: Written: column of each return.
+        on_building: Written: whether each return lies on a building.
         hits: Number of returns on each box; those of this scan are added.
-        count: Number of rows that are used already.
     """
     beams, columns = depth.shape
     kept = np.empty(columns, np.bool_)
-    begin = count
+    count = 0
     for b in range(beams):
-        first[b] = count - begin
+        first[b] = count
         depth_row, met_row = depth[b], row[b]
         for k in range(columns):
             kept[k] = (met_row[k] != NOTHING) & (random_bits(key, b * columns + k) >> _16 >= lost_below)
@@ -227,13 +223,14 @@ def kept_returns(depth, row, key, lost_below, box_id, first, range_m, column, ob
                 met = met_row[k]
                 range_m[count] = depth_row[k]
                 column[count] = k
+                on_building[count] = met == BUILDING
                 if met >= 0:
                     hits[met] += 1
                     object_id[count] = box_id[met]
                 else:
                     object_id[count] = met
                 count += 1
-    first[beams] = count - begin
+    first[beams] = count
     return count
 
 

@@ -1,10 +1,9 @@
 """Scans of the lidars of several stations in one compiled call, which holds no lock of the interpreter.
 
-A thread that waits for this lock may wait for 5 ms while other Python code runs, ten times as long as a scan takes. So the
-threads that cast lidars take the lock once for several stations, not several times for each.
+A thread that waits for this lock while other Python code runs waits as long as a scan takes (the switch interval of
+`v2xsim.engine.simulation`). So the threads that cast lidars take the lock once for several stations, not several times for each.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +12,13 @@ import numpy as np
 from jaxtyping import Float, Int32, Int64, UInt8
 from numba import njit
 
+from v2xsim.engine.stations.lent_memory import ReturnMemory, parts, written_parts
 from v2xsim.gpu.lidar.cast import Scan, as_cast, cast_rays, plain
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.rays import Rays, rays_of
 from v2xsim.gpu.lidar.returns import LidarReturns, Noise, Returns, kept_returns
 from v2xsim.perception.matching.matrix import mark
-from v2xsim.records import BUILDING, Boxes, Obstacles, PerceptionMatrix
+from v2xsim.records import Boxes, Obstacles, PerceptionMatrix
 
 
 @dataclass(frozen=True)
@@ -72,25 +72,6 @@ class StationScan:
     matrix: PerceptionMatrix
 
 
-class _Memory(threading.local):
-    """Arrays that each thread writes again and again: new memory for each scan would cost more than the scan."""
-
-    def __init__(self) -> None:
-        self.range_m, self.column, self.object_id = (
-            np.empty(0, np.float32),
-            np.empty(0, np.uint16),
-            np.empty(0, np.int32),
-        )
-
-    def for_rays(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return arrays for ranges, columns and object ids of at least so many returns."""
-        if len(self.range_m) < count:
-            self.range_m, self.column, self.object_id = (
-                np.empty(count, array.dtype) for array in (self.range_m, self.column, self.object_id)
-            )
-        return self.range_m, self.column, self.object_id
-
-
 class Scanner:
     """Scans with the lidars of stations.
 
@@ -107,7 +88,7 @@ class Scanner:
         self._obstacles, self._buildings, self._cast = obstacles, plain(obstacles), cast
         self._cell_m, self._half = cell_m, int(np.ceil(extent_m / cell_m))
         self._rays: dict[int, tuple[Beams, Rays]] = {}
-        self._memory = _Memory()
+        self._memory = ReturnMemory()
 
     def lower(self, position_m: Float[np.ndarray, " 2"]) -> Int64[np.ndarray, " 2"]:
         """Return the index in the world grid of cell (0, 0) of the matrix of a station that believes to be at a position."""
@@ -124,16 +105,18 @@ class Scanner:
             box_id: Agent id of each box, in rising order.
         """
         rays = [[self._rays_of(lidar.beams) for lidar in station.lidars] for station in stations]
-        all_rays = [one for station in rays for one in station]
-        memory = self._memory.for_rays(sum(len(one.elevation) * len(one.cos_az) for one in all_rays))
-        first = np.empty((len(all_rays), max((len(one.elevation) for one in all_rays), default=0) + 1), np.int64)
-        end = np.empty(len(all_rays), np.int64)
-        hits = np.zeros((len(stations), len(box_id)), np.int64)
-        code = np.zeros((len(stations), 2 * self._half, 2 * self._half), np.uint8)
-        if all_rays:
+        sizes = [(len(one.elevation), len(one.cos_az)) for station in rays for one in station]
+        written = _Written(
+            [self._memory.block(beams * columns) for beams, columns in sizes],
+            np.empty((len(sizes), max((beams for beams, _ in sizes), default=0) + 1), np.int64),
+            np.zeros(len(sizes), np.int64),
+            np.zeros((len(stations), len(box_id)), np.int64),
+            np.zeros((len(stations), 2 * self._half, 2 * self._half), np.uint8),
+        )
+        if sizes:
             measure = self._on_processor if self._cast is None else self._on_device
-            measure(stations, rays, boxes, box_id, (*memory, first, end, hits, code))
-        return self._cut(stations, rays, first, end, memory, hits, code)
+            measure(stations, rays, boxes, box_id, written)
+        return self._cut(stations, rays, written)
 
     def _rays_of(self, beams: Beams) -> Rays:
         # The beam patterns of a run live as long as the run, so their identities stay distinct.
@@ -143,7 +126,7 @@ class Scanner:
 
     def _on_processor(
         self, stations: Sequence[StationLidars], rays: list[list[Rays]], boxes: Boxes, box_id: np.ndarray,
-        written: tuple[np.ndarray, ...],
+        written: "_Written",
     ) -> None:  # fmt: skip
         models = list({id(one): one for station in rays for one in station}.values())
         number = {id(one): n for n, one in enumerate(models)}
@@ -157,17 +140,17 @@ class Scanner:
             np.array([lidar.noise.lost_below for lidar in lidars], np.uint64),
             *_behind_each_other(models), boxes.center_m, boxes.size_m, boxes.yaw_rad, box_id,
             np.array([station.agent for station in stations]),
-            np.array([station.lower for station in stations]) * self._cell_m, float(self._cell_m), *self._buildings, *written,
+            np.array([station.lower for station in stations]) * self._cell_m, float(self._cell_m), *self._buildings, *written.arrays(),
         )  # fmt: skip
         _scan_all(*arguments)
 
     def _on_device(
         self, stations: Sequence[StationLidars], rays: list[list[Rays]], boxes: Boxes, box_id: np.ndarray,
-        written: tuple[np.ndarray, ...],
+        written: "_Written",
     ) -> None:  # fmt: skip
         assert self._cast is not None
-        range_m, column, object_id, first, end, hits, code = written
-        used, number = 0, 0
+        address, first, count, hits, code = written.arrays()
+        number = 0
         for s, station in enumerate(stations):
             lower_m = station.lower * self._cell_m
             for lidar, own in zip(station.lidars, rays[s], strict=True):
@@ -176,30 +159,54 @@ class Scanner:
                 arguments = (
                     depth, row, np.uint64(lidar.noise.key), lidar.noise.lost_below, box_id,
                     np.ascontiguousarray(lidar.believed, np.float64), lower_m[0], lower_m[1], float(self._cell_m), *own,
-                    range_m, column, object_id, first[number], hits[s], code[s], used,
+                    address[number], first[number], hits[s], code[s],
                 )  # fmt: skip
-                used = end[number] = _measure(*arguments)
+                count[number] = _measure(*arguments)
                 number += 1
 
-    def _cut(
-        self, stations: Sequence[StationLidars], rays: list[list[Rays]], first: np.ndarray, end: np.ndarray,
-        memory: tuple[np.ndarray, np.ndarray, np.ndarray], hits: np.ndarray, code: UInt8[np.ndarray, "stations nx ny"],
-    ) -> list[StationScan]:  # fmt: skip
-        """Return the scan of each station, in memory of its own."""
-        range_m, column, object_id = memory
-        scans, begin, number = [], 0, 0
+    def _cut(self, stations: Sequence[StationLidars], rays: list[list[Rays]], written: "_Written") -> list[StationScan]:
+        """Return the scan of each station, so that none keeps the memory of another."""
+        scans, number = [], 0
         for s, station in enumerate(stations):
-            own_begin, parts = begin, []
+            lidars, ids = [], []
             for lidar, own in zip(station.lidars, rays[s], strict=True):
-                part = slice(begin, int(end[number]))
-                parts.append(LidarReturns(
-                    own, lidar.vehicle_from_sensor, lidar.noise, first[number, : len(own.elevation) + 1].copy(),
-                    range_m[part].copy(), column[part].copy(), object_id[part] == BUILDING,
+                beams, columns = len(own.elevation), len(own.cos_az)
+                range_m, object_id, column, on_building = parts(
+                    written.blocks[number], beams * columns, int(written.count[number])
+                )
+                first = written.first[number, : beams + 1].copy()
+                lidars.append(LidarReturns(
+                    own, lidar.vehicle_from_sensor, lidar.noise, first, range_m, column, on_building
                 ))  # fmt: skip
-                begin, number = part.stop, number + 1
-            matrix = PerceptionMatrix(station.lower, self._cell_m, code[s].copy())
-            scans.append(StationScan(Returns(tuple(parts)), object_id[own_begin:begin].copy(), hits[s].copy(), matrix))
+                ids.append(object_id)
+                number += 1
+            matrix = PerceptionMatrix(station.lower, self._cell_m, written.code[s].copy())
+            object_id = ids[0] if len(ids) == 1 else np.concatenate([np.zeros(0, np.int32), *ids])
+            scans.append(StationScan(Returns(tuple(lidars)), object_id, written.hits[s].copy(), matrix))
         return scans
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What the compiled call writes.
+
+    Attributes:
+        blocks: Memory for the returns of each lidar.
+        first: For each lidar, the row of the first return of each beam, as in `LidarReturns`.
+        count: Number of returns of each lidar.
+        hits: For each station, the number of returns on each box.
+        code: Codes of the perception matrix of each station.
+    """
+
+    blocks: list[np.ndarray]
+    first: Int64[np.ndarray, "lidars most_beams_plus_1"]
+    count: Int64[np.ndarray, " lidars"]
+    hits: Int64[np.ndarray, "stations agents"]
+    code: UInt8[np.ndarray, "stations nx ny"]
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """Return the arrays as the last arguments of `_scan_all`."""
+        return np.array([block.ctypes.data for block in self.blocks]), self.first, self.count, self.hits, self.code
 
 
 def _behind_each_other(models: list[Rays]) -> tuple[Any, ...]:
@@ -218,7 +225,7 @@ def _scan_all(  # type: ignore[no-untyped-def]
     elevation, cos_el, sin_el, cos_az, sin_az, reach_m, first_beam, first_column,
     center, size, yaw, box_id, agent, lower_m, cell_m,
     vertex, seam, first_vertex, base, top, grid_origin, cell, nx, ny, offset, item, lower, upper,
-    range_m, column, object_id, first, end, hits, code,
+    address, first, count, hits, code,
 ):  # fmt: skip
     """Cast and measure the scans of all lidars of some stations.
 
@@ -226,11 +233,10 @@ def _scan_all(  # type: ignore[no-untyped-def]
     models (`elevation` to `first_column`: those of model m begin at first_beam[m] and first_column[m]), describe the bodies and
     the stations (`center` to `cell_m`) and the buildings, as in `cast_rays` (`vertex` to `upper`).
 
-    Written are the returns of all lidars, one behind the other, as in `kept_returns` (`range_m`, `column`, `object_id`); for
-    each lidar, the rows of the first returns of its beams (`first`) and the row behind its last return (`end`); for each
-    station, the number of returns on each box (`hits`) and the codes of its matrix (`code`).
+    Written are, for each lidar, the returns in the block of memory at an address, as `lent_memory.parts` reads them, the rows of
+    the first returns of its beams (`first`) and the number of its returns (`count`); for each station, the number of returns on
+    each box (`hits`) and the codes of its matrix (`code`).
     """
-    used = 0
     for n in range(len(model)):
         s, m = station[n], model[n]
         b0, b1, c0, c1 = first_beam[m], first_beam[m + 1], first_column[m], first_column[m + 1]
@@ -239,20 +245,19 @@ def _scan_all(  # type: ignore[no-untyped-def]
             center, size, yaw, box_id, agent[s],
             vertex, seam, first_vertex, base, top, grid_origin, cell, nx, ny, offset, item, lower, upper,
         )  # fmt: skip
-        used = _measure(
+        count[n] = _measure(
             depth, row, key[n], lost_below[n], box_id, believed[n], lower_m[s, 0], lower_m[s, 1], cell_m,
             elevation[b0:b1], cos_el[b0:b1], sin_el[b0:b1], cos_az[c0:c1], sin_az[c0:c1], reach_m[m],
-            range_m, column, object_id, first[n], hits[s], code[s], used,
+            address[n], first[n], hits[s], code[s],
         )  # fmt: skip
-        end[n] = used
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _measure(  # type: ignore[no-untyped-def]
     depth, row, key, lost_below, box_id, believed, lower_x, lower_y, cell_m,
-    elevation, cos_el, sin_el, cos_az, sin_az, reach_m, range_m, column, object_id, first, hits, code, used,
+    elevation, cos_el, sin_el, cos_az, sin_az, reach_m, address, first, hits, code,
 ):  # fmt: skip
-    """Write the returns of one scan, count the hits, and mark the matrix; return how many rows of returns are used then."""
-    used = kept_returns(depth, row, key, lost_below, box_id, first, range_m, column, object_id, hits, used)
+    """Write the returns of one scan, count the hits, and mark the matrix; return the number of returns."""
+    range_m, object_id, column, on_building = written_parts(address, depth.size)
     mark(code, lower_x, lower_y, cell_m, believed, elevation, cos_el, sin_el, cos_az, sin_az, reach_m, depth, row)
-    return used
+    return kept_returns(depth, row, key, lost_below, box_id, first, range_m, object_id, column, on_building, hits)
