@@ -25,7 +25,7 @@ from v2xsim.parts import Part, base_of
 from v2xsim.perception.detection.detector import Detector, DetectorView, detections_of
 from v2xsim.perception.matching.choice import order_of
 from v2xsim.perception.matching.rule import MatchingRule, MatchingView
-from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Detections, Prisms
+from v2xsim.records import FREE, LOS, NLOSB, NLOSV, OCCUPIED, UNOBSERVED, Boxes, Detections, Prisms
 from v2xsim.scenario.choices import parts_in
 from v2xsim.scenario.fields import Section
 from v2xsim.spatial.grid import indexed
@@ -114,9 +114,10 @@ def relay_view(size: int) -> RelayView:
 
 def matching_view(size: int) -> MatchingView:
     """Return a trial input for matching rules: helpers that each see a part of an ego's blind zone."""
-    observed = _numbers(size, 6, 6) > 0.5
+    observed, body = _numbers(size, 6, 6) > 0.5, _numbers(size, 6, 6) > 0.8
+    code = np.where(observed, np.where(body, OCCUPIED, FREE), UNOBSERVED).astype(np.uint8)
     return MatchingView(
-        np.where(_numbers(6, 6) > 0.3, _numbers(6, 6), 0.0), observed, observed & (_numbers(size, 6, 6) > 0.8), identities(size),
+        np.where(_numbers(6, 6) > 0.3, _numbers(6, 6), 0.0), code, identities(size),
         20.0 + 10.0 * np.arange(size), np.linspace(0.6, 1.0, size), np.arange(size) % 2 == 1, 300.0 + 50.0 * np.arange(size),
         1000.0, 3, lambda: _numbers(size),
     )  # fmt: skip

@@ -11,9 +11,11 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, UInt8
 
+from v2xsim.part_answers import LockedProperty
 from v2xsim.parts import Kind, Part
+from v2xsim.records import OCCUPIED, UNOBSERVED
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,7 @@ class MatchingView:
     Attributes:
         blind_weight: Weight of each cell that the requester does not see, 0 to 1; 0 for cells that it sees and cells
             inside buildings.
-        observed: Whether each helper observed each cell of the requester's grid.
-        occupied: Whether each helper reports each cell as occupied.
+        code: Matrix of each helper on the requester's grid, as codes: UNOBSERVED, FREE or OCCUPIED.
         agent: Identity of each helper, in rising order.
         distance_m: Distance between the requester, where it believes it is, and the position that each helper last
             announced.
@@ -39,8 +40,7 @@ class MatchingView:
     """
 
     blind_weight: Float[np.ndarray, "nx ny"]
-    observed: Bool[np.ndarray, "helpers nx ny"]
-    occupied: Bool[np.ndarray, "helpers nx ny"]
+    code: UInt8[np.ndarray, "helpers nx ny"]
     agent: Int64[np.ndarray, " helpers"]
     distance_m: Float[np.ndarray, " helpers"]
     delivery: Float[np.ndarray, " helpers"]
@@ -49,6 +49,16 @@ class MatchingView:
     budget_bytes: float
     max_helpers: int
     draw: Callable[[], Float[np.ndarray, " helpers"]]
+
+    @LockedProperty
+    def observed(self) -> Bool[np.ndarray, "helpers nx ny"]:
+        """Whether each helper observed each cell of the requester's grid."""
+        return self.code != UNOBSERVED
+
+    @LockedProperty
+    def occupied(self) -> Bool[np.ndarray, "helpers nx ny"]:
+        """Whether each helper reports each cell as occupied."""
+        return self.code == OCCUPIED
 
     @cached_property
     def uniform(self) -> Float[np.ndarray, " helpers"]:

@@ -77,6 +77,6 @@ class TestEveryMatchingRule:
 
     def test_gives_rows_no_meaning(self, part):
         view, order = trials.matching_view(8), np.array([5, 2, 7, 0, 3, 6, 1, 4])
-        columns = ("observed", "occupied", "agent", "distance_m", "delivery", "relayed", "cost_bytes")
+        columns = ("code", "agent", "distance_m", "delivery", "relayed", "cost_bytes")
         moved = replace(view, **{name: getattr(view, name)[order] for name in columns})
         assert view.agent[order_of(part, view)].tolist() == moved.agent[order_of(part, moved)].tolist()

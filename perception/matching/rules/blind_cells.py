@@ -12,10 +12,9 @@ therefore a second pass ignores the sizes, and the better result is taken (Lesko
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, UInt8
 
 from v2xsim.parts import part
-from v2xsim.perception.matching.choice import Choice, shared_out
 from v2xsim.perception.matching.rule import MatchingRule, MatchingView
 
 
@@ -26,18 +25,20 @@ class BlindCells(MatchingRule):
 
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
         """Return the better of two greedy choices: one by gain per byte, one by gain alone."""
-        cells = view.blind_weight > 0.0
-        weight, seen = view.blind_weight[cells], view.observed[:, cells]
+        # Imported here, so that a scenario can be checked without loading compiled kernels.
+        from v2xsim.perception.matching.greedy_loops import expected
+
+        blind = np.flatnonzero(view.blind_weight > 0.0)
+        weight, code = view.blind_weight.ravel()[blind], view.code.reshape(len(view.code), view.blind_weight.size)
         cost = np.asarray(view.cost_bytes, np.float64)
-        by_rate = greedy(weight, seen, view.delivery / cost, cost, view.budget_bytes, view.max_helpers)
+        by_rate = _greedy(weight, blind, code, view.delivery / cost, cost, view.budget_bytes, view.max_helpers)
         # With equal answer sizes both choices are the same.
         if len(cost) == 0 or cost.min() == cost.max():
-            return np.array(by_rate, np.int64)
-        by_gain = greedy(weight, seen, view.delivery, cost, view.budget_bytes, view.max_helpers)
-        rated = shared_out(by_rate, view.blind_weight, view.observed)
-        plain = shared_out(by_gain, view.blind_weight, view.observed)
-        better = by_gain if _expected(plain, view.delivery) > _expected(rated, view.delivery) else by_rate
-        return np.array(better, np.int64)
+            return by_rate
+        by_gain = _greedy(weight, blind, code, view.delivery, cost, view.budget_bytes, view.max_helpers)
+        delivery, total = np.asarray(view.delivery, np.float64), float(view.blind_weight.sum())
+        rated, plain = (expected(rows, weight, blind, code, delivery, total) for rows in (by_rate, by_gain))
+        return by_gain if plain > rated else by_rate
 
 
 def greedy(
@@ -49,25 +50,24 @@ def greedy(
     max_helpers: int,
 ) -> list[int]:
     """Return helpers in the order of choice: the next has the largest new blind weight times `worth` that fits the budget."""
-    chosen: list[int] = []
-    left = float(budget_bytes)
-    free = np.ones(len(observed), bool)
-    while len(chosen) < max_helpers and len(observed):
-        # Plain sums are used instead of a matrix product, because their result does not depend on the number of
-        # threads.
-        value = np.where(free & (cost_bytes <= left), np.sum(observed * weight, axis=1) * worth, 0.0)
-        best = int(np.argmax(value))  # Of equal values, the lowest row wins.
-        if value[best] <= 0.0:
-            break
-        chosen.append(best)
-        free[best] = False
-        left -= float(cost_bytes[best])
-        # Cells that are covered now add no weight for later helpers.
-        open_cells = ~observed[best]
-        weight, observed = weight[open_cells], observed[:, open_cells]
+    code = observed.astype(np.uint8)
+    return _greedy(weight, np.arange(len(weight)), code, worth, cost_bytes, budget_bytes, max_helpers).tolist()
+
+
+def _greedy(
+    weight: Float[np.ndarray, " blind"],
+    blind: Int64[np.ndarray, " blind"],
+    code: UInt8[np.ndarray, "helpers cells"],
+    worth: Float[np.ndarray, " helpers"],
+    cost_bytes: Float[np.ndarray, " helpers"],
+    budget_bytes: float,
+    max_helpers: int,
+) -> Int64[np.ndarray, " chosen"]:
+    """Return helpers in the order of choice; `blind` has the index of each blind cell in the columns of `code`."""
+    from v2xsim.perception.matching import greedy_loops
+
+    chosen: Int64[np.ndarray, " chosen"] = greedy_loops.greedy(
+        np.asarray(weight, np.float64), blind, code, np.asarray(worth, np.float64), np.asarray(cost_bytes, np.float64),
+        float(budget_bytes), int(max_helpers),
+    )  # fmt: skip
     return chosen
-
-
-def _expected(choices: list[Choice], delivery: Float[np.ndarray, " helpers"]) -> float:
-    """Return the expected share of the blind weight that arrives: gain times delivery probability, summed over helpers."""
-    return sum(choice.gain * float(delivery[choice.helper]) for choice in choices)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.small_world import HELPER, detections, frame, request
 from v2xsim.engine.cooperation.answer_sizes import codes_bytes, predicted_bytes
-from v2xsim.engine.cooperation.answers import answer, occupied_in
+from v2xsim.engine.cooperation.answers import answer
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, Detections
 
@@ -69,11 +69,6 @@ def test_only_codes_of_cells_that_were_asked_for_count():
 
 def test_an_answer_of_points_has_six_bytes_a_point():
     assert points_of(request(), [(1, 1, 1), (3, 3, 1)]).size_bytes == POINTS_HEAD_BYTES + 12
-
-
-def test_occupied_cells_are_counted_for_each_helper_among_those_asked_for():
-    code = np.array([[[OCCUPIED, OCCUPIED], [FREE, OCCUPIED]], [[FREE, FREE], [OCCUPIED, UNOBSERVED]]], np.uint8)
-    assert occupied_in(code, np.array([[True, False], [True, True]])).tolist() == [2, 1]
 
 
 # Which cells

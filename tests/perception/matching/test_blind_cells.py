@@ -19,7 +19,7 @@ def rows_of(*cells):
 def view(observed, cost=None, delivery=None, distance=None, weight=None, budget=1e9, most=99):
     helpers, cells = len(observed), observed.shape[2]
     return MatchingView(
-        np.ones((1, cells)) if weight is None else np.array([weight], float), observed, observed, 10 + np.arange(helpers),
+        np.ones((1, cells)) if weight is None else np.array([weight], float), observed.astype(np.uint8), 10 + np.arange(helpers),
         np.arange(helpers, dtype=float) if distance is None else np.array(distance, float),
         np.ones(helpers) if delivery is None else np.array(delivery, float), np.zeros(helpers, bool),
         np.full(helpers, 100.0) if cost is None else np.array(cost, float), budget, most, lambda: np.zeros(helpers),

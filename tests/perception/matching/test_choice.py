@@ -23,7 +23,7 @@ SHAPE = (4, 5)
 def view_of(weight, observed, distance, delivery, cost, budget, most):
     helpers = len(observed)
     return MatchingView(
-        weight, observed, observed, np.arange(helpers), distance, delivery, np.zeros(helpers, bool), cost, budget, most,
+        weight, observed.astype(np.uint8), np.arange(helpers), distance, delivery, np.zeros(helpers, bool), cost, budget, most,
         lambda: np.zeros(helpers),
     )  # fmt: skip
 

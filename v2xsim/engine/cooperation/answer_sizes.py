@@ -1,10 +1,18 @@
 """The sizes of answers, as an ego predicts them from perception matrices alone."""
 
+from typing import TypeVar
+
+import numpy as np
+
 from v2xsim.comms.messages.sizes import CPM_BASE_BYTES, CPM_OBJECT_BYTES, POINT_BYTES, POINTS_HEADER_BYTES
 from v2xsim.gpu.bev.fusion.scheme import Share
 
+_Number = TypeVar("_Number", int, np.ndarray)
 
-def predicted_bytes(occupied_cells: int, asked_cells: int, shares: Share, voxel_m: float, cell_m: float) -> float:
+
+def predicted_bytes(
+    occupied_cells: _Number, asked_cells: _Number, shares: Share, voxel_m: float, cell_m: float
+) -> float | np.ndarray:
     """Return an estimate of the size of an answer, computed from perception matrices alone.
 
     The estimate for points assumes that a body shows one or two faces to the lidar: in an occupied cell, points thinned to
@@ -17,6 +25,6 @@ def predicted_bytes(occupied_cells: int, asked_cells: int, shares: Share, voxel_
     return POINTS_HEADER_BYTES + codes_bytes(asked_cells) + POINT_BYTES * points
 
 
-def codes_bytes(cells: int) -> int:
+def codes_bytes(cells: _Number) -> _Number:
     """Return the number of bytes that the codes of some cells need: two bits for unobserved, free or occupied."""
     return -(-cells * 2 // 8)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 
 from v2xsim.comms.messages.sizes import (
     CPM_BASE_BYTES,
@@ -18,7 +18,7 @@ from v2xsim.engine.stations.frame import Frame
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.gpu.lidar.points import quantised, thinned, transform
 from v2xsim.perception.matching.matrix import cells_of, shifted
-from v2xsim.records import OCCUPIED, UNOBSERVED, Detections
+from v2xsim.records import UNOBSERVED, Detections
 from v2xsim.spatial.poses import pose_matrix
 
 # Lidar returns lower than this height are not sent, because they are road. The limit is larger than the range noise of a
@@ -164,10 +164,3 @@ def _in_cells(
     cx = (request.lower[0] + ix[rows] + 0.5) * request.cell_m - request.near_m[0]
     cy = (request.lower[1] + iy[rows] + 0.5) * request.cell_m - request.near_m[1]
     return rows, (ix[rows] * shape[1] + iy[rows]).astype(np.int64), np.hypot(cx, cy)
-
-
-def occupied_in(
-    code: UInt8[np.ndarray, "helpers nx ny"], cells: Bool[np.ndarray, "nx ny"]
-) -> Int64[np.ndarray, " helpers"]:
-    """Return the number of given cells that each helper's matrix shows as occupied."""
-    return ((code == OCCUPIED) & cells).sum(axis=(1, 2)).astype(np.int64)

@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 
 from v2xsim.engine.cooperation.answer_sizes import codes_bytes, predicted_bytes
-from v2xsim.engine.cooperation.answers import occupied_in
 from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.knowledge import Knowledge
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.perception.matching.choice import chosen_helpers
-from v2xsim.perception.matching.matrix import shifted
+from v2xsim.perception.matching.greedy_loops import counted, window
 from v2xsim.perception.matching.rule import MatchingView
-from v2xsim.records import OCCUPIED, UNOBSERVED, PerceptionMatrix
+from v2xsim.records import PerceptionMatrix
 from v2xsim.scenario.schema import Cooperation
 from v2xsim.streams import Streams
 
@@ -97,18 +96,20 @@ def asks(
     """
     if not known or rule.max_helpers == 0 or rule.budget_bytes == 0 or not rule.matching.asks:
         return []
-    shape = ego.matrix.code.shape
-    code: UInt8[np.ndarray, "helpers nx ny"] = np.stack(
-        [shifted(item.matrix, ego.matrix.lower, shape) for item in known]
+    lower, shape = ego.matrix.lower, ego.matrix.code.shape
+    code: UInt8[np.ndarray, "helpers nx ny"] = window(
+        np.stack([item.matrix.code for item in known]),
+        np.stack([item.matrix.lower for item in known]),
+        *lower.tolist(),
+        *shape,
     )
-    observed = code != UNOBSERVED
-    cost = _cost_bytes(code, observed, weight > 0.0, rule)
+    cost = _cost_bytes(code.reshape(len(code), -1), np.flatnonzero(weight > 0.0), rule)
     agent = np.array([item.agent for item in known], np.int64)
+    gap_m = np.stack([item.position_m for item in known]) - ego.pose[:2]
     view = MatchingView(
-        weight, observed, code == OCCUPIED, agent,
-        np.array([np.hypot(*(item.position_m - ego.pose[:2])) for item in known]),
-        np.array([item.delivery for item in known]), np.array([item.relay != NOBODY for item in known]), cost,
-        rule.budget_bytes, rule.max_helpers, lambda: streams.uniforms("matching", ego.agent, ego.time_us, agent)[:, 0],
+        weight, code, agent, np.hypot(gap_m[:, 0], gap_m[:, 1]), np.array([item.delivery for item in known]),
+        np.array([item.relay != NOBODY for item in known]), cost, rule.budget_bytes, rule.max_helpers,
+        lambda: streams.uniforms("matching", ego.agent, ego.time_us, agent)[:, 0],
     )  # fmt: skip
     choices = chosen_helpers(rule.matching, view)
     total = sum(cost[choice.helper] for choice in choices)
@@ -119,22 +120,18 @@ def asks(
 
 
 def _cost_bytes(
-    code: UInt8[np.ndarray, "helpers nx ny"], observed: Bool[np.ndarray, "helpers nx ny"], blind: Bool[np.ndarray, "nx ny"],
-    rule: Cooperation,
-) -> Float[np.ndarray, " helpers"]:  # fmt: skip
-    """Return the predicted size of each helper's answer, limited to an equal share of the budget."""
+    code: UInt8[np.ndarray, "helpers cells"], blind: Int64[np.ndarray, " blind"], rule: Cooperation
+) -> Float[np.ndarray, " helpers"]:
+    """Return the predicted size of each helper's answer about some cells, limited to an equal share of the budget."""
     helpers, scheme = len(code), rule.fusion
     if scheme.shares is Share.FRAMES:
         # Whole frames are sent whatever the budget, so all helpers get the same size.
         return np.full(helpers, rule.budget_bytes / rule.max_helpers)
-    asked = (observed & blind).sum(axis=(1, 2))
-    predicted = np.array([
-        predicted_bytes(int(o), int(a), scheme.shares, scheme.thinned_to_m, rule.matrix.cell_m)
-        for o, a in zip(occupied_in(code, blind), asked, strict=True)
-    ])  # fmt: skip
+    asked, occupied = counted(code, blind)
+    predicted = predicted_bytes(occupied, asked, scheme.shares, scheme.thinned_to_m, rule.matrix.cell_m)
     # Without this limit, a helper with much data would seem too expensive to ask at all.
     share = rule.budget_bytes / min(rule.max_helpers, helpers)
     # An answer without any item still carries the codes and a header of about 64 bytes.
-    least = np.array([codes_bytes(int(a)) for a in asked]) + 64.0
+    least = codes_bytes(asked) + 64.0
     cost: np.ndarray = np.maximum(np.minimum(predicted, share), np.minimum(least, rule.budget_bytes))
     return cost
