@@ -28,6 +28,23 @@ def test_a_motorway_has_its_density_from_the_first_instant_on(density_per_km):
     assert len(last) == pytest.approx(wanted, rel=0.15)
 
 
+def test_a_long_motorway_made_of_several_edges_has_its_density_and_lets_traffic_pass():
+    # Edges of 2 km.
+    first, last = at(Traffic(highway=Highway(length_m=6000, density_per_km=40)), 0, 40)
+    assert len(first) == 240
+    assert len(last) == pytest.approx(240, rel=0.1)
+    before_m = dict(zip(first.agent.tolist(), first.boxes.center_m[:, 0].tolist(), strict=True))
+    gone_m = [
+        abs(x_m - before_m[agent])
+        for agent, x_m in zip(last.agent.tolist(), last.boxes.center_m[:, 0].tolist(), strict=True)
+        if agent in before_m
+    ]
+    # Who drove for 40 s came at least 0.7 km far, trucks at 80 km/h too, and crossed a joint or not.
+    assert min(gone_m) > 700.0
+    crossed = [m for m in gone_m if m > 900.0]
+    assert len(crossed) > 50
+
+
 def test_dense_traffic_is_slow_traffic():
     speeds = [traffic_speed_mps(Highway(density_per_km=density)) for density in (10, 60, 200, 400)]
     assert speeds[0] == speeds[1] == pytest.approx(120 / 3.6)

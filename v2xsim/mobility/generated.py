@@ -1,5 +1,6 @@
 """Roads made when a run starts: a street grid and a motorway, with traffic driven by SUMO."""
 
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,12 +49,13 @@ class Departure:
     walk: tuple[str, str] | None = None
 
 
-def _write_demand(path: Path, kinds: Sequence[str], departures: Sequence[Departure], routes: Sequence[str]) -> None:
+def _write_demand(path: Path, kinds: Sequence[str], departures: Sequence[Departure], routes: Mapping[str, str]) -> None:
+    """Write vehicle types, departures and routes; a route has a name and a list of edges."""
     root = ET.Element("routes")
     for kind in kinds:
         root.append(ET.fromstring(type_xml(kind)))
-    for edge in routes:
-        ET.SubElement(root, "route", id=edge, edges=edge)
+    for name, edges in routes.items():
+        ET.SubElement(root, "route", id=name, edges=edges)
     for number, one in enumerate(sorted(departures, key=lambda d: d.time_s)):
         depart = {"id": f"{one.kind}.{number}", "depart": f"{one.time_s:.2f}", "type": one.kind}
         if one.walk is not None:
@@ -141,7 +143,7 @@ def open_grid(grid: GridTown, run: Run, names: Names) -> SumoMobility:
         )  # fmt: skip
         draw = Streams(run.seed).generator("traffic.grid")
         demand = _grid_demand(grid, _edges(home / "net.net.xml"), run.begin_s + run.duration_s + 1.0, draw)
-        _write_demand(home / "demand.rou.xml", list(shares_of(grid.mix)), demand, ())
+        _write_demand(home / "demand.rou.xml", list(shares_of(grid.mix)), demand, {})
         return _start(folder, run, names, {"ignore-route-errors": "true", "time-to-teleport": "120"}, "traffic.grid")
     except BaseException:
         folder.cleanup()
@@ -149,6 +151,21 @@ def open_grid(grid: GridTown, run: Run, names: Names) -> SumoMobility:
 
 
 # ---- the motorway ----
+
+
+# SUMO looks for the vehicle ahead among all vehicles of a lane, so a lane of 68 km takes seven times as long as its parts.
+_PIECE_M = 2500.0
+
+
+def _piece_ends_m(highway: Highway) -> Float[np.ndarray, " pieces_plus_1"]:
+    """Return the positions at which the edges of one direction begin, and the end of the last one."""
+    pieces = max(1, math.ceil(highway.length_m / _PIECE_M))
+    return np.linspace(0.0, highway.length_m, pieces + 1)
+
+
+def _piece_names(direction: str, pieces: int) -> list[str]:
+    """Return the names of the edges of one direction, upstream first."""
+    return [direction] if pieces == 1 else [f"{direction}.{piece}" for piece in range(pieces)]
 
 
 def traffic_speed_mps(highway: Highway) -> float:
@@ -167,7 +184,7 @@ def _cruise_mps(kind: str, limit_mps: float) -> float:
     return min(DRIVERS[kind].max_speed_mps, limit_mps)
 
 
-def _standing_demand(highway: Highway, edge: str, draw: Generator) -> list[Departure]:
+def _standing_demand(highway: Highway, direction: str, draw: Generator) -> list[Departure]:
     """Return the vehicles in one direction of the motorway at time 0, those farthest downstream first.
 
     Heavy vehicles fill the lanes from the right; the total length of vehicles is about the same in all lanes. Within a lane
@@ -179,30 +196,35 @@ def _standing_demand(highway: Highway, edge: str, draw: Generator) -> list[Depar
     kinds = kinds[np.argsort([kind not in _HEAVY for kind in kinds], kind="stable")]
     taken = np.array([CATALOGUE.size_m[KINDS.index(kind), 0] + _MIN_GAP_M for kind in kinds])
     lanes = np.minimum((np.cumsum(taken) - taken) / taken.sum() * highway.lanes, highway.lanes - 1).astype(int)
-    departures: list[tuple[float, Departure]] = []
+    ends_m, departures = _piece_ends_m(highway), list[tuple[float, Departure]]()
+    edges = _piece_names(direction, len(ends_m) - 1)
     for lane in range(highway.lanes):
         row = draw.permutation(np.flatnonzero(lanes == lane))
         gap = max(highway.length_m - taken[row].sum(), 0.0) / max(len(row), 1)
         front = np.cumsum(taken[row] + gap) - 0.5 * gap + draw.uniform(-0.25, 0.25, len(row)) * gap
         for vehicle, position in zip(row, np.minimum(front, highway.length_m), strict=True):
-            attributes = {"route": edge, "departLane": str(lane), "departPos": f"{position:.2f}", "departSpeed": "max"}
+            piece = int(np.searchsorted(ends_m[1:-1], position, side="right"))
+            attributes = {
+                "route": edges[piece], "departLane": str(lane), "departPos": f"{position - ends_m[piece]:.2f}",
+                "departSpeed": "max",
+            }  # fmt: skip
             departures.append((-float(position), Departure(0.0, str(kinds[vehicle]), attributes)))
     # The order is downstream first: SUMO inserts a vehicle behind an existing one, but refuses to insert one in front of
     # it, as unsafe for the follower.
     return [departure for _, departure in sorted(departures, key=lambda item: item[0])]
 
 
-def _arriving_demand(highway: Highway, edge: str, until_s: float, draw: Generator) -> list[Departure]:
+def _arriving_demand(highway: Highway, direction: str, until_s: float, draw: Generator) -> list[Departure]:
     """Return the vehicles that enter one direction after time 0.
 
     Each class enters at the rate at which it leaves at the far end, so the density stays constant.
     """
-    limit = traffic_speed_mps(highway)
+    limit, first = traffic_speed_mps(highway), _piece_names(direction, len(_piece_ends_m(highway)) - 1)[0]
     departures = []
     for kind, share in shares_of(highway.mix).items():
         rate = highway.density_per_km / 2000.0 * share * _cruise_mps(kind, limit)
         lane = "0" if kind in _HEAVY and limit == highway.speed_kmh / 3.6 else "free"
-        attributes = {"route": edge, "departLane": lane, "departPos": "base", "departSpeed": "max"}
+        attributes = {"route": first, "departLane": lane, "departPos": "base", "departSpeed": "max"}
         # One vehicle enters in each interval of the mean length; with Poisson arrivals, the density would drift.
         count = int(rate * until_s)
         times = (np.arange(count) + draw.uniform(0.0, 1.0, count)) / rate
@@ -212,19 +234,28 @@ def _arriving_demand(highway: Highway, edge: str, until_s: float, draw: Generato
 
 def _write_motorway(home: Path, highway: Highway) -> None:
     """Write the motorway as SUMO's plain node and edge files: eastbound along y < 0, westbound along y > 0, from x = 0 on."""
-    off = MEDIAN_M / 2.0
-    nodes = {"e0": (0, -off), "e1": (highway.length_m, -off), "w0": (highway.length_m, off), "w1": (0, off)}
-    root = ET.Element("nodes")
-    for name, (x, y) in nodes.items():
-        ET.SubElement(root, "node", id=name, x=str(x), y=str(y))
-    ET.ElementTree(root).write(home / "road.nod.xml")
-    root = ET.Element("edges")
-    for edge, start, end in (("east", "e0", "e1"), ("west", "w0", "w1")):
-        ET.SubElement(
-            root, "edge", {"id": edge, "from": start, "to": end, "numLanes": str(highway.lanes), "spreadType": "right",
-                           "speed": f"{traffic_speed_mps(highway):.3f}", "width": str(LANE_M)},
-        )  # fmt: skip
-    ET.ElementTree(root).write(home / "road.edg.xml")
+    off, ends_m = MEDIAN_M / 2.0, _piece_ends_m(highway)
+    nodes, edges = ET.Element("nodes"), ET.Element("edges")
+    for direction, node, x_m, y_m in (("east", "e", ends_m, -off), ("west", "w", highway.length_m - ends_m, off)):
+        for number, x in enumerate(x_m.tolist()):
+            ET.SubElement(nodes, "node", id=f"{node}{number}", x=str(x), y=str(y_m))
+        for number, edge in enumerate(_piece_names(direction, len(x_m) - 1)):
+            ET.SubElement(
+                edges, "edge", {"id": edge, "from": f"{node}{number}", "to": f"{node}{number + 1}", "numLanes": str(highway.lanes),
+                                "spreadType": "right", "speed": f"{traffic_speed_mps(highway):.3f}", "width": str(LANE_M)},
+            )  # fmt: skip
+    ET.ElementTree(nodes).write(home / "road.nod.xml")
+    ET.ElementTree(edges).write(home / "road.edg.xml")
+
+
+def _routes(highway: Highway) -> dict[str, str]:
+    """Return a route from each edge of the motorway to the end of its direction."""
+    routes: dict[str, str] = {}
+    pieces = len(_piece_ends_m(highway)) - 1
+    for direction in ("east", "west"):
+        edges = _piece_names(direction, pieces)
+        routes |= {edge: " ".join(edges[piece:]) for piece, edge in enumerate(edges)}
+    return routes
 
 
 def open_highway(highway: Highway, run: Run, names: Names) -> SumoMobility:
@@ -248,10 +279,11 @@ def open_highway(highway: Highway, run: Run, names: Names) -> SumoMobility:
         )
         until_s = run.begin_s + run.duration_s + 1.0
         departures = []
-        for edge in ("east", "west"):
-            draw = Streams(run.seed).generator(f"traffic.highway.{edge}")
-            departures += [*_standing_demand(highway, edge, draw), *_arriving_demand(highway, edge, until_s, draw)]
-        _write_demand(home / "demand.rou.xml", list(shares_of(highway.mix)), departures, ("east", "west"))
+        for direction in ("east", "west"):
+            draw = Streams(run.seed).generator(f"traffic.highway.{direction}")
+            departures += _standing_demand(highway, direction, draw)
+            departures += _arriving_demand(highway, direction, until_s, draw)
+        _write_demand(home / "demand.rou.xml", list(shares_of(highway.mix)), departures, _routes(highway))
         return _start(folder, run, names, {}, "traffic.highway")
     except BaseException:
         folder.cleanup()
