@@ -10,20 +10,19 @@ import pyarrow as pa
 from v2xsim.evaluation.episodes import gap_at
 from v2xsim.evaluation.evaluator import Evaluator
 from v2xsim.evaluation.metric import Metric
-from v2xsim.evaluation.metrics import METRIC_TABLES, all_metrics
+from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.opened.errors import OpenError
+from v2xsim.opened.evaluated_tables import EvaluatedTables
 from v2xsim.opened.manifest import setting
 from v2xsim.opened.numbers import is_finite
+from v2xsim.opened.parts import PartTables
 from v2xsim.opened.recorded_frames import RecordedFrames
 from v2xsim.perception.metrics.average_precision import THRESHOLDS
 from v2xsim.perception.tracking.station_tracks import KalmanTracker, Tracker, tracker_at
 from v2xsim.perception.tracking.tracker import TrackerParams
-from v2xsim.results.columns import schema_of
-from v2xsim.results.listed import Listed, ListedMetrics
+from v2xsim.results.listed import ListedMetrics
 from v2xsim.results.results import metrics_table
-from v2xsim.results.row_groups import in_memory
-from v2xsim.results.scored_tables import add_awareness, add_episodes, counts_of
-from v2xsim.results.tables import Columns
+from v2xsim.results.scored_tables import add_episodes
 from v2xsim.scenario.schema import FARTHEST_EVALUATED_M, FARTHEST_RECEIVER_M
 from v2xsim.scenario.schema_world import simulated_s
 
@@ -44,11 +43,11 @@ class Evaluation:
     thresholds: tuple[float, ...]
     prr_range_m: float
     metrics: dict[str, Metric] = field(repr=False)
-    tables: dict[str, pa.Table] = field(repr=False)
+    tables: Mapping[str, pa.Table] = field(repr=False)
 
 
 def evaluated(
-    manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], frames: RecordedFrames, folder: Path,
+    manifest: Mapping[str, Any], tables: PartTables, frames: RecordedFrames, folder: Path,
     range_m: float | None, thresholds: Sequence[float] | None, tracker: TrackerParams | Tracker | None,
     prr_range_m: float | None,
 ) -> Evaluation:  # fmt: skip
@@ -74,38 +73,18 @@ def evaluated(
         )
     track = KalmanTracker(tracker) if isinstance(tracker, TrackerParams) else tracker or tracker_at(step_us)
     evaluator = Evaluator(range_m, track, overlaps, gap_at(step_us))
-    awareness, episodes = Columns("awareness"), Columns("episodes")
-    counts: dict[str, list[int]] = {"objects": [], "seen_ego": [], "seen_fused": []}
+    new = EvaluatedTables(tables)
     for tick in frames.ticks(step_us, track):
-        scores = evaluator.add(tick)
-        add_awareness(awareness, tick, scores)
-        for scored in scores:
-            for name, count in counts_of(scored).items():
-                counts[name].append(count)
-    add_episodes(episodes, evaluator.episodes())
-    new = {
-        "awareness": awareness.finished(),
-        "episodes": episodes.finished(),
-        "fusion": _replaced(tables["fusion"], counts),
-    }
+        new.add(tick, evaluator.add(tick))
+    add_episodes(new.episodes, evaluator.episodes())
     rows = all_metrics(
-        in_memory({name: new[name] if name in new else tables[name] for name in METRIC_TABLES}), evaluator.average_precision(), len(frames),
+        new.groups, evaluator.average_precision(), len(frames),
         simulated_s(setting(manifest, "run.duration_s"), setting(manifest, "run.step_s")),
         prr_range_m, setting(manifest, "record.packet_share"),
     )  # fmt: skip
+    new.metrics = metrics_table(rows)
     metrics = {name: metric for name, part, metric in rows if part == ""}
-    return Evaluation(
-        range_m, overlaps, prr_range_m, ListedMetrics(metrics), Listed({"metrics": metrics_table(rows), **new})
-    )  # fmt: skip
-
-
-def _replaced(table: pa.Table, columns: Mapping[str, Sequence[int]]) -> pa.Table:
-    """Return the table `fusion` with other values in some columns."""
-    schema = schema_of("fusion")
-    arrays = [
-        pa.array(columns[item.name], item.type) if item.name in columns else table.column(item.name) for item in schema
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return Evaluation(range_m, overlaps, prr_range_m, ListedMetrics(metrics), new)
 
 
 def _distance(
