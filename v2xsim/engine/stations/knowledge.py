@@ -190,16 +190,15 @@ class Knowledge:
             now_us: Present simulated time.
             forget_us: An announcement is forgotten this long after its arrival.
         """
-        parts = []
-        for agent in sorted(self.announced):
-            announced = self.announced[agent]
-            awareness = announced.awareness
-            is_roadside_unit = awareness.size_m[0] <= 0
-            if is_roadside_unit or now_us - announced.arrived_us > forget_us:
-                continue
-            age_s = (frame.stamp_us - awareness.stamp_us) * 1e-6
-            center_m = awareness.pose[:3].copy()
-            center_m[:2] += awareness.velocity_mps * age_s
-            boxes = Boxes(center_m[None], awareness.size_m[None], awareness.pose[3:])
-            parts.append(Detections(boxes, awareness.velocity_mps[None], np.ones(1), np.array([agent])))
-        return Detections.joined(parts)
+        known = [
+            (agent, announced.awareness) for agent, announced in sorted(self.announced.items())
+            if announced.awareness.is_vehicle and now_us - announced.arrived_us <= forget_us
+        ]  # fmt: skip
+        if not known:
+            return Detections.none()
+        state = np.array([awareness.state for _, awareness in known])
+        stamp_us = np.array([awareness.stamp_us for _, awareness in known])
+        center_m, velocity_mps = state[:, :3].copy(), state[:, 4:6]
+        center_m[:, :2] += velocity_mps * ((frame.stamp_us - stamp_us) * 1e-6)[:, None]
+        boxes = Boxes(center_m, state[:, 6:], state[:, 3])
+        return Detections(boxes, velocity_mps, np.ones(len(known)), np.array([agent for agent, _ in known], np.int64))
