@@ -77,32 +77,59 @@ class Coded:
 
 def _column(blocks: list[dict[str, Any]], lengths: list[int], name: str, kind: pa.DataType) -> pa.Array:
     dtype: Any = _DTYPES.get(kind, object)
-    parts: list[Any] = []
-    for block, length in zip(blocks, lengths, strict=True):
-        value = block[name]
-        parts.append(value if isinstance(value, np.ndarray | list | Coded) else np.full(length, value, dtype))
+    values = [block[name] for block in blocks]
     if dtype is not object:
-        joined = np.concatenate(parts) if parts else np.zeros(0)
-        return pa.array(joined.astype(dtype), kind)
-    if pa.types.is_dictionary(kind) and parts:
-        return _texts(parts, kind)
-    parts = [[part.texts[c] for c in part.code.tolist()] if isinstance(part, Coded) else part for part in parts]
-    rows = [item for part in parts for item in part]
-    return pa.array(rows, kind)
+        if not values:
+            return pa.array(np.zeros(0, dtype), kind)
+        if not any(isinstance(value, np.ndarray | list) for value in values):
+            # One value for each block; thousands of small arrays would take much longer.
+            return pa.array(np.repeat(np.array(values, dtype), lengths), kind)
+        return pa.array(np.concatenate(_spread(values, lengths, dtype)).astype(dtype), kind)
+    if pa.types.is_dictionary(kind) and values:
+        return _texts(values, lengths, kind)
+    parts = [
+        [part.texts[c] for c in part.code.tolist()] if isinstance(part, Coded) else part
+        for part in _spread(values, lengths, dtype)
+    ]
+    return pa.array([item for part in parts for item in part], kind)
 
 
-def _texts(parts: list[Any], kind: pa.DataType) -> pa.Array:
-    """Return an Arrow dictionary column with the texts of many rows; distinct texts are numbered in order of appearance."""
+def _spread(values: list[Any], lengths: list[int], dtype: Any) -> list[Any]:
+    """Return the values of each block, one for each row."""
+    return [
+        value if isinstance(value, np.ndarray | list | Coded) else np.full(length, value, dtype)
+        for value, length in zip(values, lengths, strict=True)
+    ]
+
+
+def _texts(values: list[Any], lengths: list[int], kind: pa.DataType) -> pa.Array:
+    """Return an Arrow dictionary column with the texts of many rows."""
     number: dict[Any, int] = {}
-    codes = []
-    for part in parts:
-        if isinstance(part, Coded):
-            used = np.unique(part.code)
-            table = np.zeros(len(part.texts), np.int32)
-            table[used] = [number.setdefault(part.texts[c], len(number)) for c in used]
-            codes.append(table[part.code])
-        else:
-            codes.append(np.fromiter((number.setdefault(item, len(number)) for item in part), np.int32, len(part)))
-    return pa.DictionaryArray.from_arrays(pa.array(np.concatenate(codes)), pa.array(list(number), pa.string())).cast(
-        kind
-    )
+    first = values[0]
+    if isinstance(first, Coded) and all(isinstance(v, Coded) and v.texts is first.texts for v in values):
+        codes = [_numbered(np.concatenate([value.code for value in values]), first.texts, number)]
+    elif all(isinstance(value, str) for value in values):
+        codes = [np.repeat([number.setdefault(value, len(number)) for value in values], lengths)]
+    else:
+        codes = [
+            _numbered(part.code, part.texts, number)
+            if isinstance(part, Coded)
+            else np.fromiter((number.setdefault(item, len(number)) for item in part), np.int64, len(part))
+            for part in _spread(values, lengths, object)
+        ]
+    texts = pa.array(list(number), pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(np.concatenate(codes)), texts).cast(kind)
+
+
+def _numbered(code: np.ndarray, texts: Sequence[str], number: dict[Any, int]) -> np.ndarray:
+    """Return the numbers of texts in a dictionary that grows by those that it lacks.
+
+    Args:
+        code: Index of each row's text in `texts`.
+        texts: The texts.
+        number: The number of each text so far.
+    """
+    used = np.unique(code)
+    table = np.zeros(len(texts), np.int64)
+    table[used] = [number.setdefault(texts[c], len(number)) for c in used]
+    return table[code]
