@@ -1,6 +1,7 @@
 """Makes the ego frames of a finished run from its tables: selection, scores, clouds, and rows of tables."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v2xsim.evaluation.evaluator import Evaluator
 from v2xsim.evaluation.frame import FrameScore
 from v2xsim.evaluation.metric import arrays_of
 from v2xsim.evaluation.scene import MODES
@@ -18,7 +18,9 @@ from v2xsim.opened.errors import NotRecordedError, OpenError
 from v2xsim.opened.frames import Frame, Frames, Sources, rows_where
 from v2xsim.opened.manifest import setting
 from v2xsim.opened.numbers import is_finite
+from v2xsim.opened.parts import PartTables, rows_at
 from v2xsim.opened.recorded_frames import RecordedFrames
+from v2xsim.opened.scores import Scores
 from v2xsim.opened.truth import Truth
 from v2xsim.perception.tracking.station_tracks import tracker_at
 from v2xsim.scenario.explain import nearest
@@ -38,24 +40,18 @@ class FrameSource:
     """
 
     def __init__(
-        self, folder: Path, manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], truth: Truth,
+        self, folder: Path, manifest: Mapping[str, Any], tables: PartTables, truth: Truth,
         recorded: RecordedFrames, names: Mapping[int, str], casting: Callable[[], Casting],
     ) -> None:  # fmt: skip
-        self._folder, self._manifest, self._tables, self._truth = folder, manifest, tables, truth
+        self._folder, self._manifest, self._truth = folder, manifest, truth
         self._names, self._casting = names, casting
         self._frame_us, self._egos = recorded.frame_us, recorded.ego
         self._recorded = recorded
-        self._fused_us = tables["fusion"].column("fuse_us").to_pylist()
-        # The tracks of a frame depend on all frames before it, so all are scored at once. The truth is read again when a frame
-        # is used: that of all frames would need much memory.
-        tracker = tracker_at(round(setting(manifest, "run.step_s") * 1e6))
-        evaluator = Evaluator(setting(manifest, "record.evaluation_range_m"), tracker)
-        self._scores: list[FrameScore] = [
-            scored
-            for tick in recorded.ticks(round(setting(manifest, "run.step_s") * 1e6), tracker)
-            for scored in evaluator.add(tick)
-        ]
-        self._sources = Sources(self.cloud, self.own_cloud, self._rows, self._links)
+        step_us = round(setting(manifest, "run.step_s") * 1e6)
+        range_m = setting(manifest, "record.evaluation_range_m")
+        self._scores = Scores(recorded, range_m, step_us, tracker_at(step_us))
+        self._parts = lru_cache(tables.parts)
+        self._sources = Sources(self._score, self.cloud, self.own_cloud, self._rows, self._links)
 
     def select(self, ego: str | int | None, time_s: float | tuple[float, float] | None) -> Frames:
         """Return the frames of one ego or of all, at one time, between two times, or at any time.
@@ -95,13 +91,16 @@ class FrameSource:
         """Return the cloud of the ego's own lidars; it is cast again."""
         return self._casting().own(frame.agent, frame.time_us)
 
+    def _score(self, frame: Frame) -> FrameScore:
+        return self._scores.of(frame.number)
+
     def _frame(self, number: int) -> Frame:
         time_us, ego = int(self._frame_us[number]), int(self._egos[number])
         scene, _ = self._recorded.scene(time_us, ego)
         detections = {mode: self._recorded.detections(time_us, ego, mode) for mode in MODES}
         return Frame(
-            number, time_us, self._names[ego], ego, self._truth.pose(time_us, ego), self._truth.believed(time_us, ego), self._fused_us[number] / 1e6, scene,
-            self._scores[number], detections, self._recorded.announced(time_us, ego), self._names, self._sources,
+            number, time_us, self._names[ego], ego, self._truth.pose(time_us, ego), self._truth.believed(time_us, ego), int(self._recorded.fuse_us[number]) / 1e6, scene,
+            detections, self._recorded.announced(time_us, ego), self._names, self._sources,
         )  # fmt: skip
 
     def _agent(self, ego: str | int) -> int:
@@ -143,17 +142,16 @@ class FrameSource:
 
     def _kept(self, frame: Frame) -> pa.Table | None:
         """Return the recorded cloud of a frame; None if it was not recorded."""
-        kept = rows_where(self._tables["frames"], frame_us=frame.time_us, ego=frame.agent)
+        kept = rows_where(rows_at(self._parts("frames"), "frame_us", frame.time_us), ego=frame.agent)
         if kept.num_rows == 0:
             return None
-        return rows_where(self._tables["clouds"], frame=kept["frame"][0].as_py())
+        return rows_at(self._parts("clouds"), "frame", kept["frame"][0].as_py())
 
     def _rows(self, frame: Frame, name: str) -> pa.Table:
-        table = self._tables[name]
+        table = rows_at(self._parts(name), "frame_us", frame.time_us)
         if name == "contributions":
-            return rows_where(table, frame_us=frame.time_us, ego=frame.agent)
-        ends = pc.or_(pc.equal(table["origin"], frame.agent), pc.equal(table["destination"], frame.agent))
-        return rows_where(table.filter(ends), frame_us=frame.time_us)
+            return rows_where(table, ego=frame.agent)
+        return table.filter(pc.or_(pc.equal(table["origin"], frame.agent), pc.equal(table["destination"], frame.agent)))
 
     def _links(self, frame: Frame) -> pa.Table:
         every = setting(self._manifest, "record.link_ticks")
@@ -163,5 +161,5 @@ class FrameSource:
                 f"{self._folder}: this run recorded no links at {frame.time_s:.12g} s (record.link_ticks: {every}); run it again with "
                 "record.link_ticks=1"
             )
-        here = rows_where(self._tables["links"], time_us=frame.time_us)
+        here = rows_at(self._parts("links"), "time_us", frame.time_us)
         return here.filter(pc.or_(pc.equal(here["a"], frame.agent), pc.equal(here["b"], frame.agent)))

@@ -22,6 +22,7 @@ from v2xsim.views.knowledge import Helper
 class Sources:
     """Functions with which a frame gets its parts when they are first used."""
 
+    score: Callable[["Frame"], FrameScore]
     cloud: Callable[["Frame"], Cloud]
     own_cloud: Callable[["Frame"], Cloud]
     rows: Callable[["Frame", str], pa.Table]
@@ -42,7 +43,6 @@ class Frame:
         believed: x, y, z and yaw that the ego believed.
         fused_s: Time of the fusion.
         scene: The truth: agent ids, true boxes and velocities of all road users, and boxes where the ego would place them.
-        score: What the ego knew, compared with the truth: who is in range, who was detected and known, in each mode.
         detections: Detections by mode: `ego` for the ego alone, `fused` for after fusion; at any distance.
         announced: Vehicles that the ego knew from their announcements when it fused.
         names: Names of road users and roadside units, by agent id.
@@ -56,7 +56,6 @@ class Frame:
     believed: Float[np.ndarray, " 4"]
     fused_s: float
     scene: Scene
-    score: FrameScore
     detections: Mapping[str, Detections]
     announced: Detections
     names: Mapping[int, str]
@@ -79,6 +78,14 @@ class Frame:
     def boxes(self) -> Boxes:
         """True bodies of all road users, in the order of `scene.agent`."""
         return self.scene.boxes
+
+    @cached_property
+    def score(self) -> FrameScore:
+        """What the ego knew, compared with the truth: who is in range, who was detected and known, in each mode.
+
+        It depends on the tracks of all frames before, so the first use takes time in proportion to them.
+        """
+        return self.sources.score(self)
 
     @property
     def tracks(self) -> Mapping[str, Tracks]:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Int64
 
@@ -24,6 +25,15 @@ class Parts(Protocol):
 
     def instants(self, column: str) -> Int64[np.ndarray, "parts 2"]:
         """Return the smallest and the largest value of a column of times in each row group."""
+
+
+def rows_at(parts: Parts, column: str, value: int) -> pa.Table:
+    """Return the rows of a table in which a column of whole numbers has a value; only row groups that can hold such rows are read."""
+    none = parts.none()
+    bounds = parts.instants(column)
+    holding = np.flatnonzero((bounds[:, 0] <= value) & (value <= bounds[:, 1])).tolist()
+    groups = (parts.read(part, none.column_names) for part in holding)
+    return pa.concat_tables([none, *(group.filter(pc.equal(group.column(column), value)) for group in groups)])
 
 
 class PartTables(Protocol):
@@ -49,6 +59,7 @@ class FileParts:
 
     def __init__(self, path: Path, damaged: OpenError) -> None:
         self._damaged = damaged
+        self._instants: dict[str, np.ndarray] = {}
         try:
             self._file = pq.ParquetFile(path)
         except (OSError, pa.ArrowException):
@@ -67,6 +78,11 @@ class FileParts:
 
     def instants(self, column: str) -> Int64[np.ndarray, "parts 2"]:
         """Return the smallest and the largest value of a column of times in each row group, from the file's statistics."""
+        if column not in self._instants:
+            self._instants[column] = self._bounds(column)
+        return self._instants[column]
+
+    def _bounds(self, column: str) -> Int64[np.ndarray, "parts 2"]:
         number, bounds = self._file.schema_arrow.get_field_index(column), []
         for part in range(self._file.num_row_groups):
             known = self._file.metadata.row_group(part).column(number).statistics
@@ -87,6 +103,7 @@ class StreamParts:
 
     def __init__(self, groups: Callable[[Sequence[str]], Iterator[pa.Table]], none: pa.Table) -> None:
         self._groups, self._none = groups, none
+        self._instants: dict[str, np.ndarray] = {}
         self._next, self._columns = 0, tuple[str, ...]()
         self._left: Iterator[pa.Table] = iter(())
 
@@ -106,8 +123,10 @@ class StreamParts:
 
     def instants(self, column: str) -> Int64[np.ndarray, "parts 2"]:
         """Return the smallest and the largest value of a column of times in each row group."""
-        bounds = [_bounds(group, column) for group in self._groups((column,))]
-        return np.array(bounds, np.int64).reshape(-1, 2)
+        if column not in self._instants:
+            bounds = [_bounds(group, column) for group in self._groups((column,))]
+            self._instants[column] = np.array(bounds, np.int64).reshape(-1, 2)
+        return self._instants[column]
 
 
 def _bounds(group: pa.Table, column: str) -> tuple[int, int]:

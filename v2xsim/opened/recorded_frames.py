@@ -1,7 +1,6 @@
 """The ego frames of a finished run, made from its tables in the form that the evaluation takes."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +35,13 @@ class RecordedFrames:
 
     def __init__(self, tables: PartTables, truth: Truth, folder: Path) -> None:
         self._truth, self._folder = truth, folder
-        fusion = pa.concat_tables([schema_of("fusion").empty_table().select(_KEYS), *tables.groups("fusion", _KEYS)])
-        self.frame_us, self.ego = arrays_of(fusion, *_KEYS)
+        columns = (*_KEYS, "fuse_us")
+        fusion = pa.concat_tables(
+            [schema_of("fusion").empty_table().select(columns), *tables.groups("fusion", columns)]
+        ).select(columns)
+        self.frame_us, self.ego, self.fuse_us = arrays_of(fusion, *columns)
+        # The first frame of each tick, and the number of all frames.
+        self._begin = np.append(np.flatnonzero(np.append(True, np.diff(self.frame_us) != 0)[: len(self)]), len(self))
         self._detections, self._hits, self._announced = (
             Instants(tables.parts(name), _KEYS, columns, folder)
             for name, columns in (
@@ -49,6 +53,21 @@ class RecordedFrames:
     def __len__(self) -> int:
         return len(self.ego)
 
+    @property
+    def tick_count(self) -> int:
+        """Number of ticks with frames."""
+        return len(self._begin) - 1
+
+    def place_of(self, number: int) -> tuple[int, int]:
+        """Return the number of the tick of a frame, and the place of the frame among those of the tick."""
+        tick = int(np.searchsorted(self._begin, number, "right")) - 1
+        return tick, number - int(self._begin[tick])
+
+    def egos(self, tick: int) -> tuple[int, list[int]]:
+        """Return the time of a tick, and the egos with a frame at it."""
+        rows = slice(int(self._begin[tick]), int(self._begin[tick + 1]))
+        return int(self.frame_us[rows.start]), self.ego[rows].tolist()
+
     def ticks(self, step_us: int, tracker: Tracker) -> Iterator[list[EgoFrame]]:
         """Yield the frames of each tick.
 
@@ -57,9 +76,8 @@ class RecordedFrames:
             tracker: The tracker of the ego's own detections.
         """
         own_tracks = StationTracks(step_us, tracker)
-        begins = np.flatnonzero(np.append(True, np.diff(self.frame_us) != 0)[: len(self)])
-        for begin, end in pairwise([*begins.tolist(), len(self)]):
-            time_us, egos = int(self.frame_us[begin]), self.ego[begin:end].tolist()
+        for tick in range(self.tick_count):
+            time_us, egos = self.egos(tick)
             own = [self.detections(time_us, ego, "ego") for ego in egos]
             tracks = own_tracks.follow(egos, own, time_us)
             yield [self._frame(time_us, *parts) for parts in zip(egos, own, tracks, strict=True)]

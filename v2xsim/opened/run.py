@@ -157,7 +157,7 @@ class Run:
     def fused_intensity(self, ego: int, time_us: int, count: int) -> Float32[np.ndarray, " points"]:
         """Return the intensity of each of the `count` points of an ego's cloud after fusion; see `Cloud.intensity`.
 
-        It needs no other frame, where `frames` scores all of them.
+        It needs the clouds of this frame alone.
         """
         return self._casting.fused_intensity(ego, time_us, count)
 
