@@ -6,6 +6,8 @@ ground there. A cell is occupied if a return from anything but the ground lies i
 MOST_M. A cell that is both free and occupied counts as occupied. All other cells are unobserved.
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 from numba import njit
@@ -151,19 +153,16 @@ def _mark_level(  # type: ignore[no-untyped-def]
     for k in range(columns):
         du[k] = (pose[0, 0] * cos_az[k] + pose[0, 1] * sin_az[k]) * step / cell_m
         dv[k] = (pose[1, 0] * cos_az[k] + pose[1, 1] * sin_az[k]) * step / cell_m
-    # The last one takes what lies outside of the window.
-    free = np.zeros(nx * ny + 1, np.bool_)
-    cell, outside = np.empty(columns, np.int32), np.int32(nx * ny)
-    is_followed = np.ones(columns, np.bool_)
+    _cut_at_edges(low_bits, samples, start_u, start_v, du, dv, nx, ny)
+    # The last one takes samples at which no ray is low.
+    free, nowhere = np.zeros(nx * ny + 1, np.bool_), np.uint64(nx * ny)
+    cell = np.empty(columns, np.uint64)
     for s in range(samples + 1):
         word_row, bit = low_bits[s // 64], np.uint64(s % 64)
         for k in range(columns):
+            is_low = ((word_row[k] >> bit) & np.uint64(1)) != 0
             u, v = start_u + s * du[k], start_v + s * dv[k]
-            shows = ((word_row[k] >> bit) & np.uint64(1)) != 0
-            inside = (u >= 0.0) & (u < nx) & (v >= 0.0) & (v < ny)
-            # A ray that has left the window is not followed any more.
-            is_followed[k] &= inside | (not shows)
-            cell[k] = np.int32(u) * np.int32(ny) + np.int32(v) if shows & is_followed[k] else outside
+            cell[k] = np.uint64(int(u) * ny + int(v)) if is_low else nowhere
         for k in range(columns):
             free[cell[k]] = True
     for i in range(nx):
@@ -175,8 +174,39 @@ def _mark_level(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _cut_at_edges(low_bits, samples, start_u, start_v, du, dv, nx, ny):  # type: ignore[no-untyped-def]
+    """Clear the bits of each azimuth from the first low sample outside of the window on; the line does not return to it."""
+    is_inside = 0.0 <= start_u < nx and 0.0 <= start_v < ny
+    for k in range(len(du)):
+        last = -1
+        if is_inside:
+            # The edge is near the sample that the division gives; rounding decides which one is the last inside.
+            across = ((nx if du[k] > 0.0 else 0.0) - start_u) / du[k] if du[k] != 0.0 else math.inf
+            along = ((ny if dv[k] > 0.0 else 0.0) - start_v) / dv[k] if dv[k] != 0.0 else math.inf
+            last = int(min(float(samples), across, along))
+            while last < samples and _lies_in(start_u + (last + 1) * du[k], start_v + (last + 1) * dv[k], nx, ny):
+                last += 1
+            while not _lies_in(start_u + last * du[k], start_v + last * dv[k], nx, ny):
+                last -= 1
+        else:
+            for s in range(samples + 1):
+                if (low_bits[s // 64, k] >> np.uint64(s % 64)) & np.uint64(1):
+                    if not _lies_in(start_u + s * du[k], start_v + s * dv[k], nx, ny):
+                        break
+                    last = s
+        for w in range(len(low_bits)):
+            low_bits[w, k] &= _bits(-64 * w, last - 64 * w)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _lies_in(u, v, nx, ny):  # type: ignore[no-untyped-def]
+    """Return whether a position in cells lies in the window."""
+    return 0.0 <= u < nx and 0.0 <= v < ny
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _bits(low, high):  # type: ignore[no-untyped-def]
-    """Return a word with the bits from `low` to `high` set, as far as they are in it; negative if there are none."""
+    """Return a word with the bits from `low` to `high` set, as far as they are in it."""
     if high < 0 or low > 63 or high < low:
         return np.uint64(0)
     bits = np.uint64(0xFFFFFFFFFFFFFFFF) << np.uint64(max(low, 0))

@@ -349,6 +349,13 @@ def test_a_ray_to_the_edge_of_the_window_frees_no_cell_of_the_opposite_edge():
     assert all(y == 0 or x in (-1, 0) for x, y in cells(matrix, FREE))
 
 
+@pytest.mark.parametrize(("x_m", "free"), [(-14.5, [-10, -9, -8]), (-15.0, [-10, -9, -8]), (-15.5, [])])
+def test_a_ray_that_is_low_before_it_comes_into_the_window_is_not_followed(x_m, free):
+    # From 3 m, 22.5 degrees down to the east: low from 4.8 to 7.2 m ahead, with samples at 5.0 to 7.0 m. The window begins at -10 m.
+    matrix = of_rays(pitched(x_m, 0.5, 3.0), (-22.5, 3.0 / np.sin(np.radians(22.5)), GROUND))
+    assert [x for x, _ in cells(matrix, FREE)] == free
+
+
 @pytest.mark.parametrize(("u", "du", "free"), [(0.5, 0.5, [2, 3, 4, 5]), (2.0, -1.0, [2, 3, 4])])
 def test_a_walk_stays_inside_its_window(u, du, free):
     # Rows 2 to 5 of the board are the window.
