@@ -29,17 +29,28 @@ SENSORS_EVERY_US = 1_000_000
 LOOKS = 3
 # An object not perceived for this long is forgotten; if it appears again, it gets a new number.
 _FORGOTTEN_US = 2_000_000
+# Rules that were not used for this long know no object any more and may send at once: only the next number matters.
+UNUSED_US = max(_FORGOTTEN_US, SLOWEST_US, SENSORS_EVERY_US)
 
 
 class CpmRules:
-    """The objects that one station perceives, by their numbers, and the state of each when it was last reported."""
+    """The objects that one station perceives, by their numbers, and the state of each when it was last reported.
 
-    def __init__(self) -> None:
+    Args:
+        first_number: Number of the first object.
+    """
+
+    def __init__(self, first_number: int = 0) -> None:
         self._number = self._seen_us = self._looks = self._looked_us = self._included_us = np.zeros(0, np.int64)
         self._position = self._velocity = self._sent_position = np.zeros((0, 2))
         self._sent_speed = self._sent_heading = np.zeros(0)
-        self._next = 0
+        self._next = first_number
         self._sent_us, self._sensors_us = -SLOWEST_US, -SENSORS_EVERY_US
+
+    @property
+    def next_number(self) -> int:
+        """Number of the next object that is recognised for the first time."""
+        return self._next
 
     def included(
         self,

@@ -20,6 +20,11 @@ class KalmanTracker:
 
     params: TrackerParams
 
+    @property
+    def memory_us(self) -> int:
+        """Time after which no track without a detection is left."""
+        return max(self.params.coast_us, self.params.tentative_us)
+
     def __call__(self, tracks: Tracks, detections: Detections, time_us: int) -> Tracks:
         """Return the tracks of one station after the detections of one instant."""
         return step(tracks, detections, time_us, self.params)
@@ -71,5 +76,7 @@ class StationTracks:
             last_us, tracks = self._latest.get(station, (-1, nothing))
             before.append(tracks if last_us == time_us - self._step_us else nothing)
         after = followed(self._tracker, before, detections, time_us)
+        # A station that skips a step starts with new tracks, so older ones are of no use.
+        self._latest = {station: item for station, item in self._latest.items() if item[0] >= time_us - self._step_us}
         self._latest.update((station, (time_us, tracks)) for station, tracks in zip(stations, after, strict=True))
         return after

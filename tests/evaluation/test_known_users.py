@@ -4,6 +4,7 @@ from small_scenes import EGO, detections
 
 from v2xsim.evaluation.known_users import FusedTracks, without_detection
 from v2xsim.perception.tracking.station_tracks import tracker_at
+from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Detections
 
 NEAR = 2
@@ -38,3 +39,20 @@ def test_each_ego_has_tracks_of_its_own():
     seen = detections([(10, 0)], [NEAR])
     tracks.step([EGO], [seen], [Detections.none()], 0)
     assert tracks.step([99], [seen], [Detections.none()], 100_000)[0].confirmed.tolist() == [False]
+
+
+def test_the_tracks_of_an_ego_that_has_left_are_kept_until_they_would_all_be_dropped():
+    tracker = tracker_at(100_000)
+    tracks = FusedTracks(tracker)
+    seen = detections([(10, 0)], [NEAR])
+    tracks.step([EGO, 99], [seen, seen], [Detections.none()] * 2, 0)
+    for time_us in (tracker.memory_us, tracker.memory_us + 1):
+        tracks.step([EGO], [seen], [Detections.none()], time_us)
+        assert (99 in tracks._tracks) == (time_us == tracker.memory_us)
+
+
+def test_another_tracker_keeps_its_tracks_of_egos_that_have_left():
+    tracks = FusedTracks(lambda before, found, time_us: Tracks.none(time_us))
+    for time_us in (0, 99_000_000):
+        tracks.step([99 if time_us == 0 else EGO], [Detections.none()], [Detections.none()], time_us)
+    assert set(tracks._tracks) == {99, EGO}

@@ -4,9 +4,11 @@
 """
 
 import numpy as np
+from jaxtyping import Bool
 from scipy.spatial import cKDTree
 
 from v2xsim.engine.far_users import FarUsers
+from v2xsim.engine.stations.agent_set import AgentSet
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.mobility.base import Names
@@ -24,6 +26,30 @@ FAR_M = 300.0
 """Buildings farther than this from all road users block no link between them."""
 
 
+class _Places:
+    """Counts the road users that were at certain places, and notes who was there first."""
+
+    def __init__(self) -> None:
+        self._agents = AgentSet()
+        self._first = (0, 0, 0.0, 0.0)
+
+    def __len__(self) -> int:
+        return len(self._agents)
+
+    def note(self, snapshot: Snapshot, is_there: Bool[np.ndarray, " agents"]) -> None:
+        """Note which road users of a tick are there."""
+        rows = np.flatnonzero(is_there)
+        if len(rows) and not len(self):
+            x_m, y_m = snapshot.boxes.center_m[rows[0], :2].tolist()
+            self._first = int(snapshot.agent[rows[0]]), snapshot.time_us, x_m, y_m
+        self._agents.add(snapshot.agent[rows])
+
+    def first(self, names: Names) -> str:
+        """Return who was there first, when and where, as text."""
+        agent, time_us, x_m, y_m = self._first
+        return f"first {names.name_of(agent)!r} at {time_us * 1e-6:.12g} s at ({x_m:.1f}, {y_m:.1f})"
+
+
 class Plausibility:
     """Notes the road users and stations of every tick, and reports what looks wrong in them.
 
@@ -34,20 +60,19 @@ class Plausibility:
 
     def __init__(self, scenario: Scenario, obstacles: Obstacles) -> None:
         self._scenario, self._obstacles, self._buildings = scenario, obstacles, len(obstacles.prisms)
-        # Pairs of overlapping bodies by agent ids, with the time at which they first overlap.
-        self._overlaps: dict[tuple[int, int], int] = {}
-        # Road users with a size that their class does not have, with the time, class and size.
-        self._odd_sizes: dict[int, tuple[int, int, tuple[float, ...]]] = {}
+        # Pairs of overlapping bodies, each as one number: both agent ids have at most 32 bits. And the first pair, and when.
+        self._overlaps: set[int] = set()
+        self._first_overlap = (0, 0, 0)
+        # Road users with a size that their class does not have; of the first, also time, agent id, class and size.
+        self._odd_sizes = AgentSet()
+        self._first_odd: tuple[int, int, int, tuple[float, ...]] = (0, 0, 0, ())
         self._most_stations = 0
-        self._stations: set[int] = set()
-        self._with_lidar: set[int] = set()
-        self._egos: set[int] = set()
+        self._stations, self._with_lidar, self._egos = AgentSet(), AgentSet(), AgentSet()
         self._nearest_helper_m = np.inf
-        # Road users and roadside units inside buildings by agent id, with time and position where they were first.
-        self._inside: dict[int, tuple[int, float, float]] = {}
+        # Road users inside buildings, and those whose bodies walls pass through although their centre is in no building.
+        self._inside, self._in_walls = _Places(), _Places()
+        # By agent id: antennas of roadside units inside buildings.
         self._units_inside: dict[int, tuple[float, float, float]] = {}
-        # Road users whose bodies walls pass through, although their centre is in no building.
-        self._in_walls: dict[int, tuple[int, float, float]] = {}
         # SUMO keeps its road users on its roads.
         traffic = scenario.traffic
         self._far_users = (
@@ -60,29 +85,30 @@ class Plausibility:
     def note(self, snapshot: Snapshot, fleet: Fleet) -> None:
         """Note the road users and stations of a tick; ticks must come in order of time."""
         for first, second in snapshot.agent[overlapping(snapshot.boxes)].tolist():
-            self._overlaps.setdefault((first, second), snapshot.time_us)
-        odd = is_unusual_size(snapshot.kind, snapshot.boxes.size_m)
-        for row in np.flatnonzero(odd).tolist():
+            if not self._overlaps:
+                self._first_overlap = first, second, snapshot.time_us
+            self._overlaps.add(first << 32 | second)
+        odd = np.flatnonzero(is_unusual_size(snapshot.kind, snapshot.boxes.size_m))
+        if len(odd) and not len(self._odd_sizes):
+            row = int(odd[0])
             size_m = tuple(snapshot.boxes.size_m[row].tolist())
-            self._odd_sizes.setdefault(int(snapshot.agent[row]), (snapshot.time_us, int(snapshot.kind[row]), size_m))
+            self._first_odd = snapshot.time_us, int(snapshot.agent[row]), int(snapshot.kind[row]), size_m
+        self._odd_sizes.add(snapshot.agent[odd])
         self._note_places(snapshot, fleet)
         if self._far_users is not None:
             self._far_users.note(snapshot)
         self._most_stations = max(self._most_stations, len(fleet))
-        self._stations.update(fleet.agent.tolist())
-        self._with_lidar.update(fleet.agent[fleet.lidars > 0].tolist())
-        self._egos.update(fleet.agent[fleet.ego].tolist())
+        self._stations.add(fleet.agent)
+        self._with_lidar.add(fleet.agent[fleet.lidars > 0])
+        self._egos.add(fleet.agent[fleet.ego])
         self._nearest_helper_m = min(self._nearest_helper_m, _nearest_helper_m(fleet))
 
     def _note_places(self, snapshot: Snapshot, fleet: Fleet) -> None:
         """Note who is inside a building, and the rectangle in which road users and stations are."""
         bottom_m = snapshot.boxes.center_m
         inside = buildings_around(bottom_m, bottom_m[:, 2] + snapshot.boxes.size_m[:, 2], self._obstacles) >= 0
-        for agent, (x_m, y_m) in zip(snapshot.agent[inside].tolist(), bottom_m[inside, :2].tolist(), strict=True):
-            self._inside.setdefault(agent, (snapshot.time_us, x_m, y_m))
-        in_walls = through_walls(snapshot.boxes, self._obstacles) & ~inside
-        for agent, (x_m, y_m) in zip(snapshot.agent[in_walls].tolist(), bottom_m[in_walls, :2].tolist(), strict=True):
-            self._in_walls.setdefault(agent, (snapshot.time_us, x_m, y_m))
+        self._inside.note(snapshot, inside)
+        self._in_walls.note(snapshot, through_walls(snapshot.boxes, self._obstacles) & ~inside)
         units = np.flatnonzero(fleet.row < 0)
         antenna_m = fleet.antenna_m[units]
         hidden = buildings_around(antenna_m, antenna_m[:, 2], self._obstacles) >= 0
@@ -109,7 +135,7 @@ class Plausibility:
     def _overlapping_bodies(self, names: Names) -> Notice | None:
         if not self._overlaps:
             return None
-        (first, second), time_us = next(iter(self._overlaps.items()))
+        first, second, time_us = self._first_overlap
         count = len(self._overlaps)
         pairs = "1 pair of road users has" if count == 1 else f"{count} pairs of road users have"
         text = (
@@ -121,7 +147,7 @@ class Plausibility:
     def _unusual_sizes(self, names: Names) -> Notice | None:
         if not self._odd_sizes:
             return None
-        agent, (time_us, kind, size_m) = next(iter(self._odd_sizes.items()))
+        time_us, agent, kind, size_m = self._first_odd
         count = len(self._odd_sizes)
         users = "1 road user has" if count == 1 else f"{count} road users have"
         text = (
@@ -133,7 +159,7 @@ class Plausibility:
     def _users_inside(self, names: Names) -> Notice | None:
         if not self._inside:
             return None
-        count, first = len(self._inside), _first(self._inside, names)
+        count, first = len(self._inside), self._inside.first(names)
         users = "1 road user was" if count == 1 else f"{count} road users were"
         text = (
             f"world.buildings: {users} inside buildings, {first}; the walls round them block their lidars and links. Correct the paths or the outlines, or raise the "
@@ -144,7 +170,7 @@ class Plausibility:
     def _users_in_walls(self, names: Names) -> Notice | None:
         if not self._in_walls:
             return None
-        count, first = len(self._in_walls), _first(self._in_walls, names)
+        count, first = len(self._in_walls), self._in_walls.first(names)
         users = "1 road user" if count == 1 else f"{count} road users"
         text = (
             f"world.buildings: walls passed through the bodies of {users}, {first}; a lidar or an antenna in the part behind the wall sees and hears nothing outside. Correct the paths or "
@@ -219,7 +245,8 @@ class Plausibility:
 
     def _without_lidar(self) -> Notice | None:
         work = self._scenario.cooperation
-        idle = len(self._stations - self._with_lidar)
+        # Whoever carries a lidar is a station.
+        idle = len(self._stations) - len(self._with_lidar)
         if idle == 0 or not self._egos or work.fusion.shares is Share.NOTHING:
             return None
         if work.fusion.shares is not Share.REPORTS and work.relay.relays and work.transport == "radio":
@@ -248,12 +275,6 @@ class Plausibility:
             f"{nearest}; no ego ever has a helper"
         )
         return Notice("cooperation.no_helper_in_range", 1, text)
-
-
-def _first(noted: dict[int, tuple[int, float, float]], names: Names) -> str:
-    """Return who was noted first, when and where, as text."""
-    agent, (time_us, x_m, y_m) = next(iter(noted.items()))
-    return f"first {names.name_of(agent)!r} at {time_us * 1e-6:.12g} s at ({x_m:.1f}, {y_m:.1f})"
 
 
 def _nearest_helper_m(fleet: Fleet) -> float:

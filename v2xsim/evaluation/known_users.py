@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from v2xsim.perception.metrics.awareness import WITHIN_M
-from v2xsim.perception.tracking.station_tracks import Tracker, followed
+from v2xsim.perception.tracking.station_tracks import KalmanTracker, Tracker, followed
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Detections
 
@@ -77,5 +77,9 @@ class FusedTracks:
             for found, others in zip(detections, without_detection(announced, detections), strict=True)
         ]
         after = followed(self._tracker, before, everything, time_us)
+        # Another tracker may remember tracks for ever, but of this one's none would be left when the ego comes back.
+        if isinstance(self._tracker, KalmanTracker):
+            oldest_us = time_us - self._tracker.memory_us
+            self._tracks = {ego: tracks for ego, tracks in self._tracks.items() if tracks.time_us >= oldest_us}
         self._tracks.update(zip(egos, after, strict=True))
         return after

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from v2xsim.comms.messages.awareness.rule import AwarenessRule, AwarenessView, Generator
+from v2xsim.comms.pairs import carried, kept_rows
 from v2xsim.parts import AtLeast, AtMost, part
 
 # A station that has never sent counts as having sent this long ago: longer than the longest wait that congestion
@@ -43,16 +44,19 @@ class Periodic(AwarenessRule):
 
 
 class _Sent:
-    """Time at which each station sent last; stored only while congestion control limits the rate."""
+    """Time at which each station sent last; stored only while congestion control limits the rate, and while it matters."""
 
     def __init__(self) -> None:
-        self._last_us: dict[int, int] = {}
+        self._agent, self._last_us = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
     def due(self, view: AwarenessView) -> Bool[np.ndarray, " stations"]:
         due = np.ones(len(view.agent), bool)
         # Without limits every station sends at every check, so nothing needs to be stored.
         if view.wait_us.any():
-            last = np.array([self._last_us.get(agent, -_NEVER_US) for agent in view.agent.tolist()])
-            due = view.now_us - last >= view.wait_us
-            self._last_us.update(dict.fromkeys(view.agent[due].tolist(), view.now_us))
+            last_us = carried(self._last_us, kept_rows(self._agent, view.agent), -_NEVER_US)
+            due = view.now_us - last_us >= view.wait_us
+            # A station that is away for a moment only must still wait when it comes back.
+            away = ~np.isin(self._agent, view.agent) & (view.now_us - self._last_us < _NEVER_US)
+            self._agent = np.concatenate([view.agent, self._agent[away]])
+            self._last_us = np.concatenate([np.where(due, view.now_us, last_us), self._last_us[away]])
         return due

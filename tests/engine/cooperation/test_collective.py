@@ -274,3 +274,25 @@ def test_a_sender_with_nothing_to_fuse_keeps_nobody_else_out():
 
 def test_senders_come_in_rising_order():
     assert objects_of(after_reports((OTHER, FRAME_US, (0, 0), [3]), (HELPER, FRAME_US, (0, 0), [1]))) == [[1], [3]]
+
+
+# Stations that stop reporting
+
+
+def test_the_rules_of_a_station_that_stops_reporting_are_forgotten():
+    gone = Reporter(OTHER)
+    gone.third_look(CAR)
+    there = Reporter(HELPER, rules=gone.rules)
+    there.look(2_200_000, CAR)
+    assert set(gone.rules._rules) == {OTHER, HELPER}
+    there.look(2_200_001, CAR)
+    assert set(gone.rules._rules) == {HELPER}
+
+
+@pytest.mark.parametrize("pause_us", [1_900_000, 2_500_000])
+def test_a_station_that_reports_again_goes_on_counting_its_objects(pause_us):
+    reporter = Reporter(OTHER)
+    reporter.third_look(CAR)
+    Reporter(HELPER, rules=reporter.rules).look(200_000 + pause_us, CAR)
+    elsewhere = detections([(-30, 0)], truth=[88])
+    assert reporter.third_look(elsewhere, first_us=200_000 + pause_us).number.tolist() == [1]

@@ -38,3 +38,12 @@ def test_another_tracker_may_be_given():
         return Tracks.none(time_us)
 
     assert len(StationTracks(STEP_US, forgetful).follow([7], [CAR], 0)[0]) == 0
+
+
+def test_the_tracks_of_a_station_that_has_left_are_forgotten():
+    tracks = StationTracks(STEP_US, tracker_at(STEP_US))
+    tracks.follow([7, 8], [CAR, CAR], 0)
+    tracks.follow([8], [CAR], STEP_US)
+    assert set(tracks._latest) == {7, 8}
+    tracks.follow([8], [CAR], 2 * STEP_US)
+    assert set(tracks._latest) == {8}

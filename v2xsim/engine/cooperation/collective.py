@@ -1,9 +1,11 @@
 """Collective perception: stations broadcast the objects that they detected, by the rules of `v2xsim.comms.messages.cpm`."""
 
+from collections import OrderedDict
+
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.comms.messages.cpm import MOVE_M, SLOWEST_US, CpmRules
+from v2xsim.comms.messages.cpm import MOVE_M, SLOWEST_US, UNUSED_US, CpmRules
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
 from v2xsim.comms.messages.sizes import cpm_bytes
 from v2xsim.engine.stations.contents import Report
@@ -21,7 +23,10 @@ class Reporting:
 
     def __init__(self, redundancy: RedundancyRule) -> None:
         self._redundancy = redundancy
-        self._rules: dict[int, CpmRules] = {}
+        # By agent, those that reported or kept silent most lately last, with the time.
+        self._rules: OrderedDict[int, tuple[int, CpmRules]] = OrderedDict()
+        # By agent, of stations whose rules are forgotten: number of the next object that they report.
+        self._next_number: dict[int, int] = {}
 
     def report(
         self, knowledge: Knowledge, frame: Frame, detections: Detections, announced_m: Float[np.ndarray, "stations 2"],
@@ -44,7 +49,7 @@ class Reporting:
             position_m, speed_mps, frame.pose[:2], _copies(knowledge, now_us), announced_m, now_us
         )  # fmt: skip
         omitted = omitted_by(self._redundancy, view)
-        rules = self._rules.setdefault(frame.agent, CpmRules())
+        rules = self._rules_of(frame.agent, now_us)
         included = rules.included(
             position_m, detections.velocity_mps, detections.boxes.yaw_rad, omitted, now_us, wait_us
         )
@@ -53,6 +58,16 @@ class Reporting:
         rows, number, with_sensors = included
         size_bytes = cpm_bytes(len(rows), lidars if with_sensors else 0)
         return Report(frame.agent, frame, number, detections[rows], size_bytes)
+
+    def _rules_of(self, agent: int, now_us: int) -> CpmRules:
+        """Return the rules of a station, and forget those of stations that have not used theirs for long."""
+        rules = self._rules[agent][1] if agent in self._rules else CpmRules(self._next_number.pop(agent, 0))
+        self._rules[agent] = now_us, rules
+        self._rules.move_to_end(agent)
+        while now_us - next(iter(self._rules.values()))[0] > UNUSED_US:
+            gone, (_, unused) = self._rules.popitem(last=False)
+            self._next_number[gone] = unused.next_number
+        return rules
 
 
 def reported_to(knowledge: Knowledge, ego: Frame) -> list[tuple[ReportedObject, Detections]]:

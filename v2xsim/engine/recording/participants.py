@@ -3,6 +3,7 @@
 import numpy as np
 
 from v2xsim.engine.instant import Instant
+from v2xsim.engine.stations.agent_set import AgentSet, grown
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.mobility.base import Names
 from v2xsim.records import Prisms
@@ -13,47 +14,57 @@ from v2xsim.world.roads import ROAD_KINDS, ROAD_USERS, Roads
 
 
 class Participants:
-    """Remembers every road user and station that appears during a run."""
+    """Remembers every road user and station that appears during a run: one small row for each."""
 
     def __init__(self) -> None:
-        # By agent: kind, length, width, height, antenna height.
-        self._bodies: dict[int, tuple[int, float, float, float, float]] = {}
-        # By agent: largest number of lidars that it carried, and whether it ever was an ego.
-        self._stations: dict[int, tuple[int, bool]] = {}
+        self._there, self._stations, self._egos = AgentSet(), AgentSet(), AgentSet()
+        # By agent: class; length, width, height, antenna height; largest number of lidars that it carried.
+        self._kind, self._body_m, self._lidars = np.zeros(0, np.int8), np.zeros((0, 4)), np.zeros(0, np.int64)
         self._errors = StationErrors.none(0)
 
     def note(self, instant: Instant) -> None:
         """Remember the road users and stations of a tick."""
         snapshot, fleet, self._errors = instant.snapshot, instant.fleet, instant.errors
-        for row, agent in enumerate(snapshot.agent.tolist()):
-            if agent not in self._bodies:
-                size_m = snapshot.boxes.size_m[row]
-                self._bodies[agent] = (
-                    int(snapshot.kind[row]), float(size_m[0]), float(size_m[1]), float(size_m[2]),
-                    float(snapshot.antenna_height_m[row]),
-                )  # fmt: skip
-        for agent, lidars, is_ego in zip(fleet.agent.tolist(), fleet.lidars.tolist(), fleet.ego.tolist(), strict=True):
-            most, was_ego = self._stations.get(agent, (0, False))
-            self._stations[agent] = (max(most, lidars), was_ego or is_ego)
+        new = np.flatnonzero(self._there.add(snapshot.agent))
+        if len(new):
+            agent, size_m = snapshot.agent[new], snapshot.boxes.size_m[new]
+            count = int(agent.max()) + 1
+            self._kind, self._body_m = grown(self._kind, count), grown(self._body_m, count)
+            self._kind[agent] = snapshot.kind[new]
+            self._body_m[agent] = np.column_stack([size_m, snapshot.antenna_height_m[new]])
+        if len(fleet):
+            self._stations.add(fleet.agent)
+            self._egos.add(fleet.agent[fleet.ego])
+            self._lidars = grown(self._lidars, int(fleet.agent.max()) + 1)
+            self._lidars[fleet.agent] = np.maximum(self._lidars[fleet.agent], fleet.lidars)
 
     def write(self, table: Columns, names: Names, roadside_units: list[Roadside]) -> None:
         """Write one row for every road user that appeared and for every roadside unit."""
-        unit_of = {unit.id: unit for unit in roadside_units}
+        height_of = {unit.id: unit.height_m for unit in roadside_units}
+        mast_m = {agent: height_of[name] for agent in range(len(names)) if (name := names.name_of(agent)) in height_of}
+        # Names in the scenario that never appeared have no row.
+        agents = [agent for agent in range(len(names)) if agent in mast_m or agent in self._there]
+        if not agents:
+            return
+        rows, count = np.array(agents, np.int64), len(names)
+        kind, body_m, lidars = (
+            grown(self._kind, count)[rows],
+            grown(self._body_m, count)[rows],
+            grown(self._lidars, count),
+        )
+        for row, agent in enumerate(agents):
+            # A roadside unit has the height of its mast and no body.
+            if agent in mast_m and agent not in self._there:
+                body_m[row] = 0.0, 0.0, mast_m[agent], mast_m[agent]
         clock_offset_us = dict(zip(self._errors.agent.tolist(), self._errors.clock_offset_us.tolist(), strict=True))
-        for agent in range(len(names)):
-            name = names.name_of(agent)
-            unit = unit_of.get(name)
-            # Names in the scenario that never appeared have no row.
-            if unit is None and agent not in self._bodies:
-                continue
-            mast_m = unit.height_m if unit else 0.0
-            kind, length_m, width_m, height_m, antenna_m = self._bodies.get(agent, (0, 0.0, 0.0, mast_m, mast_m))
-            lidars, ego = self._stations.get(agent, (0, False))
-            table.add(
-                agent=agent, name=[name], kind=["roadside" if unit else KINDS[kind]], length_m=length_m, width_m=width_m,
-                height_m=height_m, antenna_m=antenna_m, station=agent in self._stations, lidars=lidars, ego=ego,
-                clock_offset_us=clock_offset_us.get(agent, 0),
-            )  # fmt: skip
+        table.add(
+            agent=rows, name=[names.name_of(agent) for agent in agents],
+            kind=["roadside" if agent in mast_m else KINDS[code] for agent, code in zip(agents, kind, strict=True)],
+            length_m=body_m[:, 0], width_m=body_m[:, 1], height_m=body_m[:, 2], antenna_m=body_m[:, 3],
+            station=np.array([agent in self._stations for agent in agents]), lidars=lidars[rows],
+            ego=np.array([agent in self._egos for agent in agents]),
+            clock_offset_us=np.array([clock_offset_us.get(agent, 0) for agent in agents], np.int64),
+        )  # fmt: skip
 
 
 def write_buildings(table: Columns, prisms: Prisms) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from v2xsim.engine.stations.agent_set import AgentSet
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.notices import Notice
 from v2xsim.scenario.explain import nearest
@@ -43,16 +44,14 @@ class Attendance:
         self._begin_us, self._last_us = round(scenario.run.begin_s * 1e6), 0
         self._ticks = 0
         self._empty_ticks = 0
-        self._agents: set[int] = set()
+        self._agents = AgentSet()
         self._in_region = False
         self._lower_m, self._upper_m = np.full(2, np.inf), np.full(2, -np.inf)
         units = scenario.stations.roadside
         self._unit_m = np.array([unit.position_m for unit in units], float).reshape(-1, 2)
         # Least distance of each roadside unit to a road user.
         self._unit_nearest_m = np.full(len(units), np.inf)
-        self._stations: set[int] = set()
-        self._with_lidar: set[int] = set()
-        self._egos: set[int] = set()
+        self._stations, self._with_lidar, self._egos = AgentSet(), AgentSet(), AgentSet()
         self._station_count = _Shortage(scenario.stations.count)
         self._lidar_count = _Shortage(scenario.lidars.count)
 
@@ -61,7 +60,7 @@ class Attendance:
         self._ticks += 1
         self._last_us = snapshot.time_us
         self._empty_ticks += len(snapshot) == 0
-        self._agents.update(snapshot.agent.tolist())
+        self._agents.add(snapshot.agent)
         if len(snapshot):
             place_m = snapshot.boxes.center_m[:, :2]
             self._lower_m, self._upper_m = (
@@ -74,9 +73,9 @@ class Attendance:
             if region is not None and not self._in_region:
                 inside = (place_m >= region[:2]).all(axis=1) & (place_m <= region[2:]).all(axis=1)
                 self._in_region = bool((inside & CATALOGUE.is_motor[snapshot.kind]).any())
-        self._stations.update(fleet.agent.tolist())
-        self._with_lidar.update(fleet.agent[fleet.lidars > 0].tolist())
-        self._egos.update(fleet.agent[fleet.ego].tolist())
+        self._stations.add(fleet.agent)
+        self._with_lidar.add(fleet.agent[fleet.lidars > 0])
+        self._egos.add(fleet.agent[fleet.ego])
         vehicle = fleet.row >= 0
         self._station_count.note(int(vehicle.sum()))
         self._lidar_count.note(int((vehicle & (fleet.lidars > 0)).sum()))
@@ -113,7 +112,7 @@ class Attendance:
 
     def _absent(self) -> Iterator[Notice]:
         """Yield a notice for each key that names road users who never came."""
-        came = {self._name_of(agent) for agent in self._agents}
+        came = {self._name_of(agent) for agent in self._agents.agents}
         units = {unit.id for unit in self._scenario.stations.roadside}
         for key, names in self._named():
             known = came | units if key == "cooperation.egos" else came
@@ -141,11 +140,11 @@ class Attendance:
 
     def _idle(self) -> Iterator[Notice]:
         """Yield the notices about names of road users who came, but never were what the key is for."""
-        names_of = {agent: self._name_of(agent) for agent in self._agents | self._stations}
-        egos = {names_of[agent] for agent in self._egos}
-        with_lidar = {names_of[agent] for agent in self._with_lidar}
-        stations = {names_of[agent] for agent in self._stations}
-        came = set(names_of.values())
+        agents, stations, with_lidar, egos = (
+            {self._name_of(agent) for agent in noted.agents}
+            for noted in (self._agents, self._stations, self._with_lidar, self._egos)
+        )
+        came = agents | stations
         named = dict(self._named())
         idle = [name for name in dict.fromkeys(named["cooperation.egos"]) if name in came and name not in egos]
         if idle:

@@ -14,6 +14,9 @@ from v2xsim.streams import Streams
 from v2xsim.world.road_users import CATALOGUE, KINDS
 from v2xsim.world.snapshot import Snapshot
 
+# Number of draws of vehicles that have left that are kept, so that they are looked for only now and then.
+_SPARE_DRAWS = 1000
+
 
 class Roster:
     """Draws which vehicles are stations and which carry lidars, and remembers the choice.
@@ -109,6 +112,9 @@ class Roster:
             np.array(egos, bool),
         )
         self._attendance.note(snapshot, fleet)
+        # Whoever has left gets the same draws when it comes back.
+        if len(self._draws) > 2 * len(row_of) + _SPARE_DRAWS:
+            self._draws = {agent: draws for agent, draws in self._draws.items() if agent in row_of}
         return fleet
 
     def _choose_connected(self, snapshot: Snapshot) -> set[int]:

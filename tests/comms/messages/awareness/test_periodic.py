@@ -67,3 +67,18 @@ def test_a_station_that_must_wait_does_so_beside_one_that_need_not():
 def test_messages_sent_before_congestion_control_set_in_hold_nothing_back():
     # Nothing is stored before: the first message under control is sent at once, and the next one waits.
     assert sent_by([[0.0]] * 3 + [[250_000.0]] * 5) == [[0, 1, 2, 3, 6]]
+
+
+@pytest.mark.parametrize(("back_us", "sends"), [(100_000, False), (300_000, True)])
+def test_a_station_that_comes_back_still_waits(back_us, sends):
+    announcer = Announcer(Periodic(10.0))
+    announcer.due(view(0, 250_000.0, agent=5))
+    announcer.due(view(50_000, 250_000.0, agent=2))
+    assert announcer.due(view(back_us, 250_000.0, agent=5)).tolist() == [sends]
+
+
+def test_a_station_that_left_is_forgotten_when_it_need_not_wait_any_more():
+    announcer = Announcer(Periodic(10.0))
+    for now_us in (0, 999_999, 1_000_000):
+        announcer.due(view(now_us, 250_000.0, agent=int(now_us > 0)))
+        assert (0 in announcer._generator._agent) == (now_us < 1_000_000)
