@@ -165,7 +165,7 @@ class Simulation:
             report, names, whole_s = self._progress, self._names, self._simulated_s
             store: Store = MemoryStore()
             if self._draft is not None:
-                store = SegmentStore(self._draft.folder, about(scenario, self._inputs))
+                store = SegmentStore(self._draft.folder, about(scenario, self._inputs), threads or _threads())
             elif not tables:
                 store = MetricStore(Path(opened.enter_context(Scratch("run"))), METRIC_TABLES)
             opened.callback(store.close)

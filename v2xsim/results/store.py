@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
@@ -94,10 +95,11 @@ class SegmentStore:
     Args:
         folder: Folder of the run; nothing else writes into it.
         about: The manifest of the run, as far as it is known.
+        threads: Number of threads that make the Parquet files, one file each at a time.
     """
 
-    def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
-        self._folder, self._segments = folder, folder / SEGMENTS
+    def __init__(self, folder: Path, about: Mapping[str, Any], threads: int = 1) -> None:
+        self._folder, self._segments, self._threads = folder, folder / SEGMENTS, threads
         self._open: dict[str, _Stream] = {}
         self._rows = dict.fromkeys(COLUMNS, 0)
         with _disk(folder):
@@ -133,9 +135,14 @@ class SegmentStore:
         """Write the Parquet files of all tables but `metrics`."""
         with _disk(self._folder):
             _end(self._open)
-        for table in COLUMNS:
-            if table != _METRICS:
-                self._write(table)
+        tables = [table for table in COLUMNS if table != _METRICS]
+        # The longest file first, so that no thread is left alone with it at the end.
+        tables.sort(
+            key=lambda table: self._path(table).stat().st_size if self._path(table).exists() else 0, reverse=True
+        )
+        with ThreadPoolExecutor(self._threads) as pool:
+            # An exception in a thread is raised when its result is asked for.
+            list(pool.map(self._write, tables))
 
     def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the row groups of a table with some of its columns, after `join`."""
