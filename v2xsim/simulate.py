@@ -165,12 +165,12 @@ class Simulation:
             report, names, whole_s = self._progress, self._names, self._simulated_s
             store: Store = MemoryStore()
             if self._draft is not None:
-                store = SegmentStore(self._draft.folder, about(scenario, self._inputs), threads or _threads())
+                store = SegmentStore(self._draft.folder, about(scenario, self._inputs), threads or default_threads())
             elif not tables:
                 store = MetricStore(Path(opened.enter_context(Scratch("run"))), METRIC_TABLES)
             opened.callback(store.close)
             self._engine = engine.Simulation(
-                scenario, self._mobility, self._obstacles, self._roster, threads or _threads(),
+                scenario, self._mobility, self._obstacles, self._roster, threads or default_threads(),
                 lambda done_us: report(done_us * 1e-6, whole_s, "simulating"),
                 None if on_frame is None else lambda frame: on_frame(FrameView(frame, names)), names, store,
             )  # fmt: skip
@@ -443,5 +443,6 @@ def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _threads() -> int:
+def default_threads() -> int:
+    """Return the number of threads on which a run casts lidars unless it is told otherwise."""
     return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))

@@ -285,6 +285,6 @@ def test_an_estimate_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = estimate(plan_of(SMALL), workers=2)
     assert found.points == 4
-    assert found.wall_s == pytest.approx(2 * found.outcome.wall_s)
+    assert found.outcome.wall_s < found.wall_s < 4 * found.outcome.wall_s
     assert found.disk_bytes > 4 * 1000
     assert not list(tmp_path.iterdir())

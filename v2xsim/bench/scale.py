@@ -15,10 +15,15 @@ import numpy as np
 from v2xsim.bench.scale_fit import Growth, growth
 from v2xsim.children import environment, python
 from v2xsim.errors import UserError
+from v2xsim.estimate.costs import Fitted, cpu_amounts, disk_amounts, fitted, memory_amounts
+from v2xsim.estimate.workload import Workload
 
 AXES = ("vehicles", "stations", "lidars", "duration", "threads")
 COSTS = ("cpu_s", "wall_s", "peak_bytes", "disk_bytes")
+MOTORWAY, SHIPPED = "motorway", "shipped"
 _PER_KM = 60.0
+# Time step of all scenarios of the benchmark.
+_STEP_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class Size:
     """The size of a run.
 
     Attributes:
+        scenario: The motorway, or the name of a shipped scenario, whose size is its own.
         vehicles: Vehicles on the motorway.
         stations: Connected vehicles.
         lidars: Stations with a lidar; all of them are egos.
@@ -33,6 +39,7 @@ class Size:
         threads: Threads that cast lidars.
     """
 
+    scenario: str = MOTORWAY
     vehicles: int = 120
     stations: int = 40
     lidars: int = 4
@@ -40,7 +47,9 @@ class Size:
     threads: int = 1
 
     def overrides(self) -> list[str]:
-        """Return the scenario's values that make a motorway of this size."""
+        """Return the scenario's values that make a motorway of this size, or the duration of another scenario."""
+        if self.scenario != MOTORWAY:
+            return [f"run.duration_s={self.duration_s:g}"]
         return [
             f"traffic.highway.length_m={max(1000.0 * self.vehicles / _PER_KM, 200.0):.0f}",
             f"traffic.highway.density_per_km={_PER_KM:g}", f"stations.count={self.stations}", f"lidars.count={self.lidars}",
@@ -60,6 +69,7 @@ class Point:
         wall_s: Wall-clock time of the measured part.
         peak_bytes: Largest resident memory of the process.
         disk_bytes: Size of the run folder.
+        whole_cpu_s: Processor time of the whole run, with reading, compiling, warm-up and metrics.
         workload: What the run had to do in each tick.
         timing: All times of the run.
     """
@@ -71,6 +81,7 @@ class Point:
     wall_s: float
     peak_bytes: int
     disk_bytes: int
+    whole_cpu_s: float = 0.0
     workload: Mapping[str, float] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
 
@@ -79,20 +90,20 @@ def sizes(quick: bool) -> Iterator[tuple[str, Size]]:
     """Yield the sizes that are measured along each axis."""
     duration_s = 2.0 if quick else 5.0
     for vehicles in (100, 200, 400) if quick else (120, 240, 480, 960):
-        yield "vehicles", Size(vehicles, 40, 2, duration_s)
+        yield "vehicles", Size(MOTORWAY, vehicles, 40, 2, duration_s)
     for stations in (40, 80, 160) if quick else (50, 100, 200, 400, 800):
-        yield "stations", Size(2 * stations, stations, 2, duration_s)
+        yield "stations", Size(MOTORWAY, 2 * stations, stations, 2, duration_s)
     for lidars in (0, 2, 4, 8) if quick else (0, 5, 10, 20, 40):
-        yield "lidars", Size(120 if quick else 240, 40 if quick else 120, lidars, duration_s)
+        yield "lidars", Size(MOTORWAY, 120 if quick else 240, 40 if quick else 120, lidars, duration_s)
     for duration_s in (2.0, 4.0, 8.0) if quick else (5.0, 10.0, 20.0, 40.0):
         yield "duration", Size(duration_s=duration_s)
     cores = os.cpu_count() or 1
     for threads in (1, 2, 4):
         if threads <= max(cores, 2):
-            yield (
-                "threads",
-                Size(120 if quick else 240, 40 if quick else 120, 8 if quick else 20, 2.0 if quick else 5.0, threads),
-            )
+            stations, lidars = (40, 8) if quick else (120, 20)
+            yield "threads", Size(MOTORWAY, 120 if quick else 240, stations, lidars, 2.0 if quick else 5.0, threads)
+    for name in ("demo", "highway", "urban_grid"):
+        yield SHIPPED, Size(name, duration_s=duration_s)
 
 
 def measure(axis: str, size: Size) -> Point:
@@ -101,7 +112,11 @@ def measure(axis: str, size: Size) -> Point:
     Raises:
         UserError: If the run fails, such as without SUMO.
     """
-    order = {"overrides": size.overrides(), "threads": size.threads, "scenario": "highway"}
+    order = {
+        "overrides": size.overrides(),
+        "threads": size.threads,
+        "scenario": "highway" if size.scenario == MOTORWAY else size.scenario,
+    }
     ended = subprocess.run(
         python("-m", "v2xsim.bench.scale_point", json.dumps(order)), env=environment(size.threads), capture_output=True,
         text=True, check=False, stdin=subprocess.DEVNULL,
@@ -117,11 +132,11 @@ def point_of(axis: str, size: Size, cost: Mapping[str, Any]) -> Point:
     timing = cost["timing"]
     return Point(
         axis, size, timing["real_time_factor"], timing["main_cpu_s"] + timing["threads_cpu_s"], timing["measured_s"],
-        cost["peak_bytes"], cost["disk_bytes"], cost["workload"], timing,
+        cost["peak_bytes"], cost["disk_bytes"], cost["whole_cpu_s"], cost["workload"], timing,
     )  # fmt: skip
 
 
-def points(quick: bool, axes: Iterable[str] = AXES) -> Iterator[Point]:
+def points(quick: bool, axes: Iterable[str] = (*AXES, SHIPPED)) -> Iterator[Point]:
     """Yield the measured points of some axes."""
     wanted = set(axes)
     yield from (measure(axis, size) for axis, size in sizes(quick) if axis in wanted)
@@ -143,3 +158,14 @@ def growths(measured: Sequence[Point]) -> dict[str, dict[str, Growth]]:
                 cost: growth(along, np.array([getattr(point, cost) for point in own], float)) for cost in COSTS
             }
     return grown
+
+
+def costs(measured: Sequence[Point]) -> dict[str, Fitted]:
+    """Return the costs of single things, fitted to all points that ran on one thread, by what they cost: time in us, memory, disk in bytes."""
+    own = [(Workload(**point.workload), point) for point in measured if point.size.threads == 1]  # type: ignore[arg-type]
+    loads = [work for work, _ in own]
+    return {
+        "cpu_us": fitted([cpu_amounts(work, _STEP_S) for work in loads], [1e6 * point.whole_cpu_s for _, point in own]),
+        "memory_bytes": fitted([memory_amounts(work) for work in loads], [point.peak_bytes for _, point in own]),
+        "disk_bytes": fitted([disk_amounts(work) for work in loads], [point.disk_bytes for _, point in own]),
+    }

@@ -10,11 +10,12 @@ from v2xsim.cli.notes import print_notices, print_warnings
 from v2xsim.errors import UserError
 
 if TYPE_CHECKING:
+    from v2xsim.estimate.estimate import RunEstimate
     from v2xsim.notices import Notice
     from v2xsim.scenario import Scenario
 
 NAME = "check"
-EXAMPLE = "Example: v2xsim check my_town/town.yaml --strict"
+EXAMPLE = "Example: v2xsim check my_town/town.yaml --strict --estimate"
 
 
 def command(
@@ -29,6 +30,13 @@ def command(
             "overlap. Default: yes for scripts, traces and recorded traffic, no for traffic that SUMO simulates.",
         ),
     ] = None,
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate",
+            help="Estimate time, memory and disk of the run, and warn if this machine has less. The traffic runs up to run.begin_s for it.",
+        ),
+    ] = False,
     strict: Annotated[
         bool,
         typer.Option(
@@ -58,6 +66,8 @@ def command(
     from v2xsim.doubtful import value_notices
 
     notices = (*value_notices(loaded), *_notices(loaded, wanted))
+    cost, cost_notices = _estimate(loaded) if estimate else (None, ())
+    notices += cost_notices
     print_notices(notices)
     count = len(dict.fromkeys([*loaded.notes, *(notice.text for notice in notices if notice.is_warning)]))
     if strict and count:
@@ -68,8 +78,35 @@ def command(
     width = terminal_width()
     for part, summary in outline(loaded):
         print_text(f"  {part:<12} {summary}", width)
+    if cost is not None:
+        print_text("  " + estimate_text(cost), width)
     if not wanted and traffic is None:
         print_text("The traffic was not run; --traffic runs it and reports what looks wrong in it.", width)
+
+
+def _estimate(scenario: "Scenario") -> "tuple[RunEstimate, tuple[Notice, ...]]":
+    # Imported here, so that a plain check does not wait for the engine.
+    from v2xsim.estimate.estimate import estimate_notices, estimated, machine_slowness
+    from v2xsim.runfolder import default_folder
+    from v2xsim.simulate import default_threads
+
+    cost = estimated(scenario, default_threads(), machine_slowness())
+    return cost, tuple(estimate_notices(scenario, cost, default_folder(scenario, {})))
+
+
+def estimate_text(cost: "RunEstimate") -> str:
+    """Return an estimate as one line of the summary of a scenario."""
+    from v2xsim.cli.progress import duration
+    from v2xsim.estimate.costs import CPU_US, cpu_amounts
+    from v2xsim.estimate.estimate import shares
+
+    work = cost.workload
+    largest = list(shares(cpu_amounts(work, cost.step_s), CPU_US).items())[:3]
+    return (
+        f"estimate     {duration(cost.wall_s)} on idle processors, {cost.peak_bytes / 1e9:.2f} GB of memory, {cost.disk_bytes / 1e6:,.0f} MB on disk "
+        f"(each within {cost.error:.0%} in most scenarios), for {work.vehicles:,} road users, {work.stations:,} stations with {work.links:,} links, "
+        f"{work.lidar_stations:,} of them with lidars; most time goes into {', '.join(f'{name} {share:.0%}' for name, share in largest)}"
+    )
 
 
 def _needs_sumo(scenario: "Scenario") -> bool:

@@ -20,8 +20,9 @@ from v2xsim.cli.progress import duration, progress_lines, shows_bars
 from v2xsim.errors import in_command
 
 if TYPE_CHECKING:
+    from v2xsim.study.expected import Estimate
     from v2xsim.study.plan import Plan
-    from v2xsim.study.sweep import Estimate, Report, Swept
+    from v2xsim.study.sweep import Report, Swept
 
 NAME = "sweep"
 EXAMPLE = "Example: v2xsim sweep demo --grid cooperation.relay=none,hybrid --seeds 5 --out sweeps/relay"
@@ -102,7 +103,11 @@ class Options:
         ),
     ] = False
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan, and estimate time, memory and disk from one trial point.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the plan, and estimate time, memory and disk from one trial point and the work of each setting.",
+        ),
     ] = False
     as_json: AsJson = False
 
@@ -128,6 +133,7 @@ def command(options: Options) -> None:
         print_notices(preflight(plan))
         _print_plan(plan, None if options.as_json else options.out or default_folder(plan))
         cost = estimate(plan, options.workers)
+        print_notices(cost.notices(options.out or default_folder(plan)))
         if options.as_json:
             typer.echo(json.dumps(_estimate_object(cost)))
         else:
@@ -332,6 +338,11 @@ def _print_estimate(cost: "Estimate") -> None:
     from v2xsim.study.labels import counted
 
     _say(f"trial point: {cost.outcome.wall_s:.1f} s, {cost.outcome.peak_bytes / 1e9:.2f} GB of memory")
+    (least_s, most_s), (least_bytes, most_bytes) = cost.point_wall_s, cost.point_peak_bytes
+    _say(
+        f"each point: {least_s:.1f} to {most_s:.1f} s, {least_bytes / 1e9:.2f} to {most_bytes / 1e9:.2f} GB of memory, by the work of "
+        f"{counted(cost.counted, 'setting')}"
+    )
     _say(
         f"all {cost.points}: about {duration(cost.wall_s)} with {counted(cost.workers, 'worker')}, {cost.peak_bytes / 1e9:.1f} GB of "
         f"memory, {_size(cost.disk_bytes)} on disk"
@@ -375,7 +386,8 @@ def _swept_object(swept: "Swept") -> dict[str, Any]:
 def _estimate_object(cost: "Estimate") -> dict[str, Any]:
     return {
         "points": cost.points, "workers": cost.workers, "wall_s": cost.wall_s, "peak_bytes": cost.peak_bytes,
-        "disk_bytes": cost.disk_bytes, "trial_wall_s": cost.outcome.wall_s,
+        "disk_bytes": cost.disk_bytes, "trial_wall_s": cost.outcome.wall_s, "point_wall_s": cost.point_wall_s,
+        "point_peak_bytes": cost.point_peak_bytes,
     }  # fmt: skip
 
 

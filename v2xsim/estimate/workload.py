@@ -30,6 +30,7 @@ class Workload:
         rays: Rays of all lidars in one tick.
         egos: Egos, which fuse.
         announcements: Announcements in a tick, if stations announce themselves as often as their rule allows.
+        clouds: Recorded point clouds of pictures, in hundred thousands of rays of the own lidars, over the whole run.
         has_messages: Whether messages go over a channel that is computed, and not directly or without delay and loss.
     """
 
@@ -44,6 +45,7 @@ class Workload:
     rays: int
     egos: int
     announcements: float
+    clouds: float
     has_messages: bool
 
     def as_object(self) -> dict[str, float]:
@@ -78,6 +80,14 @@ def workload_of(scenario: Scenario) -> Workload:
         ticks=max(round(run.duration_s / run.step_s), 1), warm_up_s=run.begin_s if source in ("sumocfg", "grid", "highway") else 0.0,
         is_sumo=source in ("sumocfg", "grid", "highway"), vehicles=len(snapshot), buildings=len(obstacles.prisms), stations=len(fleet),
         links=len(neighbours(fleet.antenna_m[:, :2], radio.range_m).first), lidar_stations=len(rows), rays=rays, egos=int(fleet.ego.sum()),
-        announcements=len(fleet) * run.step_s * 1e6 / scenario.cooperation.awareness_rule.check_us,
+        clouds=_clouds(scenario, int(fleet.ego.sum()), rays / max(len(rows), 1)), announcements=len(fleet) * run.step_s * 1e6 / scenario.cooperation.awareness_rule.check_us,
         has_messages=scenario.cooperation.transport != "synchronous",
     )  # fmt: skip
+
+
+def _clouds(scenario: Scenario, egos: int, rays: float) -> float:
+    """Return how many clouds are recorded for pictures, in hundred thousands of rays."""
+    record = scenario.record
+    if record.clouds_every_s <= 0:
+        return 0.0
+    return scenario.run.duration_s / record.clouds_every_s * min(egos, record.cloud_egos) * rays / 1e5

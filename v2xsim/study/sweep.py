@@ -10,6 +10,7 @@ from typing import Any, Literal
 from v2xsim.errors import UserError
 from v2xsim.notices import Notice
 from v2xsim.staging import Scratch
+from v2xsim.study.expected import Estimate, expected
 from v2xsim.study.gather import gather
 from v2xsim.study.local_runner import run_locally
 from v2xsim.study.outcome import Outcome
@@ -42,27 +43,6 @@ class Swept:
     failed: list[dict[str, Any]]
     ran: int
     waiting: int
-    disk_bytes: int
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """An estimate of the cost of a sweep, computed from one trial point.
-
-    Attributes:
-        outcome: Outcome of the trial point.
-        points: Number of points that would run.
-        workers: Number of points that would run at the same time.
-        wall_s: Estimated wall-clock time for all points.
-        peak_bytes: Estimated memory of all workers together.
-        disk_bytes: Estimated size of the folder.
-    """
-
-    outcome: Outcome
-    points: int
-    workers: int
-    wall_s: float
-    peak_bytes: int
     disk_bytes: int
 
 
@@ -126,13 +106,13 @@ def sweep(
 
 
 def estimate(plan: Plan, workers: int | None = None) -> Estimate:
-    """Run one point of a plan in a temporary folder, and estimate the cost of all points from it.
+    """Run one point of a plan in a temporary folder, and estimate the cost of all points from it and from what each setting has to do.
 
     Raises:
         UserError: If the trial point fails.
     """
     workers = workers or default_workers(plan)
-    point, count = plan.points[0], len(plan.points)
+    point = plan.points[0]
     with Scratch("trial") as directory:
         for part in ("points", "logs"):
             (Path(directory) / part).mkdir()
@@ -141,14 +121,7 @@ def estimate(plan: Plan, workers: int | None = None) -> Estimate:
         if not outcome.done:
             raise UserError(f"trial point (setting {point.setting}, seed {point.seed}): {outcome.reason}")
         each = _size_bytes(Path(directory))
-    return Estimate(
-        outcome,
-        count,
-        workers,
-        outcome.wall_s * -(-count // workers),
-        outcome.peak_bytes * workers,
-        each * count,
-    )
+    return expected(plan, workers, outcome, each)
 
 
 def default_workers(plan: Plan) -> int:

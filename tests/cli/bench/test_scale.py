@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from v2xsim.bench import scale
 from v2xsim.cli.app import app
+from v2xsim.estimate.workload import Workload
 
 
 def call(*arguments):
@@ -21,7 +22,13 @@ def measured(monkeypatch):
 
     def measure(axis, size):
         cpu_s = 0.5 + 0.1 * size.lidars * size.duration_s
-        return scale.Point(axis, size, 2.0, cpu_s, 2.0 * cpu_s, 4 * 10**8 + 10**7 * size.lidars, 10**6)
+        work = Workload(
+            round(10 * size.duration_s), 5.0, True, size.vehicles, 0, size.stations, 20 * size.stations, size.lidars,
+            115_200 * size.lidars, size.lidars, float(size.stations), 0.0, True,
+        )  # fmt: skip
+        return scale.Point(
+            axis, size, 2.0, cpu_s, 2.0 * cpu_s, 4 * 10**8 + 10**7 * size.lidars, 10**6, cpu_s + 1.0, work.as_object()
+        )
 
     monkeypatch.setattr(scale, "measure", measure)
 
@@ -33,7 +40,8 @@ def test_points_and_exponents_are_one_object(measured):
     assert [point["size"]["lidars"] for point in found["points"]] == [0, 5, 10, 20, 40]
     fit = found["growth"]["lidars"]["cpu_s"]
     assert (fit["exponent"], fit["fixed_is"]) == (pytest.approx(1.0), "measured")
-    assert "lidars: 240 vehicles, 120 stations, 40 lidars, 5 s, 1 thread: 2.00 x real time" in done.stderr
+    assert "lidars: motorway of 240 vehicles, 120 stations, 40 lidars, 5 s, 1 thread: 2.00 x real time" in done.stderr
+    assert min(found["costs"]["cpu_us"]["costs"].values()) >= 0
 
 
 def test_the_table_has_a_row_for_each_point_and_each_fit(measured):
@@ -44,7 +52,7 @@ def test_the_table_has_a_row_for_each_point_and_each_fit(measured):
 
 def test_comma_separated_values_are_the_points(measured):
     rows = list(csv.DictReader(io.StringIO(call("bench", "scale", "--quick", "--csv").stdout)))
-    assert {row["axis"] for row in rows} == set(scale.AXES)
+    assert {row["axis"] for row in rows} == {*scale.AXES, "shipped"}
 
 
 @pytest.mark.slow

@@ -41,15 +41,14 @@ def command(
     each has as many neighbours in long motorways as in short ones. It takes less than ten minutes on two processors.
     """
     check_one_format(as_json, as_csv)
-    from v2xsim.bench.scale import growths, points
+    from v2xsim.bench.scale import costs, growths, points
 
     measured = []
-    for point in points(quick, [one.value for one in axis] if axis else [one.value for one in Axis]):
+    for point in points(quick, [one.value for one in axis] if axis else [one.value for one in Axis] + ["shipped"]):
         measured.append(point)
         size = point.size
         typer.echo(
-            f"{point.axis}: {size.vehicles} vehicles, {size.stations} stations, {size.lidars} lidars, {size.duration_s:g} s, "
-            f"{size.threads} {'thread' if size.threads == 1 else 'threads'}: {point.real_time_factor:.2f} x real time, {point.cpu_s:.2f} s of processors",
+            f"{point.axis}: {_scene(point)}, {size.duration_s:g} s, {size.threads} {'thread' if size.threads == 1 else 'threads'}: {point.real_time_factor:.2f} x real time, {point.cpu_s:.2f} s of processors",
             err=True,
         )
     grown = growths(measured)
@@ -58,6 +57,7 @@ def command(
 
         content = {
             "points": [asdict(point) for point in measured],
+            "costs": {what: asdict(fit) for what, fit in costs(measured).items()},
             "growth": {along: {cost: asdict(fit) for cost, fit in fits.items()} for along, fits in grown.items()},
         }
         typer.echo(json.dumps(content, allow_nan=False))
@@ -86,10 +86,16 @@ def command(
     )
 
 
+def _scene(point: "Point") -> str:
+    work = point.workload
+    return f"{point.size.scenario} of {work['vehicles']} vehicles, {work['stations']} stations, {work['lidar_stations']} lidars"
+
+
 def _cells(point: "Point") -> dict[str, object]:
-    size = point.size
+    size, work = point.size, point.workload
     return {
-        "axis": point.axis, "vehicles": size.vehicles, "stations": size.stations, "lidars": size.lidars, "s": size.duration_s,
+        "axis": point.axis, "scenario": size.scenario, "vehicles": work["vehicles"], "stations": work["stations"],
+        "lidars": work["lidar_stations"], "s": size.duration_s,
         "threads": size.threads, "real time": point.real_time_factor, "cpu_s": point.cpu_s, "wall_s": point.wall_s,
         "memory_mb": point.peak_bytes / 1e6, "disk_mb": point.disk_bytes / 1e6,
     }  # fmt: skip

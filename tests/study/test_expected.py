@@ -1,0 +1,57 @@
+"""What the points of a sweep will take, from one of them and the work of all settings."""
+
+import pytest
+
+from v2xsim.errors import UserError
+from v2xsim.study import expected as module
+from v2xsim.study.expected import _all_done_s, expected
+from v2xsim.study.outcome import Outcome
+from v2xsim.study.plan import plan_of
+
+SWEEP = {
+    "name": "s",
+    "scenario": "demo",
+    "set": {"run.duration_s": 1},
+    "grid": {"run.step_s": [0.1, 0.2, 0.5]},
+    "seeds": 2,
+}
+TRIAL = Outcome("k", "done", "", 4.0, 3.0, 10**9)
+
+
+def test_a_setting_with_less_to_do_takes_less(monkeypatch):
+    found = expected(plan_of({**SWEEP, "keep": "tables"}), 1, TRIAL, 1000)
+    assert found.point_wall_s[0] < found.point_wall_s[1] == 4.0
+    assert found.wall_s < 6 * 4.0
+    assert found.disk_bytes < 6 * 1000
+    assert found.counted == 3
+
+
+def test_metrics_take_the_same_disk_for_every_setting():
+    assert expected(plan_of(SWEEP), 1, TRIAL, 1000).disk_bytes == 6 * 1000
+
+
+@pytest.mark.parametrize(("workers", "end_s"), [(1, 9.0), (2, 6.0), (3, 5.0), (9, 5.0)])
+def test_each_point_begins_as_soon_as_a_worker_is_free(workers, end_s):
+    assert _all_done_s([1.0, 3.0, 5.0], workers) == end_s
+
+
+def test_of_many_settings_some_are_counted():
+    many = {**SWEEP, "grid": {"radio.tx_power_dbm": [float(n) for n in range(30)]}, "seeds": 1}
+    found = expected(plan_of(many), 2, TRIAL, 1000)
+    assert found.counted == module._MOST_SETTINGS
+    assert found.wall_s == pytest.approx(15 * 4.0)
+    assert found.disk_bytes == 30 * 1000
+
+
+def test_memory_that_this_machine_lacks_is_reported(tmp_path):
+    found = expected(plan_of(SWEEP), 2, Outcome("k", "done", "", 4.0, 3.0, 10**15), 1000)
+    assert [notice.subject for notice in found.notices(tmp_path)] == ["estimate.memory"]
+
+
+def test_a_setting_whose_traffic_cannot_be_read_is_named(monkeypatch):
+    def fail(*_):
+        raise UserError("no traffic")
+
+    monkeypatch.setattr(module, "estimated", fail)
+    with pytest.raises(UserError, match="setting 0: no traffic"):
+        expected(plan_of(SWEEP), 1, TRIAL, 1000)

@@ -1,0 +1,101 @@
+"""What each thing in a run costs: measured by `v2xsim bench scale`, and fitted to all of its points together.
+
+An estimate is the sum of amounts times costs. `bench scale --json` prints the costs of the present code and machine under `costs`.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from v2xsim.estimate.workload import Workload
+
+ORIGIN = "two virtual cores of an AMD EPYC, Python 3.11, 29 November 2026; 32 runs of bench scale and of two towns"
+REFERENCE_S = 0.022
+"""Processor time of `calibration_s` on that machine."""
+
+CPU_US: Mapping[str, float] = {
+    "run": 938_000, "building": 94, "warm-up vehicle step": 4.8, "vehicle tick": 30.8, "link tick": 3.75, "100,000 rays": 2270,
+    "100,000 rays among buildings": 2440, "ego tick": 2350, "100,000 rays of a recorded cloud": 6010,
+}  # fmt: skip
+MEMORY_BYTES: Mapping[str, float] = {
+    "run": 435e6,
+    "building": 8050,
+    "station": 81_200,
+    "100,000 rays of a tick": 12.8e6,
+}
+DISK_BYTES: Mapping[str, float] = {
+    "tick": 0, "vehicle tick": 8, "link tick": 50.2, "receiver of an ego tick": 0, "ego tick": 2020, "100,000 rays of a recorded cloud": 1.19e6,
+}  # fmt: skip
+ERROR = 0.25
+"""Relative error within which the estimates of time, memory and disk lay for each of 32 runs, 12 of them of other scenes than the motorway."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Costs that are fitted to measured runs.
+
+    Attributes:
+        costs: Cost of one of each thing.
+        error: Root mean square of the relative error of the measured runs.
+    """
+
+    costs: dict[str, float]
+    error: float
+
+
+def cpu_amounts(work: Workload, step_s: float) -> dict[str, float]:
+    """Return how much of each thing takes processor time in a run, by the keys of `CPU_US`."""
+    return {
+        "run": 1.0, "building": float(work.buildings), "warm-up vehicle step": 0.5 * work.vehicles * work.warm_up_s / step_s,
+        "vehicle tick": work.vehicles * work.ticks, "link tick": work.links * work.ticks, "100,000 rays": work.rays * work.ticks / 1e5,
+        "100,000 rays among buildings": work.rays * work.ticks / 1e5 * (work.buildings > 0), "ego tick": work.egos * work.ticks,
+        "100,000 rays of a recorded cloud": work.clouds,
+    }  # fmt: skip
+
+
+def memory_amounts(work: Workload) -> dict[str, float]:
+    """Return how much of each thing takes memory in a run, by the keys of `MEMORY_BYTES`."""
+    return {
+        "run": 1.0, "building": float(work.buildings), "station": float(work.stations), "100,000 rays of a tick": work.rays / 1e5,
+    }  # fmt: skip
+
+
+def disk_amounts(work: Workload) -> dict[str, float]:
+    """Return how much of each thing takes disk in a run, by the keys of `DISK_BYTES`."""
+    neighbours = 2.0 * work.links / max(work.stations, 1)
+    return {
+        "tick": float(work.ticks), "vehicle tick": work.vehicles * work.ticks, "link tick": work.links * work.ticks,
+        # Packets of answers, which the channel limits: more egos than a few get no more of them.
+        "receiver of an ego tick": min(work.egos, 5) * neighbours * work.ticks, "ego tick": work.egos * work.ticks,
+        "100,000 rays of a recorded cloud": work.clouds,
+    }  # fmt: skip
+
+
+def total(amounts: Mapping[str, float], costs: Mapping[str, float]) -> float:
+    """Return the sum of amounts times costs."""
+    return sum(amount * costs[name] for name, amount in amounts.items())
+
+
+def fitted(amounts: Sequence[Mapping[str, float]], measured: Sequence[float]) -> Fitted:
+    """Return the costs, at least 0 each, with which the relative errors of measured runs are least."""
+    names, cost = list(amounts[0]), np.array(measured, float)
+    rows = np.array([[own[name] for name in names] for own in amounts])
+    costs, _ = nnls(rows / cost[:, None], np.ones(len(cost)))
+    error = float(np.sqrt(np.mean((rows @ costs / cost - 1.0) ** 2)))
+    return Fitted(dict(zip(names, costs.tolist(), strict=True)), error)
+
+
+def calibration_s() -> float:
+    """Return the processor time of a fixed piece of work, half in the interpreter and half in numpy: the least of five."""
+    best_s, numbers = np.inf, np.linspace(0.1, 9.0, 200_000)
+    for _ in range(5):
+        began_s, kept = time.process_time(), {}
+        for number in range(100_000):
+            kept[number % 1000] = number * 3 + 1
+        for _ in range(4):
+            np.sort(np.sin(numbers * 37.0) * np.exp(-numbers))
+        best_s = min(best_s, time.process_time() - began_s)
+    return float(best_s)

@@ -1,0 +1,101 @@
+"""What the points of a sweep will take: one trial point, and from it all settings by what each has to do more or less."""
+
+import heapq
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from v2xsim.errors import UserError
+from v2xsim.estimate.estimate import RunEstimate, estimated, resource_notices
+from v2xsim.notices import Notice
+from v2xsim.study.outcome import Outcome
+from v2xsim.study.plan import Plan
+
+# Settings whose work is counted, and the time that this may take: each runs its traffic up to the first tick.
+_MOST_SETTINGS, _MOST_S = 12, 20.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate of the cost of a sweep, computed from one trial point and the work of its settings.
+
+    Attributes:
+        outcome: Outcome of the trial point.
+        points: Number of points that would run.
+        workers: Number of points that would run at the same time.
+        wall_s: Estimated wall-clock time for all points.
+        peak_bytes: Estimated memory of all workers together, if each runs a point of the largest setting.
+        disk_bytes: Estimated size of the folder.
+        point_wall_s: Least and largest estimated time of a point.
+        point_peak_bytes: Least and largest estimated memory of a point.
+        counted: Number of settings whose work was counted; the others count as their mean.
+    """
+
+    outcome: Outcome
+    points: int
+    workers: int
+    wall_s: float
+    peak_bytes: int
+    disk_bytes: int
+    point_wall_s: tuple[float, float]
+    point_peak_bytes: tuple[int, int]
+    counted: int
+
+    def notices(self, folder: Path) -> Iterator[Notice]:
+        """Yield warnings about memory and disk that this machine lacks."""
+        yield from resource_notices(self.peak_bytes, self.disk_bytes, folder)
+
+
+def expected(plan: Plan, workers: int, outcome: Outcome, trial_bytes: int) -> Estimate:
+    """Return what all points of a plan will take.
+
+    Args:
+        plan: The plan.
+        workers: Number of points that run at the same time.
+        outcome: Outcome of the first point of the plan.
+        trial_bytes: What the first point wrote.
+    """
+    rows, costs = _settings(plan)
+    first = costs[0]
+    wall_s = outcome.wall_s * np.array([cost.wall_s / first.wall_s for cost in costs])
+    peak = np.array([max(outcome.peak_bytes + cost.peak_bytes - first.peak_bytes, 0) for cost in costs])
+    # Without tables, a point writes metrics only, as many for every setting.
+    keeps_tables = plan.file.keep == "tables"
+    disk = trial_bytes * np.array(
+        [cost.disk_bytes / max(first.disk_bytes, 1) if keeps_tables else 1.0 for cost in costs]
+    )
+    others = len(plan.settings) - len(rows)
+    seeds = len(plan.points) / len(plan.settings)
+    setting_s = dict(zip(rows, wall_s.tolist(), strict=True))
+    each_s = [setting_s.get(point.setting, float(wall_s.mean())) for point in plan.points]
+    return Estimate(
+        outcome, len(plan.points), workers, _all_done_s(each_s, workers), int(peak.max()) * min(workers, len(plan.points)),
+        round(seeds * (disk.sum() + others * disk.mean())), (float(wall_s.min()), float(wall_s.max())),
+        (int(peak.min()), int(peak.max())), len(rows),
+    )  # fmt: skip
+
+
+def _all_done_s(each_s: Sequence[float], workers: int) -> float:
+    """Return when the last point ends, if each begins as soon as a worker is free."""
+    free_s = [0.0] * workers
+    for own_s in each_s:
+        heapq.heapreplace(free_s, free_s[0] + own_s)
+    return max(free_s)
+
+
+def _settings(plan: Plan) -> tuple[Sequence[int], list[RunEstimate]]:
+    """Return the rows of some settings, the first of all before them, and the estimates of a point of each."""
+    rows = np.unique(np.linspace(0, len(plan.settings) - 1, _MOST_SETTINGS).round().astype(int)).tolist()
+    costs: list[RunEstimate] = []
+    began_s = time.monotonic()
+    for number, row in enumerate(rows):
+        if number and time.monotonic() - began_s > _MOST_S:
+            return rows[:number], costs
+        try:
+            costs.append(estimated(plan.scenarios[row], plan.file.threads))
+        except UserError as error:
+            raise UserError(f"{plan.source}: setting {row}: {error}") from error
+    return rows, costs
