@@ -9,7 +9,7 @@ from small_runs import finished
 
 import v2xsim
 from tests.viz.ply_files import read_ply
-from v2xsim.opened import Cloud, NotRecordedError, OpenError
+from v2xsim.opened import Cloud, NotRecordedError, OpenError, casting
 from v2xsim.viz.run.pictures import render
 
 KINDS = ["early", "late", "raw", "cpm", "none"]
@@ -38,6 +38,15 @@ def test_points_of_helpers_and_relayed_ones_are_among_them():
     assert max(run.tables["contributions"]["relay"].to_pylist()) >= 0
     # Some were captured at an earlier tick than the ego's own.
     assert any(len(np.unique(cloud.time_us)) > 1 for cloud in clouds)
+
+
+def test_clouds_are_the_same_in_any_order_of_instants_if_the_stations_of_few_instants_are_kept(monkeypatch):
+    again = of()
+    monkeypatch.setattr(casting, "_KEPT_FLEETS", 2)
+    for time_s in (1.4, 0.5, 0.8, 1.1, 0.7):
+        one, other = (run.station_cloud("leaver", time_s) for run in (of(), again))
+        assert np.array_equal(one.points_m, other.points_m)
+        assert len(again._casting._fleets) <= 2
 
 
 def test_as_many_points_were_fused_as_the_run_says():

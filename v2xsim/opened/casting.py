@@ -30,6 +30,8 @@ from v2xsim.streams import Streams
 
 # A fused cloud needs those of its helpers, and neighbouring frames have the same helpers.
 _KEPT_CLOUDS = 16
+# Ticks whose stations stay in memory. One that was used before them costs all ticks from the first one on.
+_KEPT_FLEETS = 1000
 
 
 class Casting:
@@ -49,7 +51,8 @@ class Casting:
         self._scenario, self._truth, self._names, self._folder = scenario, truth, names, folder
         streams = Streams(scenario.run.seed)
         agent_of = {name: agent for agent, name in names.items()}
-        self._roster = Roster(scenario, streams, agent_of.__getitem__, names.__getitem__)
+        self._new_roster = partial(Roster, scenario, streams, agent_of.__getitem__, names.__getitem__)
+        self._roster = self._new_roster()
         self._sensing = Sensing(scenario, indexed(buildings_from(tables["buildings"])), streams, threads=1)
         self._contributions = Instants(
             tables.parts("contributions"), ("frame_us", "ego"), ("helper", "capture_us", "points"), folder
@@ -57,7 +60,7 @@ class Casting:
         step_us = round(scenario.run.step_s * 1e6)
         begin_us = round(scenario.run.begin_s * 1e6)
         self._ticks_us = range(begin_us, begin_us + round(scenario.run.duration_s * 1e6 / step_us) * step_us, step_us)
-        self._fleets: dict[int, Fleet] = {}
+        self._next_us, self._fleets = begin_us, dict[int, Fleet]()
         self._cloud = lru_cache(_KEPT_CLOUDS)(self._cast)
 
     def own(self, station: int, time_us: int) -> Cloud:
@@ -154,11 +157,19 @@ class Casting:
                 f"{self._folder}: time must be that of a tick, got {time_us * 1e-6:.12g} s; ticks are from {self._ticks_us[0] * 1e-6:.12g} s "
                 f"to {self._ticks_us[-1] * 1e-6:.12g} s every {self._ticks_us.step * 1e-6:.12g} s"
             )
-        for tick_us in self._ticks_us[len(self._fleets) :]:
-            if time_us in self._fleets:
-                break
-            self._fleets[tick_us] = self._roster.update(self._truth.snapshot(tick_us))
+        if time_us not in self._fleets:
+            self._follow_to(time_us)
         return self._fleets[time_us]
+
+    def _follow_to(self, time_us: int) -> None:
+        """Choose the stations of all ticks up to one, from the first tick on if those of a later tick were chosen before."""
+        if time_us < self._next_us:
+            self._roster, self._next_us = self._new_roster(), self._ticks_us.start
+        while self._next_us <= time_us:
+            self._fleets[self._next_us] = self._roster.update(self._truth.snapshot(self._next_us))
+            self._next_us += self._ticks_us.step
+            if len(self._fleets) > _KEPT_FLEETS:
+                del self._fleets[next(iter(self._fleets))]
 
 
 def check_device(device: str, folder: Path) -> None:
