@@ -269,6 +269,9 @@ def assigned(mean, covariance, position_m, noise_m2, gate):  # type: ignore[no-u
             a = covariance[t, 0, 0] + noise_m2[d, 0, 0]
             b = covariance[t, 0, 1] + noise_m2[d, 0, 1]
             c = covariance[t, 1, 1] + noise_m2[d, 1, 1]
+            # Surely beyond the gate, by a margin for rounding: no squared distance is below that divided by the trace.
+            if x * x + y * y > 1.01 * gate * (a + c):
+                continue
             determinant = a * c - b * b
             squared = (c * x * x - 2.0 * b * x * y + a * y * y) / determinant
             if squared <= gate:

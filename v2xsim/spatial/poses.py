@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 from jaxtyping import Float
+from numba import njit
 
 from v2xsim.records import Boxes
+from v2xsim.spatial.products import fused_multiply_add
 
 
 def pose_matrix(x_m: float, y_m: float, z_m: float, yaw_rad: float) -> Float[np.ndarray, "4 4"]:
@@ -36,5 +38,22 @@ def believed_from_true(believed: Float[np.ndarray, " 4"], true: Float[np.ndarray
 def moved_boxes(boxes: Boxes, target_from_source: Float[np.ndarray, "4 4"]) -> Boxes:
     """Return boxes moved by a transform that only rotates about the z axis and shifts."""
     turn = np.arctan2(target_from_source[1, 0], target_from_source[0, 0])
-    center = boxes.center_m @ target_from_source[:3, :3].T + target_from_source[:3, 3]
-    return Boxes(center, boxes.size_m, boxes.yaw_rad + turn)
+    center_m = _moved(np.ascontiguousarray(boxes.center_m, np.float64), np.ascontiguousarray(target_from_source))
+    return Boxes(center_m, boxes.size_m, boxes.yaw_rad + turn)
+
+
+@njit(cache=True, nogil=True)
+def _moved(
+    points_m: Float[np.ndarray, "points 3"], target_from_source: Float[np.ndarray, "4 4"]
+) -> Float[np.ndarray, "points 3"]:
+    """Return points moved by a transform; each product and sum is rounded once, in the order of numpy's matrix product."""
+    moved_m = np.empty(points_m.shape)
+    for row in range(len(points_m)):
+        for i in range(3):
+            total = 0.0
+            for k in range(3):
+                # Numpy adds the terms of a single row from the last to the first.
+                j = 2 - k if len(points_m) == 1 else k
+                total = fused_multiply_add(points_m[row, j], target_from_source[i, j], total)
+            moved_m[row, i] = total + target_from_source[i, 3]
+    return moved_m

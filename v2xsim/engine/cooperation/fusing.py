@@ -15,6 +15,10 @@ from v2xsim.gpu.lidar.points import transform
 from v2xsim.records import UNOBSERVED, Detections
 from v2xsim.spatial.poses import moved_boxes, pose_matrix
 
+# Types of inner functions. A type that is written there would be built again for each frame.
+_Points = Float[np.ndarray, "points 3"]
+_Located = tuple[Float[np.ndarray, "objects 3"], Bool[np.ndarray, " objects"]]
+
 
 @dataclass(frozen=True)
 class Fused:
@@ -67,7 +71,7 @@ def fused(
         code[is_new] = item.code[is_new]
     received = tuple(_received(ego, item, capture, captures[item.frame]) for item in arrived)
 
-    def points() -> Float[np.ndarray, "points 3"]:
+    def points() -> _Points:
         return np.concatenate([np.zeros((0, 3)), *(item.points_m for item in received)])
 
     view = FusionView(
@@ -90,7 +94,7 @@ def _received(ego: Frame, item: Arrived, own: Capture, theirs: Capture) -> Recei
     """
     frame = item.frame
 
-    def locate() -> tuple[Float[np.ndarray, "objects 3"], Bool[np.ndarray, " objects"]]:
+    def locate() -> _Located:
         wanted, there = own.snapshot.agent, theirs.snapshot.agent
         # The helper may have captured at another tick, when some road users had not appeared yet or had already left.
         row = np.minimum(np.searchsorted(there, wanted), len(there) - 1)

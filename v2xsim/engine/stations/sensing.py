@@ -38,6 +38,10 @@ _MOST_AT_ONCE = 12
 # Mounts of lidars at different heights that are kept.
 _KEPT_MOUNTS = 4096
 
+# Types of inner functions. A type that is written there would be built again for each frame.
+_Points = Float[np.ndarray, "points 3"]
+_Hits = Int64[np.ndarray, " agents"]
+
 Sensed = tuple[Frame, Capture]
 """A station's frame, which has only what the station knows, and the truth behind the frame."""
 
@@ -177,10 +181,8 @@ class Sensing:
         """
         matrix = PerceptionMatrix(ego.matrix.lower, ego.matrix.cell_m, code)
 
-        def detect(
-            objects: Boxes, points: Int64[np.ndarray, " agents"], added_m: Float[np.ndarray, "points 3"] | None = None
-        ) -> Detections:
-            def cloud() -> Float[np.ndarray, "points 3"]:
+        def detect(objects: Boxes, points: _Hits, added_m: _Points | None = None) -> Detections:
+            def cloud() -> _Points:
                 own = transform(ego.points_m, pose_matrix(*ego.pose))
                 return np.concatenate([own, received() if added_m is None else added_m])
 
