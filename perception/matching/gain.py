@@ -22,11 +22,3 @@ def gains(
         return np.zeros(len(observed))
     gained: np.ndarray = np.sum(np.where(covered, 0.0, blind_weight) * observed, axis=(1, 2)) / total
     return gained
-
-
-def coverage(
-    blind: Bool[np.ndarray, "nx ny"], filled: Bool[np.ndarray, "nx ny"], weight: Float[np.ndarray, "nx ny"]
-) -> float:
-    """Return the weighted share (0 to 1) of blind cells that were filled; 1 if there were no blind cells."""
-    total = float(weight[blind].sum())
-    return float(weight[blind & filled].sum()) / total if total > 0.0 else 1.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from v2xsim.perception.matching.choice import chosen_helpers, shared_out, within_limits
-from v2xsim.perception.matching.gain import coverage, gains
+from v2xsim.perception.matching.gain import gains
 from v2xsim.perception.matching.rule import MatchingView
 from v2xsim.perception.matching.rules.blind_cells import BlindCells, greedy
 from v2xsim.perception.matching.rules.nearest import Nearest
@@ -180,8 +180,3 @@ def test_the_gain_of_a_helper_is_what_it_adds_over_the_whole_blind_weight():
 
 def test_who_is_blind_nowhere_gains_nothing_from_anybody():
     assert gains(np.zeros((1, 2)), rows_of("xx"), np.zeros((1, 2), bool)).tolist() == [0.0]
-
-
-def test_what_is_filled_but_was_not_blind_does_not_count_as_coverage():
-    blind, filled = np.array([[True, True, True, False]]), np.array([[True, False, True, True]])
-    assert coverage(blind, filled, np.array([[1.0, 2.0, 5.0, 9.0]])) == 0.75

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from v2xsim.parts import PartError
 from v2xsim.perception.matching.choice import chosen_helpers, order_of, shared_out, within_limits
-from v2xsim.perception.matching.gain import coverage, gains
+from v2xsim.perception.matching.gain import gains
 from v2xsim.perception.matching.relevance import relevance
 from v2xsim.perception.matching.rule import MatchingView
 from v2xsim.perception.matching.rules.blind_cells import BlindCells
@@ -224,16 +224,6 @@ def test_the_baseline_keeps_the_budget_and_asks_each_cell_once(request_):
     assert cost[[c.helper for c in choices]].sum() <= budget
     assert len(choices) <= most
     assert asked.max() <= 1
-
-
-def test_coverage_is_the_weighted_share_of_blind_cells_filled():
-    blind = np.array([[True, True, False]])
-    filled, weight = np.array([[True, False, True]]), np.array([[3.0, 1.0, 9.0]])
-    assert coverage(blind, filled, weight) == 0.75
-
-
-def test_who_is_blind_nowhere_misses_nothing():
-    assert coverage(np.zeros((1, 2), bool), np.zeros((1, 2), bool), np.ones((1, 2))) == 1.0
 
 
 class Own(Nearest):

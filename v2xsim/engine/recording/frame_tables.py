@@ -109,14 +109,21 @@ class FrameTables:
 
     def _add_fusion(self, frames: Sequence[FusedFrame], scores: Sequence[FrameScore]) -> None:
         rows = [{**self._fusion_row(frame), **counts_of(scored)} for frame, scored in zip(frames, scores, strict=True)]
-        self._tables["fusion"].add(**{name: [row[name] for row in rows] for name in rows[0]})
+        zones = [frame.blind_zone for frame in frames]
+        share = covered(
+            np.stack([frame.ego.matrix.code for frame in frames]), np.stack([frame.result.code for frame in frames]),
+            np.stack([zone.open_ground for zone in zones]), np.stack([zone.weight for zone in zones]),
+        )  # fmt: skip
+        self._tables["fusion"].add(
+            **{name: [row[name] for row in rows] for name in rows[0]}, coverage_before=share.before,
+            coverage_after=share.after, blind_covered=share.blind_covered,
+        )  # fmt: skip
 
-    def _fusion_row(self, frame: FusedFrame) -> dict[str, int | float]:
-        """Return the row of a frame in the table `fusion`, without the counts that depend on its score."""
-        ego, result, zone, used = frame.ego, frame.result, frame.blind_zone, frame.contributions
+    def _fusion_row(self, frame: FusedFrame) -> dict[str, int]:
+        """Return the row of a frame in the table `fusion`, without its score and its coverage."""
+        ego, result, used = frame.ego, frame.result, frame.contributions
         requests = [transfer for transfer in frame.transfers if transfer.is_request]
         ages_us = [ego.time_us - item.capture_us for item in used]
-        share = covered(ego.matrix.code, result.code, zone.open_ground, zone.weight)
         return {
             "frame_us": ego.time_us, "ego": ego.agent, "detect_us": ego.time_us + self._detect_us, "fuse_us": frame.fuse_us,
             "known": frame.known, "asked": len(requests), "asked_by_relay": sum(request.relay != NOBODY for request in requests),
@@ -125,7 +132,6 @@ class FrameTables:
             "requested_bytes": sum(request.allowance_bytes for request in requests),
             "received_bytes": sum(item.received_bytes for item in used if item.is_for_this_frame),
             "own_points": len(ego.returns), "added_points": len(result.added_m),
-            "coverage_before": share.before, "coverage_after": share.after, "blind_covered": share.blind_covered,
         }  # fmt: skip
 
 
