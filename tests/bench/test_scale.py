@@ -59,12 +59,13 @@ def test_a_motorway_is_as_long_as_its_vehicles_need():
 
 def test_every_axis_gets_an_exponent_for_each_cost():
     measured = [
-        Point("duration", Size(duration_s=s), 2.0, 0.3 * s, 0.5 * s, 400, round(100 * s)) for s in (5.0, 10.0, 20.0)
+        Point("duration", Size(duration_s=s), 2.0, 0.3 * s, 0.5 * s, 400, round(100 * s), 0.4 * s)
+        for s in (5.0, 10.0, 20.0)
     ]
     fits = growths(measured)
     assert list(fits) == ["duration"]
     assert {cost: round(fit.exponent, 6) for cost, fit in fits["duration"].items()} == {
-        "cpu_s": 1.0, "wall_s": 1.0, "peak_bytes": 0.0, "disk_bytes": 1.0,
+        "cpu_s": 1.0, "whole_cpu_s": 1.0, "wall_s": 1.0, "peak_bytes": 0.0, "disk_bytes": 1.0,
     }  # fmt: skip
 
 

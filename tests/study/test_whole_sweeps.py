@@ -161,13 +161,13 @@ def test_on_a_cluster_a_point_that_takes_too_much_memory_costs_itself_alone(tmp_
     base["radio"]["channel"] = {"model": "hungry"}
     (tmp_path / "s.yaml").write_text(json.dumps(base))
     # In a process of its own: Dask leaves sockets to the garbage collector, which warns of them.
-    command = [sys.executable, "-m", "v2xsim", "sweep", str(tmp_path / "s.yaml"), "--grid", "radio.channel.takes_gb=0,0.01,64", "--out",
+    command = [sys.executable, "-m", "v2xsim", "sweep", str(tmp_path / "s.yaml"), "--grid", "radio.channel.takes_gb=0,0.01,4", "--out",
         str(tmp_path / "dask"), "--backend", "dask", "--workers", "2", "--memory-per-worker", "1500MB"]  # fmt: skip
     said = subprocess.run(command, capture_output=True, text=True)
     assert said.returncode == 1, said.stderr
     (failure,) = json.loads((tmp_path / "dask" / "failures.json").read_text())
     assert failure["kind"] == "memory"
-    assert failure["settings"] == {"radio.channel.takes_gb": 64}
+    assert failure["settings"] == {"radio.channel.takes_gb": 4}
     assert "more than its 1.5 GB" in failure["reason"]
     assert pq.read_table(tmp_path / "dask" / "results.parquet")["radio.channel.takes_gb"].unique().to_pylist() == [
         0,

@@ -19,7 +19,7 @@ from v2xsim.estimate.costs import Fitted, cpu_amounts, disk_amounts, fitted, mem
 from v2xsim.estimate.workload import Workload
 
 AXES = ("vehicles", "stations", "lidars", "duration", "threads")
-COSTS = ("cpu_s", "wall_s", "peak_bytes", "disk_bytes")
+COSTS = ("cpu_s", "whole_cpu_s", "wall_s", "peak_bytes", "disk_bytes")
 MOTORWAY, SHIPPED = "motorway", "shipped"
 _PER_KM = 60.0
 # Time step of all scenarios of the benchmark.
@@ -137,8 +137,9 @@ def point_of(axis: str, size: Size, cost: Mapping[str, Any]) -> Point:
 
 
 def points(quick: bool, axes: Iterable[str] = (*AXES, SHIPPED)) -> Iterator[Point]:
-    """Yield the measured points of some axes."""
+    """Yield the measured points of some axes, after a short run that fills the caches of kernels."""
     wanted = set(axes)
+    measure("", Size(duration_s=0.5))
     yield from (measure(axis, size) for axis, size in sizes(quick) if axis in wanted)
 
 

@@ -46,7 +46,7 @@ def test_points_and_exponents_are_one_object(measured):
 
 def test_the_table_has_a_row_for_each_point_and_each_fit(measured):
     lines = call("bench", "scale", "--quick", "--axis", "duration").stdout.splitlines()
-    assert sum(line.startswith("duration") for line in lines) == 3 + 4
+    assert sum(line.startswith("duration") for line in lines) == 3 + 5
     assert any(line.split()[:2] == ["duration", "cpu_s"] for line in lines)
 
 
