@@ -8,7 +8,7 @@ import pytest
 
 import v2xsim
 from v2xsim.mobility.base import MobilityError, Names
-from v2xsim.mobility.recorded import RecordedMobility, buildings_from, recorded_buildings
+from v2xsim.mobility.recorded import RecordedMobility, RecordedStates, buildings_from, recorded_buildings
 from v2xsim.mobility.source import open_mobility
 from v2xsim.scenario.schema_world import Recorded, Run, Traffic
 
@@ -66,6 +66,19 @@ def test_road_users_are_those_of_the_run_bit_for_bit(manifest, time_us):
         assert np.array_equal(getattr(again, name), getattr(was, name)), name
     for name in ("center_m", "size_m", "yaw_rad"):
         assert np.array_equal(getattr(again.boxes, name), getattr(was.boxes, name)), name
+
+
+@pytest.mark.parametrize("rows", [1, 4, 7])
+def test_ticks_may_lie_in_several_row_groups(manifest, tmp_path, rows):
+    table = pq.read_table(manifest.parent / "states.parquet")
+    pq.write_table(table, tmp_path / "states.parquet", row_group_size=rows)
+    cut, whole = RecordedStates(tmp_path / "states.parquet"), RecordedStates(manifest.parent / "states.parquet")
+    assert cut.bounds == whole.bounds
+    for time_us in (2_000_000, 2_500_000, 2_100_000, 9_000_000):
+        one, other = cut.snapshot(time_us), whole.snapshot(time_us)
+        assert np.array_equal(one.agent, other.agent)
+        assert np.array_equal(one.boxes.center_m, other.boxes.center_m)
+    assert len(cut.snapshot(2_500_000)) == 3
 
 
 def test_road_users_have_their_names_and_numbers(manifest):

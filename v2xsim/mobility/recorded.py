@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +35,23 @@ STATE_COLUMNS = ("kind", "yaw_rad", *(name for names in _VECTORS for name in nam
 
 
 class RecordedStates:
-    """The road users at each recorded tick of a run, with every digit.
+    """The road users at each recorded tick of a run, with every digit; only the row groups around the present tick are in memory.
 
     Args:
-        table: The table `states` of the run.
+        path: The file of the table `states` of the run.
+
+    Raises:
+        KeyError: If the file lacks a column.
     """
 
-    def __init__(self, table: pa.Table) -> None:
-        self._time_us, self._agent, self._yaw_rad, kinds = arrays_of(table, "time_us", "agent", "yaw_rad", "kind")
-        self._center_m, self._size_m, self._velocity_mps = (
-            np.column_stack(arrays_of(table, *names)) for names in _VECTORS
-        )
-        self._kind = _codes(kinds, KINDS)
+    def __init__(self, path: Path) -> None:
+        self._file = pq.ParquetFile(path)
+        for name in ("time_us", "agent", *STATE_COLUMNS):
+            if name not in self._file.schema_arrow.names:
+                raise KeyError(name)
+        # First and last tick of each row group.
+        self._ticks_us = [self._range(group, "time_us") for group in range(self._file.num_row_groups)]
+        self._read = lru_cache(2)(self._group)
         self._latest = Snapshot.none(-1)
 
     def snapshot(self, time_us: int) -> Snapshot:
@@ -59,18 +64,37 @@ class RecordedStates:
     @property
     def bounds(self) -> Bounds:
         """Rectangle around all positions."""
-        if not len(self._center_m):
+        groups = range(self._file.num_row_groups)
+        if not len(groups):
             return (0.0, 0.0, 0.0, 0.0)
-        lower, upper = self._center_m.min(axis=0), self._center_m.max(axis=0)
-        return (float(lower[0]), float(lower[1]), float(upper[0]), float(upper[1]))
+        x_m, y_m = (np.array([self._range(group, name) for group in groups]) for name in ("x_m", "y_m"))
+        return (float(x_m[:, 0].min()), float(y_m[:, 0].min()), float(x_m[:, 1].max()), float(y_m[:, 1].max()))
+
+    def _range(self, group: int, name: str) -> tuple[float, float]:
+        """Return the smallest and the largest value of a column in a row group."""
+        known = self._file.metadata.row_group(group).column(self._file.schema_arrow.names.index(name)).statistics
+        if known is not None and known.has_min_max:
+            return known.min, known.max
+        (values,) = arrays_of(self._file.read_row_group(group, columns=[name]), name)
+        return values.min(), values.max()
 
     def _snapshot(self, time_us: int) -> Snapshot:
-        first, end = np.searchsorted(self._time_us, [time_us, time_us + 1])
-        if first == end:
+        groups = [group for group, (first, last) in enumerate(self._ticks_us) if first <= time_us <= last]
+        if not groups:
             return Snapshot.none(time_us)
-        rows = slice(int(first), int(end))
-        boxes = Boxes(self._center_m[rows], self._size_m[rows], self._yaw_rad[rows])
-        return _snapshot(time_us, self._agent[rows], self._kind[rows], boxes, self._velocity_mps[rows])
+        # The rows of a tick may lie in two row groups.
+        table = pa.concat_tables([_rows_at(*self._read(group), time_us) for group in groups])
+        return snapshot_of(time_us, lambda name: arrays_of(table, name)[0])
+
+    def _group(self, group: int) -> tuple[pa.Table, np.ndarray]:
+        """Return a row group and the tick of each row, in rising order."""
+        table = self._file.read_row_group(group)
+        return table, table.column("time_us").to_numpy()
+
+
+def _rows_at(table: pa.Table, ticks_us: np.ndarray, time_us: int) -> pa.Table:
+    first, end = np.searchsorted(ticks_us, [time_us, time_us + 1])
+    return table.slice(int(first), int(end - first))
 
 
 def snapshot_of(time_us: int, column: Callable[[str], np.ndarray]) -> Snapshot:
@@ -147,6 +171,18 @@ class _Source:
 
     def table(self, name: str) -> pa.Table:
         """Return a table of the run."""
+        path = self.sound(name)
+        try:
+            return pq.read_table(path)
+        except (OSError, pa.ArrowException):
+            raise self._unreadable(name, path) from None
+
+    def sound(self, name: str) -> Path:
+        """Return the path of a table's file, which is the one that the run wrote.
+
+        Raises:
+            MobilityError: If it is missing, damaged or another one.
+        """
         path = self.manifest.parent / f"{name}.parquet"
         try:
             if (digest := self.digests.get(name)) is not None and (changed := change_of(path, digest)) is not None:
@@ -154,12 +190,16 @@ class _Source:
                     f"{path}: must be the table {name!r} of the run that is replayed, and it {changed}; copy the folder again, or run it "
                     f"again: v2xsim run {in_command(self.manifest)}"
                 )
-            return pq.read_table(path)
+            pq.read_metadata(path)
+            return path
         except (OSError, pa.ArrowException):
-            raise MobilityError(
-                f"{path}: must be the table {name!r} of the run that is replayed, and it is missing or damaged; copy the folder again, or "
-                f"run it again: v2xsim run {in_command(self.manifest)}"
-            ) from None
+            raise self._unreadable(name, path) from None
+
+    def _unreadable(self, name: str, path: Path) -> MobilityError:
+        return MobilityError(
+            f"{path}: must be the table {name!r} of the run that is replayed, and it is missing or damaged; copy the folder again, or "
+            f"run it again: v2xsim run {in_command(self.manifest)}"
+        )
 
 
 class RecordedMobility(Mobility):
@@ -178,7 +218,7 @@ class RecordedMobility(Mobility):
         super().__init__(names)
         self._source = _Source(recorded.run)
         self._check_ticks(self._source.settings(), run)
-        self._states = self._tables_read()
+        self._states = self._opened()
         self._agent_of = self._registered()
 
     @property
@@ -205,11 +245,11 @@ class RecordedMobility(Mobility):
         """Return the roads of the run, for pictures."""
         return _roads_from(self._source.table("roads"))
 
-    def _tables_read(self) -> RecordedStates:
-        table = self._source.table("states")
+    def _opened(self) -> RecordedStates:
+        path = self._source.sound("states")
         try:
-            return RecordedStates(table)
-        except (KeyError, ValueError):
+            return RecordedStates(path)
+        except KeyError:
             raise MobilityError(
                 f"{self._source.manifest.parent / 'states.parquet'}: must be the table 'states' of a run, and it holds other columns or words"
             ) from None
