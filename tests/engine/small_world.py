@@ -18,6 +18,7 @@ from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.collecting import Arrived
 from v2xsim.engine.cooperation.cooperation import Contribution
 from v2xsim.engine.cooperation.fusing import Fused
+from v2xsim.engine.cooperation.matching import Candidates
 from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.fused_frame import FusedFrame
@@ -444,3 +445,12 @@ class SilentAir(Air):
 
     def close(self):
         """Write nothing."""
+
+
+def candidates_from(*known):
+    """Return possible helpers of an ego, given one by one."""
+    return Candidates(
+        np.array([item.agent for item in known], np.int64), [item.matrix for item in known],
+        np.array([item.position_m for item in known], float).reshape(-1, 2), np.array([item.delivery for item in known], float),
+        np.array([item.relay for item in known], np.int64),
+    )  # fmt: skip

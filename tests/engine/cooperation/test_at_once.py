@@ -92,9 +92,10 @@ def test_an_ego_may_ask_everybody_else_who_has_a_frame():
 def test_a_helper_is_known_by_its_newest_frame_at_no_loss():
     newest = frame(HELPER, 100_000, pose=(3, 4, 5, 6))
     (known,) = candidates_of(stations_of(OWN, frame(HELPER, 0), newest))
-    assert known[0].matrix is newest.matrix
-    assert known[0].position_m.tolist() == [3, 4]
-    assert (known[0].delivery, known[0].relay) == (1.0, NOBODY)
+    (other,) = known
+    assert other.matrix is newest.matrix
+    assert other.position_m.tolist() == [3, 4]
+    assert (other.delivery, other.relay) == (1.0, NOBODY)
 
 
 def test_a_station_that_has_lost_its_lidar_is_not_asked():

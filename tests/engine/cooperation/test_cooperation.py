@@ -17,6 +17,7 @@ from tests.engine.small_world import (
     answer,
     answer_message,
     awareness,
+    candidates_from,
     detections,
     frame,
     matrix,
@@ -66,7 +67,7 @@ class Post(Exchange):
     def candidates(self, own, frame_us, egos):
         self.matched.append((own, frame_us, [ego.agent for ego, _ in egos]))
         sees = np.full((4, 4), FREE, np.uint8)
-        return [[Candidate(HELPER, matrix(sees), np.zeros(2), 1.0, NOBODY)] for _ in egos]
+        return [candidates_from(Candidate(HELPER, matrix(sees), np.zeros(2), 1.0, NOBODY)) for _ in egos]
 
     def ask(self, ego, asks):
         self.asked.append((ego.agent, [one.candidate.agent for one in asks], asks))

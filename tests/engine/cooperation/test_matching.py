@@ -10,6 +10,7 @@ from tests.engine.small_world import (
     OTHER,
     RELAY,
     awareness,
+    candidates_from,
     cooperation,
     frame,
     knowledge,
@@ -36,7 +37,7 @@ def reachable(known, *, delivery=1.0, relayed=()):
     own = own_states([EGO, HELPER, OTHER, RELAY])
     plan = RelayPlan({(EGO, helper): ChosenRelay(RELAY, 0.0, 0.0, 0.0, 0.0) for helper in relayed})
     paths = Paths(own, LinkDelivery.everywhere(4, delivery), plan, 0.7)
-    return candidates(known, paths, NOW_US, FORGET_US)
+    return list(candidates([known], paths, NOW_US, FORGET_US)[0])
 
 
 def ego_that_heard(*origins, arrived_us=NOW_US, grid=None):
@@ -48,6 +49,13 @@ def ego_that_heard(*origins, arrived_us=NOW_US, grid=None):
 
 def test_an_ego_may_ask_stations_whose_matrix_it_knows_in_rising_order():
     assert [known.agent for known in reachable(ego_that_heard(OTHER, HELPER))] == [HELPER, OTHER]
+
+
+def test_each_ego_has_the_candidates_that_it_would_have_alone():
+    egos = [ego_that_heard(HELPER, OTHER), ego_that_heard(), ego_that_heard(99, OTHER, RELAY)]
+    paths = Paths(own_states([EGO, HELPER, OTHER, RELAY]), LinkDelivery.everywhere(4, 1.0), RelayPlan.none(), 0.7)
+    found = candidates(egos, paths, NOW_US, FORGET_US)
+    assert [[item.agent for item in known] for known in found] == [[HELPER, OTHER], [], [OTHER, RELAY]]
 
 
 def test_a_helper_is_known_by_what_it_announced():
@@ -113,7 +121,7 @@ def helper(agent, codes, *, position_m=(0.0, 0.0), delivery=1.0, relay=NOBODY, l
 
 
 def asked(*known, weight=ALL_BLIND, ego=None, **keys):
-    return asks(frame(EGO) if ego is None else ego, weight, list(known), cooperation(**keys), Streams(1))
+    return asks(frame(EGO) if ego is None else ego, weight, candidates_from(*known), cooperation(**keys), Streams(1))
 
 
 def agents_of(requests):
@@ -184,7 +192,7 @@ def shown(*known, weight=ALL_BLIND, ego=None, **keys):
     """Return what a matching rule is shown."""
     listener = Listener()
     rule = cooperation(**keys).model_copy(update={"matching": listener})
-    asks(frame(EGO) if ego is None else ego, weight, list(known), rule, Streams(1))
+    asks(frame(EGO) if ego is None else ego, weight, candidates_from(*known), rule, Streams(1))
     return listener.view
 
 

@@ -15,7 +15,7 @@ from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.directory import Directory
 from v2xsim.engine.cooperation.exchange import AnswerTo, fragments_of, request_of
-from v2xsim.engine.cooperation.matching import Ask, Candidate
+from v2xsim.engine.cooperation.matching import Ask, Candidates
 from v2xsim.engine.cooperation.transfers import Transfer, Transfers
 from v2xsim.engine.stations.contents import NOBODY, Awareness, Report
 from v2xsim.engine.stations.frame import Frame
@@ -54,20 +54,22 @@ class AtOnce:
             knowledge.take_report(report, self._clock.now_us, self._counts_copies)
         self._stations.bulletin.report(report, self._clock.now_us, self._counts_copies)
 
-    def candidates(
-        self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
-    ) -> list[list[Candidate]]:
+    def candidates(self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]) -> list[Candidates]:
         """Return, for each ego, all other stations with a frame, or only those on the directory's short list."""
         now_us = self._clock.now_us
         newest = [self._stations.detected_frame(agent, now_us) for agent in states.agent[states.lidars > 0].tolist()]
         frames = [frame for frame in newest if frame is not None]
-        others = [Candidate(frame.agent, frame.matrix, frame.pose[:2], 1.0, NOBODY) for frame in frames]
-        listed: Sequence[set[int] | None] = [None] * len(egos)
-        if self._directory is not None:
-            self._directory.update(frames)
-            listed = self._directory.short_lists([(ego, zone.weight) for ego, zone in egos])
+        others = Candidates(
+            np.array([frame.agent for frame in frames], np.int64), [frame.matrix for frame in frames],
+            np.array([frame.pose[:2] for frame in frames]).reshape(-1, 2), np.ones(len(frames)),
+            np.full(len(frames), NOBODY, np.int64),
+        )  # fmt: skip
+        if self._directory is None:
+            return [others.of(np.flatnonzero(others.agent != ego.agent)) for ego, _ in egos]
+        self._directory.update(frames)
+        listed = self._directory.short_lists([(ego, zone.weight) for ego, zone in egos])
         return [
-            [other for other in others if other.agent != ego.agent and (short is None or other.agent in short)]
+            others.of(np.flatnonzero((others.agent != ego.agent) & np.isin(others.agent, list(short))))
             for (ego, _), short in zip(egos, listed, strict=True)
         ]
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from v2xsim.engine.channel.air import Heard
 from v2xsim.engine.channel.messages import Message
 from v2xsim.engine.cooperation.blind_zone import BlindZone
-from v2xsim.engine.cooperation.matching import Ask, Candidate
+from v2xsim.engine.cooperation.matching import Ask, Candidates
 from v2xsim.engine.stations.contents import Answer, Awareness, Report, Request
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import OwnStates
@@ -32,9 +32,7 @@ class Exchange(Protocol):
     def report(self, report: Report) -> None:
         """Send a station's collective perception message to all stations."""
 
-    def candidates(
-        self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
-    ) -> list[list[Candidate]]:
+    def candidates(self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]) -> list[Candidates]:
         """Return the stations that each ego may ask, for frames captured at `frame_us`."""
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:

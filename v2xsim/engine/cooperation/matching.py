@@ -1,5 +1,6 @@
 """Choice of the helpers that an ego asks, and of the cells: the ego compares announced matrices with its own blind zone."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,48 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """The possible helpers of an ego, as the ego knows them, in rising order of their agent ids.
+
+    Attributes:
+        agent: Agent id of each helper.
+        matrix: The helpers' perception matrices, as last announced.
+        position_m: Announced position of each helper.
+        delivery: Predicted probability that a packet arrives over the path to each helper, as in `Candidate`.
+        relay: Agent id of the station that would forward messages, NOBODY for the direct link.
+    """
+
+    agent: Int64[np.ndarray, " helpers"]
+    matrix: Sequence[PerceptionMatrix]
+    position_m: Float[np.ndarray, "helpers 2"]
+    delivery: Float[np.ndarray, " helpers"]
+    relay: Int64[np.ndarray, " helpers"]
+
+    def __len__(self) -> int:
+        return len(self.agent)
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return map(self.at, range(len(self)))
+
+    def at(self, row: int) -> Candidate:
+        """Return one helper."""
+        return Candidate(
+            int(self.agent[row]),
+            self.matrix[row],
+            self.position_m[row],
+            float(self.delivery[row]),
+            int(self.relay[row]),
+        )
+
+    def of(self, rows: Int64[np.ndarray, " chosen"]) -> "Candidates":
+        """Return the helpers in some rows."""
+        return Candidates(
+            self.agent[rows], [self.matrix[row] for row in rows.tolist()], self.position_m[rows], self.delivery[rows],
+            self.relay[rows],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Ask:
     """The content of an ego's request to one helper.
 
@@ -54,33 +97,38 @@ class Ask:
     allowance_bytes: int
 
 
-def candidates(knowledge: Knowledge, paths: Paths, now_us: int, forget_us: int) -> list[Candidate]:
-    """Return the stations that announced a matrix to an ego and that the ego can reach, directly or through a relay.
+def candidates(egos: Sequence[Knowledge], paths: Paths, now_us: int, forget_us: int) -> list[Candidates]:
+    """Return the stations that announced a matrix to each ego and that the ego can reach, directly or through a relay.
 
     Args:
-        knowledge: Knowledge of the ego, with the announcements that it received.
+        egos: Knowledge of each ego, with the announcements that it received.
         paths: Predicted delivery between stations, and the relays in use.
         now_us: Present simulated time.
         forget_us: An announcement is forgotten this long after its arrival.
     """
-    known = [
-        agent for agent, announced in sorted(knowledge.announced.items())
-        if announced.awareness.matrix is not None and now_us - announced.arrived_us <= forget_us
+    announced = [
+        [
+            item.awareness for _, item in sorted(knowledge.announced.items())
+            if item.awareness.matrix is not None and now_us - item.arrived_us <= forget_us
+        ]
+        for knowledge in egos
     ]  # fmt: skip
-    agent = np.array(known, np.int64)
-    found = paths.between(np.full(len(agent), knowledge.agent), agent)
-    reachable = []
-    for row in np.flatnonzero(found.exists).tolist():
-        awareness = knowledge.announced[known[row]].awareness
-        assert awareness.matrix is not None
-        reachable.append(Candidate(
-            known[row], awareness.matrix, awareness.pose[:2], float(found.delivery[row]), int(found.relay[row])
-        ))  # fmt: skip
-    return reachable
+    known = [awareness for of_ego in announced for awareness in of_ego]
+    agent = np.array([awareness.origin for awareness in known], np.int64)
+    position_m = np.array([awareness.pose for awareness in known]).reshape(-1, 4)[:, :2]
+    matrix = [awareness.matrix for awareness in known if awareness.matrix is not None]
+    count = np.array([len(of_ego) for of_ego in announced], np.int64)
+    found = paths.between(np.repeat(np.array([knowledge.agent for knowledge in egos], np.int64), count), agent)
+    everybody = Candidates(agent, matrix, position_m, found.delivery, found.relay)
+    ends = np.cumsum(count)
+    return [
+        everybody.of(begin + np.flatnonzero(found.exists[begin:end]))
+        for begin, end in zip((ends - count).tolist(), ends.tolist(), strict=True)
+    ]
 
 
 def asks(
-    ego: Frame, weight: Float[np.ndarray, "nx ny"], known: list[Candidate], rule: Cooperation, streams: Streams
+    ego: Frame, weight: Float[np.ndarray, "nx ny"], known: Candidates, rule: Cooperation, streams: Streams
 ) -> list[Ask]:
     """Return the helpers that an ego asks, with cells and allowance of each, best helper first.
 
@@ -90,31 +138,28 @@ def asks(
     Args:
         ego: The ego's frame.
         weight: Relevance of each blind cell, 0 to 1 (`v2xsim.perception.matching.relevance`).
-        known: Possible helpers, in rising order of their agent ids.
+        known: Possible helpers.
         rule: Section `cooperation` of the scenario.
         streams: Random streams, for matching rules that draw.
     """
-    if not known or rule.max_helpers == 0 or rule.budget_bytes == 0 or not rule.matching.asks:
+    if len(known) == 0 or rule.max_helpers == 0 or rule.budget_bytes == 0 or not rule.matching.asks:
         return []
     lower, shape = ego.matrix.lower, ego.matrix.code.shape
     code: UInt8[np.ndarray, "helpers nx ny"] = window(
-        np.stack([item.matrix.code for item in known]),
-        np.stack([item.matrix.lower for item in known]),
-        *lower.tolist(),
-        *shape,
-    )
+        np.array([matrix.code for matrix in known.matrix]), np.array([matrix.lower for matrix in known.matrix]),
+        *lower.tolist(), *shape,
+    )  # fmt: skip
     cost = _cost_bytes(code.reshape(len(code), -1), np.flatnonzero(weight > 0.0), rule)
-    agent = np.array([item.agent for item in known], np.int64)
-    gap_m = np.stack([item.position_m for item in known]) - ego.pose[:2]
+    gap_m = known.position_m - ego.pose[:2]
     view = MatchingView(
-        weight, code, agent, np.hypot(gap_m[:, 0], gap_m[:, 1]), np.array([item.delivery for item in known]),
-        np.array([item.relay != NOBODY for item in known]), cost, rule.budget_bytes, rule.max_helpers,
-        lambda: streams.uniforms("matching", ego.agent, ego.time_us, agent)[:, 0],
+        weight, code, known.agent, np.hypot(gap_m[:, 0], gap_m[:, 1]), known.delivery, known.relay != NOBODY, cost,
+        rule.budget_bytes, rule.max_helpers,
+        lambda: streams.uniforms("matching", ego.agent, ego.time_us, known.agent)[:, 0],
     )  # fmt: skip
     choices = chosen_helpers(rule.matching, view)
     total = sum(cost[choice.helper] for choice in choices)
     return [
-        Ask(known[choice.helper], choice.cells, int(rule.budget_bytes * cost[choice.helper] / total))
+        Ask(known.at(choice.helper), choice.cells, int(rule.budget_bytes * cost[choice.helper] / total))
         for choice in choices
     ]
 

@@ -22,13 +22,14 @@ from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.announcing import announcement_bytes
 from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.exchange import AnswerTo, fragments_of, request_of
-from v2xsim.engine.cooperation.matching import Ask, Candidate, candidates
+from v2xsim.engine.cooperation.matching import Ask, Candidates, candidates
 from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.cooperation.reassembly import Reassembly
 from v2xsim.engine.cooperation.relaying import Relaying
 from v2xsim.engine.cooperation.transfers import Transfer, Transfers
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Awareness, Report
 from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.knowledge import Announced
 from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.scenario.schema import Scenario
@@ -73,9 +74,7 @@ class OverTheAir:
         # No station acts on a report before its fusion.
         self._air.send(message, awaited=False)
 
-    def candidates(
-        self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
-    ) -> list[list[Candidate]]:
+    def candidates(self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]) -> list[Candidates]:
         """Plan the relays, then return the stations that each ego knows from announcements and can reach."""
         now_us = self._clock.now_us
         delivery = LinkDelivery.everywhere(len(states), 1.0)
@@ -84,10 +83,8 @@ class OverTheAir:
             predict = partial(self._stations.all_delivery, now_us, self._radio)
             self._relaying.replan(states, delivery, predict, frame_us)
         paths = Paths(states, delivery, self._relaying.plan, self._min_delivery)
-        return [
-            candidates(self._stations.knowledge_of(ego.agent), paths, now_us, self._stations.forget_us)
-            for ego, _ in egos
-        ]
+        known = [self._stations.knowledge_of(ego.agent) for ego, _ in egos]
+        return candidates(known, paths, now_us, self._stations.forget_us)
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:
         """Send an ego's requests to helpers, one message each."""
@@ -111,8 +108,9 @@ class OverTheAir:
             # Only first-hop packets are relayed, so a packet takes two hops at most.
             if packet.hop == 1:
                 self._relay_announcement(heard, message)
+            announced = Announced(message.body, heard.time_us, message.queued_us)
             for ego in self._completed_at(heard):
-                self._stations.knowledge_of(ego).learn(message.body, message.queued_us, heard.time_us)
+                self._stations.knowledge_of(ego).take(announced)
         elif isinstance(message, ReportMessage):
             for ego in self._completed_at(heard):
                 self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies)
@@ -136,7 +134,10 @@ class OverTheAir:
 
     def _completed_at(self, heard: Heard) -> list[int]:
         """Return the egos at which this packet completes its broadcast message."""
-        egos = sorted(self._stations.ego_agents.intersection(heard.receivers.tolist()))
+        is_ego = self._stations.ego_agents.__contains__
+        egos = list(filter(is_ego, heard.receivers.tolist()))
+        if heard.packet.fragments == 1:
+            return egos
         return [ego for ego in egos if self._broadcasts.completes(heard.packet, ego)]
 
     def _receive_addressed(self, heard: Heard, packet: Packet, message: Message) -> None:

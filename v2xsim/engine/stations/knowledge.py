@@ -116,14 +116,18 @@ class Knowledge:
             sent_us: Time at which its sender made it.
             now_us: Time at which the announcement arrived.
         """
-        origin = awareness.origin
+        self.take(Announced(awareness, now_us, sent_us))
+
+    def take(self, announced: Announced) -> None:
+        """Store an announcement that arrived, unless it is the station's own or a newer one of the same sender is known."""
+        origin, sent_us = announced.awareness.origin, announced.sent_us
         # A relayed copy may arrive after the next announcement was heard directly. The times of sending are compared, not
         # those of the announced states: between two ticks, a station announces the same state again, and is still there.
         # They are kept for longer than the announcements: a copy may have waited in a relay's queue until those were forgotten.
         if origin == self.agent or self.sent_us.get(origin, sent_us - 1) >= sent_us:
             return
         self.sent_us[origin] = sent_us
-        self.announced[origin] = Announced(awareness, now_us, sent_us)
+        self.announced[origin] = announced
 
     def receive_part(self, number: int, answer: Answer, parts: Bool[np.ndarray, " fragments"]) -> None:
         """Store the fragments of an answer that one packet brought.
