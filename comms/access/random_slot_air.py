@@ -146,6 +146,44 @@ def milliwatts_of(power_dbm):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def with_more(arrivals, count, station, power_dbm):  # type: ignore[no-untyped-def]
+    """Return arrivals, followed by those of transmissions that begin: their number, stations and received powers."""
+    old, old_packets = len(arrivals.station), len(arrivals.offset) - 1
+    offset = np.empty(old_packets + len(count) + 1, np.int64)
+    offset[: old_packets + 1] = arrivals.offset
+    for k in range(len(count)):
+        offset[old_packets + k + 1] = offset[old_packets + k] + count[k]
+    stations, power_mw = np.empty(old + len(station), np.int32), np.empty(old + len(station))
+    stations[:old], stations[old:] = arrivals.station, station
+    power_mw[:old], power_mw[old:] = arrivals.power_mw, milliwatts_of(power_dbm)
+    caught = np.zeros(len(stations), np.bool_)
+    caught[:old] = arrivals.caught
+    return Arrivals(offset, stations, power_mw, caught)
+
+
+@njit(cache=True, nogil=True)
+def of_packets(arrivals, kept):  # type: ignore[no-untyped-def]
+    """Return the arrivals of some transmissions; `kept` says which."""
+    packets, room = 0, 0
+    for k in range(len(kept)):
+        if kept[k]:
+            packets += 1
+            room += arrivals.offset[k + 1] - arrivals.offset[k]
+    offset, station = np.zeros(packets + 1, np.int64), np.empty(room, np.int32)
+    power_mw, caught = np.empty(room), np.empty(room, np.bool_)
+    packets = 0
+    for k in range(len(kept)):
+        if kept[k]:
+            begin, end = arrivals.offset[k], arrivals.offset[k + 1]
+            to, packets = offset[packets], packets + 1
+            offset[packets] = to + end - begin
+            station[to : offset[packets]] = arrivals.station[begin:end]
+            power_mw[to : offset[packets]] = arrivals.power_mw[begin:end]
+            caught[to : offset[packets]] = arrivals.caught[begin:end]
+    return Arrivals(offset, station, power_mw, caught)
+
+
+@njit(cache=True, nogil=True)
 def lock(air, arrivals, old, locked_us, sending_us, sensitivity_mw):  # type: ignore[no-untyped-def]
     """Lock free receivers on transmissions that begin: of all that begin at one instant, the strongest.
 
@@ -254,6 +292,9 @@ def disturbances(air, at, arrivals):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def resolve(air, arrivals, at, ended, station_key, levels, curve_db, curve_rate):  # type: ignore[no-untyped-def]
     """Return the outcome of each ended packet at each station that it reached, and at the station it is addressed to."""
+    if len(ended) == 0:
+        nothing = np.zeros(0)
+        return Outcomes(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int8), nothing, nothing)
     others_mw, deaf = disturbances(air, at, len(arrivals.station))
     room = 0
     for i in ended:
@@ -321,3 +362,29 @@ def busy_times(air, at, from_us, until_us, busy_mw):  # type: ignore[no-untyped-
                 busy_us[r] += next_us - now_us
             now_us = next_us
     return busy_us
+
+
+@njit(cache=True, nogil=True)
+def settled(  # type: ignore[no-untyped-def]
+    air, arrivals, old, locked_us, sending_us, ended, from_us, until_us, station_key, levels, curve_db, curve_rate
+):
+    """Return the outcomes of the transmissions that ended, and the busy time of each station between two instants.
+
+    Args:
+        air: All transmissions that have begun.
+        arrivals: The stations that each transmission reaches; `caught` is set for those that begin.
+        old: Number of transmissions that began in earlier calls.
+        locked_us: Time until which each station is locked on a packet; changed in place.
+        sending_us: Time until which each station sends; changed in place.
+        ended: Rows of the transmissions that ended, in the order of the result.
+        from_us: Instant from which on busy times count.
+        until_us: Instant up to which they count.
+        station_key: Random key of each station.
+        levels: Noise and power thresholds of every receiver.
+        curve_db: Eb/N0 of each point of the error curve.
+        curve_rate: Packet error rate at each point of the error curve, 0 to 1.
+    """
+    lock(air, arrivals, old, locked_us, sending_us, levels.sensitivity_mw)
+    at = by_station(air, arrivals, len(locked_us))
+    outcomes = resolve(air, arrivals, at, ended, station_key, levels, curve_db, curve_rate)
+    return outcomes, busy_times(air, at, from_us, until_us, levels.busy_mw)

@@ -26,20 +26,10 @@ The received power of a packet is taken from the call during which the packet be
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt64
+from jaxtyping import Int64, UInt64
 
 from v2xsim.comms.access.packets import Field, Receptions
-from v2xsim.comms.access.random_slot_air import (
-    Arrivals,
-    Levels,
-    OnAir,
-    arrivals_from,
-    busy_times,
-    by_station,
-    lock,
-    milliwatts_of,
-    resolve,
-)
+from v2xsim.comms.access.random_slot_air import Arrivals, Levels, OnAir, arrivals_from, of_packets, settled, with_more
 from v2xsim.comms.phy.error_rate import ebn0_over_sinr_db, error_curve
 from v2xsim.comms.phy.noise import Receiver
 
@@ -163,18 +153,18 @@ def advance(
         started.key,
     )  # fmt: skip
     locked_us, sending_us = state.locked_until_us.copy(), state.sending_until_us.copy()
-    lock(air, arrivals, len(state.started), locked_us, sending_us, float(receiver.sensitivity_mw))
-    at = by_station(air, arrivals, len(locked_us))
     levels = Levels(
         float(receiver.noise_mw), float(receiver.sensitivity_mw), float(receiver.busy_mw), float(receiver.report_mw)
     )
-    outcomes = resolve(air, arrivals, at, ended, station_key, levels, *error_curve())
-    busy_us = busy_times(air, at, state.time_us, int(until_us), levels.busy_mw)
+    outcomes, busy_us = settled(
+        air, arrivals, len(state.started), locked_us, sending_us, ended, int(state.time_us), int(until_us), station_key, levels,
+        *error_curve(),
+    )  # fmt: skip
     # Keep the transmissions still on the air, and those that overlap them.
     lasting = started.end_us > until_us
     kept = started.end_us > (started.start_us[lasting].min() if lasting.any() else until_us)
     later = waiting[begun:] if begun else waiting
-    after = MediumState(until_us, started[kept], _kept(arrivals, kept), later, locked_us, sending_us)
+    after = MediumState(until_us, started[kept], of_packets(arrivals, kept), later, locked_us, sending_us)
     receptions = Receptions(
         started.packet[ended], started.sender[ended], started.start_us[ended], started.end_us[ended],
         np.full(len(ended), 10.0 * np.log10(receiver.noise_mw)),
@@ -217,19 +207,9 @@ def _with_more(arrivals: Arrivals, begun: Transmissions, field: Field) -> Arriva
     count, station, link_mw = arrivals_from(begun.sender, begun.target, field.offset, field.other, field.power_mw)
     with np.errstate(divide="ignore"):
         # Powers are rounded as levels in dB: recorded results depend on it.
-        power_mw = milliwatts_of(10.0 * np.log10(link_mw))
-    return Arrivals(
-        np.concatenate([arrivals.offset, arrivals.offset[-1] + np.cumsum(count)]),
-        np.concatenate([arrivals.station, station]),
-        np.concatenate([arrivals.power_mw, power_mw]),
-        np.concatenate([arrivals.caught, np.zeros(len(station), np.bool_)]),
-    )
-
-
-def _kept(arrivals: Arrivals, kept: Bool[np.ndarray, " packets"]) -> Arrivals:
-    """Return the arrivals of the transmissions that `kept` selects."""
-    count = np.diff(arrivals.offset)
-    return _selected(arrivals, np.repeat(kept, count), count[kept])
+        power_dbm = 10.0 * np.log10(link_mw)
+    longer: Arrivals = with_more(arrivals, count, station, power_dbm)
+    return longer
 
 
 def _moved(arrivals: Arrivals, new_row: Int64[np.ndarray, " old_plus_1"]) -> Arrivals:
@@ -242,20 +222,8 @@ def _moved(arrivals: Arrivals, new_row: Int64[np.ndarray, " old_plus_1"]) -> Arr
     order = np.lexsort((station, packet))
     order = order[station[order] >= 0]
     count = np.bincount(packet[order], minlength=len(arrivals.offset) - 1)
-    moved = arrivals._replace(station=station.astype(np.int32))
-    return _selected(moved, order, count)
-
-
-def _selected(arrivals: Arrivals, selected: np.ndarray, count: Int64[np.ndarray, " packets"]) -> Arrivals:
-    """Return some arrivals.
-
-    Args:
-        arrivals: All arrivals.
-        selected: Indices of the arrivals in the order of the result, or whether each one is selected.
-        count: Number of selected arrivals of each transmission of the result.
-    """
     offset = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
-    return Arrivals(offset, arrivals.station[selected], arrivals.power_mw[selected], arrivals.caught[selected])
+    return Arrivals(offset, station[order].astype(np.int32), arrivals.power_mw[order], arrivals.caught[order])
 
 
 def _joined(first: Transmissions, second: Transmissions) -> Transmissions:

@@ -7,7 +7,6 @@ at which a process next reads its results.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -18,7 +17,7 @@ from v2xsim.comms.access.packets import DELIVERED, Packets, Receptions
 from v2xsim.comms.access.scheme import AccessLayer
 from v2xsim.comms.messages.fragments import fragment_sizes
 from v2xsim.comms.messages.sizes import PACKET_HEADER_BYTES, RELAY_HEADER_BYTES
-from v2xsim.comms.pairs import kept_rows
+from v2xsim.comms.pairs import carried, kept_rows
 from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.engine.channel.access import access_layer
 from v2xsim.engine.channel.air import Deliver, Ended, Heard, PacketEnd, ignore_end
@@ -38,31 +37,6 @@ QUANTUM_US = 500
 # Packets of a station that left are forgotten after this time: by then its packets on the air have ended, and its queued
 # packets are never sent.
 _GIVEN_UP_US = 1_000_000
-
-
-@dataclass(frozen=True)
-class _Submission:
-    """A packet that waits to be handed to the access layer.
-
-    Attributes:
-        number: Number by which the access layer names the packet.
-        sender_row: Row of the sending station.
-        target_row: Row of the station to which the packet is addressed; -1 for a broadcast or a station that has left.
-        ready_us: Time at which the packet enters its sender's queue.
-        size_bytes: Size of payload and headers together.
-        mcs: Index of the modulation and coding scheme.
-        period_us: Time until the sender's next packet of the same kind; 0 if none follows.
-        key: Key of the packet's random draws.
-    """
-
-    number: int
-    sender_row: int
-    target_row: int
-    ready_us: int
-    size_bytes: int
-    mcs: int
-    period_us: int
-    key: int
 
 
 class RadioAir:
@@ -89,7 +63,14 @@ class RadioAir:
         self._retries: dict[int, int] = {}
         self._awaited: set[int] = set()
         self._somebody_waits = clock.event()
-        self._submissions: list[_Submission] = []
+        # Packets that wait to be handed to the access layer: number, row of the sender, row of the target (-1 for a broadcast
+        # or a station that has left), time at which the packet enters its sender's queue, size with headers, MCS, and period.
+        self._submissions: list[tuple[int, ...]] = []
+        # Key of the random draws of each of these packets.
+        self._submitted_keys: list[int] = []
+        # Start of each station's period of announcements.
+        self._phase_us: dict[int, int] = {}
+        self._reception_key = np.zeros(0, np.uint64)
         self._departed: list[tuple[int, list[int]]] = []
         clock.start(self._arrivals())
 
@@ -106,13 +87,15 @@ class RadioAir:
         # The scheme `random_slot` needs no phase, because it draws a slot within the period itself.
         if self._radio.access.spreads_periods:
             return 0
-        return int(self._streams.uniforms("announcement.phase", agent)[0, 0] * period_us)
+        if agent not in self._phase_us:
+            self._phase_us[agent] = int(self._streams.uniforms("announcement.phase", agent)[0, 0] * period_us)
+        return self._phase_us[agent]
 
     def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
         """Send a message from its origin to its relay or its destination; arguments as in `v2xsim.engine.channel.air.Air`."""
         # A message over a relay also carries the addresses of the relay and the destination.
         header_bytes = PACKET_HEADER_BYTES + (RELAY_HEADER_BYTES if message.relay != NOBODY else 0)
-        sizes = fragment_sizes(message.size_bytes, self._radio.mtu_bytes, header_bytes)
+        sizes = fragment_sizes(message.size_bytes, self._radio.mtu_bytes, header_bytes).tolist()
         wait_us = 0
         if message.kind != AWARENESS:
             # All stations capture at the same ticks, but their computers do not finish in the same microsecond.
@@ -120,7 +103,7 @@ class RadioAir:
             wait_us = int(self._streams.uniforms("processing", message.number)[0, 0] * spread_us)
         packets = [
             Packet(message, 1, part, len(sizes), message.origin, message.first_target, size)
-            for part, size in enumerate(sizes.tolist())
+            for part, size in enumerate(sizes)
         ]
         self._enqueue(packets, wait_us, period_us=period_us, awaited=awaited)
 
@@ -178,8 +161,12 @@ class RadioAir:
         left_behind = [number for number, packet in self._flying.items() if packet.sender in gone] if gone else []
         self._departed.append((self._clock.now_us, left_behind))
         rows = kept_rows(self._fleet.agent, fleet.agent)
-        keys = np.array([self._streams.key("reception", agent) for agent in fleet.agent], np.uint64)
-        self._layer.reindexed(rows, keys)
+        self._reception_key = carried(self._reception_key, rows, 0)
+        for row in np.flatnonzero(rows < 0):
+            self._reception_key[row] = self._streams.key("reception", fleet.agent[row])
+        for agent in gone:
+            self._phase_us.pop(agent, None)
+        self._layer.reindexed(rows, self._reception_key)
         self._dcc.reindexed(rows)
         self._busy.reindexed(rows)
 
@@ -227,7 +214,7 @@ class RadioAir:
         ready_us = self._clock.now_us + wait_us
         mcs = self._radio.awareness_mcs if message.kind == AWARENESS else self._radio.mcs
         # EVERYBODY is no station: its row is -1, as the access layer wants it.
-        target_row = self._fleet.index(target)
+        target_row = self._fleet.index(target) if target != EVERYBODY else -1
         for packet in packets:
             number, self._packets_sent = self._packets_sent, self._packets_sent + 1
             self._flying[number] = packet
@@ -239,9 +226,8 @@ class RadioAir:
                 self._retries[number] = retries
             # Only the first fragment reserves its next resource: the next message may have fewer fragments.
             period = period_us if packet.fragment == 0 else 0
-            self._submissions.append(
-                _Submission(number, sender_row, target_row, ready_us, packet.size_bytes, mcs, period, key)
-            )
+            self._submissions.append((number, sender_row, target_row, ready_us, packet.size_bytes, mcs, period))
+            self._submitted_keys.append(key)
             if awaited:
                 self._awaited.add(number)
         if awaited and not self._somebody_waits.triggered:
@@ -251,10 +237,9 @@ class RadioAir:
         """Give new packets to the access layer."""
         if not self._submissions:
             return
-        new, self._submissions = self._submissions, []
-        rows = [(s.number, s.sender_row, s.target_row, s.ready_us, s.size_bytes, s.mcs, s.period_us) for s in new]
-        number, sender, target, ready, size, mcs, period = np.ascontiguousarray(np.array(rows, np.int64).T)
-        key = np.array([s.key for s in new], np.uint64)
+        number, sender, target, ready, size, mcs, period = np.ascontiguousarray(np.array(self._submissions, np.int64).T)
+        key = np.array(self._submitted_keys, np.uint64)
+        self._submissions, self._submitted_keys = [], []
         self._layer.submit(Packets(number, sender, target, ready, size, mcs, period, key))
 
     def _advance(self, until_us: int) -> None:

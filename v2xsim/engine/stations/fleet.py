@@ -1,11 +1,10 @@
 """The true state of all stations at one instant; module `roster` chooses which vehicles are stations."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
-
-from v2xsim.engine.stations.own_state import row_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,12 @@ class Fleet:
 
     def index(self, agent: int) -> int:
         """Return the row of a station, -1 if there is no station with this agent id."""
-        return row_of(self.agent, agent)
+        return self._row_of.get(agent, -1)
+
+    @cached_property
+    def _row_of(self) -> dict[int, int]:
+        # Each of thousands of messages asks for the row of its sender.
+        return {agent: row for row, agent in enumerate(self.agent.tolist())}
 
     @staticmethod
     def none() -> "Fleet":

@@ -1,6 +1,7 @@
 """The state of each station at one instant, as the station itself knows it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
@@ -54,7 +55,12 @@ class OwnStates:
 
     def index(self, agent: int) -> int:
         """Return the row of a station, -1 if there is no station with this agent id."""
-        return row_of(self.agent, agent)
+        return self._row_of.get(agent, -1)
+
+    @cached_property
+    def _row_of(self) -> dict[int, int]:
+        # Each of thousands of announcements asks for the row of its sender.
+        return {agent: row for row, agent in enumerate(self.agent.tolist())}
 
 
 def row_of(agents: Int64[np.ndarray, " stations"], agent: int) -> int:
