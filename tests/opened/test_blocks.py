@@ -113,3 +113,11 @@ def test_tables_that_are_read_in_order_have_the_same_rows(rows, ends, asked):
     one, other = instants(stream), instants(whole)
     for time_us in asked:
         assert one.at(time_us).column("x").tolist() == other.at(time_us).column("x").tolist()
+
+
+def test_row_groups_that_are_read_in_order_can_be_read_again():
+    whole = Counted(table([(n, 0) for n in range(6)]), [1, 3])
+    stream = StreamParts(lambda columns: (group.select(list(columns)) for group in whole.groups), whole.none())
+    for part in (2, 0, 1, 1, 2, 0):
+        assert stream.read(part, ("x",))["x"].to_pylist() == whole.groups[part]["x"].to_pylist()
+    assert stream.read(1, ("station",)).column_names == ["station"]
