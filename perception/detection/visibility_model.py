@@ -206,11 +206,15 @@ def detect_each(
         params: Parameters of the model.
     """
     seen, true_detections = _true_detections(objects, truth, points, draws, params)
-    of_frame, parts = [frame[seen]], [true_detections]
-    for number in np.flatnonzero(_false_counts(clutter_draws, params)).tolist():
-        wrong = false_positives(Clutter(places(number), clutter_draws[number]), params)
-        of_frame.append(np.full(len(wrong), number))
-        parts.append(wrong)
+    of_frame, place_m, wrong_draws = [frame[seen]], [np.zeros((0, 2))], [np.zeros((0, CLUTTER_DRAWS))]
+    counts = _false_counts(clutter_draws, params)
+    for number in np.flatnonzero(counts).tolist():
+        own_draws, own_places = clutter_draws[number, : counts[number]], places(number)
+        if len(own_places):
+            of_frame.append(np.full(len(own_draws), number))
+            wrong_draws.append(own_draws)
+            place_m.append(_places_of(own_draws, own_places))
+    parts = [true_detections, _false_detections(np.concatenate(place_m), np.concatenate(wrong_draws))]
     numbers, every = np.concatenate(of_frame), Detections.joined(parts)
     # The order stays the same within each frame: first its objects, then its false positives.
     order = np.argsort(numbers, kind="stable")
@@ -260,14 +264,25 @@ def _false_counts(draws: Float[np.ndarray, "frames most draws"], params: Visibil
 
 def false_positives(clutter: Clutter, params: Visibility) -> Detections:
     """Return false positives: boxes of usual car size with random headings, standing on the ground."""
-    from scipy.special import expit, ndtri
-
-    places, count = len(clutter.place_m), false_count(clutter.draws, params)
-    if places == 0 or count == 0:
+    count = false_count(clutter.draws, params)
+    if len(clutter.place_m) == 0 or count == 0:
         return Detections.none()
     draws = clutter.draws[:count]
-    place_m = clutter.place_m[np.minimum((draws[:, 0] * places).astype(np.int64), places - 1)]
-    normal = ndtri(draws[:, 2:6])
+    return _false_detections(_places_of(draws, clutter.place_m), draws)
+
+
+def _places_of(
+    draws: Float[np.ndarray, "count draws"], place_m: Float[np.ndarray, "places 2"]
+) -> Float[np.ndarray, "count 2"]:
+    """Return the position of each false positive, out of the possible ones."""
+    return place_m[np.minimum((draws[:, 0] * len(place_m)).astype(np.int64), len(place_m) - 1)]
+
+
+def _false_detections(place_m: Float[np.ndarray, "count 2"], draws: Float[np.ndarray, "count draws"]) -> Detections:
+    """Return the false positives at some positions."""
+    from scipy.special import expit, ndtri
+
+    count, normal = len(draws), ndtri(draws[:, 2:6])
     boxes = Boxes(
         np.column_stack([place_m, np.zeros(count)]),
         _CAR_SIZE_M * np.clip(1.0 + _CAR_SPREAD * normal[:, :3], 0.5, 1.5),

@@ -7,9 +7,19 @@ from hypothesis import strategies as st
 
 from tests.spatial.rounded import product
 from v2xsim.records import Boxes
-from v2xsim.spatial.poses import believed_from_true, moved_boxes
+from v2xsim.spatial.poses import (
+    believed_from_true,
+    inverse,
+    inverses,
+    moved_boxes,
+    moved_rows,
+    pose_matrices,
+    pose_matrix,
+)
 
 POSES = st.tuples(*(st.floats(-500, 500) for _ in range(3)), st.floats(-7, 7)).map(np.array)
+RNG = np.random.default_rng(5)
+SEVERAL = np.column_stack([RNG.uniform(-1e4, 1e4, (200, 3)), RNG.uniform(-7.0, 7.0, 200)])
 
 
 def bodies(count, seed=0):
@@ -40,3 +50,26 @@ def test_a_station_that_believes_it_is_further_east_and_turned_places_bodies_so(
 
 def test_no_body_stays_no_body():
     assert len(moved_boxes(bodies(0), np.eye(4))) == 0
+
+
+def test_the_transforms_of_several_bodies_are_those_of_each_to_the_last_bit():
+    world_from_body = pose_matrices(SEVERAL)
+    np.testing.assert_array_equal(world_from_body, [pose_matrix(*pose) for pose in SEVERAL])
+    np.testing.assert_array_equal(inverses(world_from_body), [inverse(one) for one in world_from_body])
+
+
+def test_no_bodies_have_no_transforms():
+    assert inverses(pose_matrices(np.zeros((0, 4)))).shape == (0, 4, 4)
+
+
+@pytest.mark.parametrize("count", [1, 70])
+def test_boxes_moved_by_several_transforms_are_those_moved_by_each_to_the_last_bit(count):
+    boxes = bodies(count)
+    moves = pose_matrices(SEVERAL[:9]) @ inverses(pose_matrices(SEVERAL[9:18]))
+    number, row = RNG.integers(0, 9, 40), RNG.integers(0, count, 40)
+    moved = moved_rows(boxes, moves, number, row)
+    for n in range(40):
+        alone = moved_boxes(boxes, moves[number[n]])[row[n : n + 1]]
+        np.testing.assert_array_equal(moved.center_m[n], alone.center_m[0])
+        np.testing.assert_array_equal(moved.size_m[n], alone.size_m[0])
+        assert moved.yaw_rad[n] == alone.yaw_rad[0]

@@ -240,17 +240,17 @@ def test_a_capture_holds_the_true_pose_and_the_believed_one():
 
 
 def scanned(monkeypatch, **settings):
-    """The first car with its lidars as they are scanned, and the bodies."""
+    """The lidars of the first car as they are scanned, and the bodies."""
     calls, scan = [], Scanner.scan
 
-    def noted(self, stations, boxes, box_id):
-        calls.append((stations, boxes, box_id))
-        return scan(self, stations, boxes, box_id)
+    def noted(self, lidars, boxes, box_id):
+        calls.append((lidars, boxes, box_id))
+        return scan(self, lidars, boxes, box_id)
 
     monkeypatch.setattr(Scanner, "scan", noted)
     sensed(**settings)
-    (((station,), boxes, agent),) = calls
-    return station, boxes, agent
+    (call,) = calls
+    return call
 
 
 def test_a_lidar_is_cast_from_its_mount_on_the_roof(monkeypatch):
@@ -258,15 +258,18 @@ def test_a_lidar_is_cast_from_its_mount_on_the_roof(monkeypatch):
         {"x_m": 1.0, "y_m": 0.4, "z_m": 0.3, "yaw_deg": 90.0},
         {"x_m": -1.0, "z_m": 0.2, "pitch_deg": 10.0, "roll_deg": 5.0},
     ]
-    station, boxes, agent = scanned(monkeypatch, error=(3.0, 2.0, 0.5), lidars=2, mounts=mounts)
-    assert (station.agent, boxes, agent.tolist()) == (3, WORLD.boxes, [3, 5, 8])
-    turned, tilted = station.lidars
-    assert turned.beams is beams_of("beam32")
+    lidars, boxes, agent = scanned(monkeypatch, error=(3.0, 2.0, 0.5), lidars=2, mounts=mounts)
+    assert (lidars.agent.tolist(), lidars.station.tolist(), boxes, agent.tolist()) == (
+        [3],
+        [0, 0],
+        WORLD.boxes,
+        [3, 5, 8],
+    )
+    assert lidars.beams == (beams_of("beam32"),) * 2
+    left, pose = lidars.world_from_sensor
     # On a roof of 1.5 m at the origin, as the car truly stands; its x axis points to the car's left.
-    left = turned.world_from_sensor
     np.testing.assert_allclose(left, [[0, -1, 0, 1.0], [1, 0, 0, 0.4], [0, 0, 1, 1.8], [0, 0, 0, 1]], atol=1e-12)
     pitch, roll = np.radians(10.0), np.radians(5.0)
-    pose = tilted.world_from_sensor
     np.testing.assert_allclose(pose[:3, 3], [-1.0, 0.0, 1.7])
     np.testing.assert_allclose(pose[:3, 0], [np.cos(pitch), 0.0, -np.sin(pitch)], atol=1e-12)
     np.testing.assert_allclose(pose[2, 1:3], [np.cos(pitch) * np.sin(roll), np.cos(pitch) * np.cos(roll)])
@@ -290,9 +293,8 @@ def test_lidars_lose_returns_and_range_noise_moves_them_along_their_rays():
 
 
 def test_each_lidar_and_each_instant_has_noise_of_its_own(monkeypatch):
-    station, _, _ = scanned(monkeypatch, lidars=2, mounts=[{"x_m": 1.0, "z_m": 0.2}, {"x_m": -1.0, "z_m": 0.2}])
-    keys = [lidar.noise.key for lidar in station.lidars]
-    assert keys == [Streams(1).key("lidar", 3, 100_000, number) for number in (0, 1)]
+    lidars, _, _ = scanned(monkeypatch, lidars=2, mounts=[{"x_m": 1.0, "z_m": 0.2}, {"x_m": -1.0, "z_m": 0.2}])
+    assert [noise.key for noise in lidars.noise] == [Streams(1).key("lidar", 3, 100_000, number) for number in (0, 1)]
 
 
 class Pool:

@@ -4,7 +4,7 @@ A thread that waits for this lock while other Python code runs waits as long as 
 `v2xsim.engine.simulation`). So the threads that cast lidars take the lock once for several stations, not several times for each.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,37 +22,28 @@ from v2xsim.records import Boxes, Obstacles, PerceptionMatrix
 
 
 @dataclass(frozen=True)
-class LidarPose:
-    """A lidar of a station at an instant.
+class Lidars:
+    """The lidars of some stations at an instant, station by station.
 
     Attributes:
-        beams: Beam pattern.
-        vehicle_from_sensor: Pose on the station.
-        world_from_sensor: True pose in the world, from which its rays are cast.
-        believed: Pose in the world by the station's own estimate, by which its rays are placed in the matrix.
-        noise: Errors of its ranges.
+        agent: Agent id of each station; its rays pass through its own body.
+        lower: For each station: index in the world grid of cell (0, 0) of its perception matrix.
+        station: For each lidar: number of its station, in rising order.
+        beams: For each lidar: its beam pattern.
+        vehicle_from_sensor: For each lidar: its pose on the station.
+        world_from_sensor: For each lidar: its true pose in the world, from which its rays are cast.
+        believed: For each lidar: its pose in the world by the station's own estimate, by which its rays are placed in the matrix.
+        noise: For each lidar: errors of its ranges.
     """
 
-    beams: Beams
-    vehicle_from_sensor: Float[np.ndarray, "4 4"]
-    world_from_sensor: Float[np.ndarray, "4 4"]
-    believed: Float[np.ndarray, "4 4"]
-    noise: Noise
-
-
-@dataclass(frozen=True)
-class StationLidars:
-    """The lidars of one station at an instant.
-
-    Attributes:
-        agent: Agent id of the station; its rays pass through its own body.
-        lower: Index in the world grid of cell (0, 0) of its perception matrix.
-        lidars: Its lidars.
-    """
-
-    agent: int
-    lower: Int64[np.ndarray, " 2"]
-    lidars: tuple[LidarPose, ...]
+    agent: Int64[np.ndarray, " stations"]
+    lower: Int64[np.ndarray, "stations 2"]
+    station: Int64[np.ndarray, " lidars"]
+    beams: tuple[Beams, ...]
+    vehicle_from_sensor: Float[np.ndarray, "lidars 4 4"]
+    world_from_sensor: Float[np.ndarray, "lidars 4 4"]
+    believed: Float[np.ndarray, "lidars 4 4"]
+    noise: tuple[Noise, ...]
 
 
 @dataclass(frozen=True)
@@ -90,33 +81,32 @@ class Scanner:
         self._rays: dict[int, tuple[Beams, Rays]] = {}
         self._memory = ReturnMemory()
 
-    def lower(self, position_m: Float[np.ndarray, " 2"]) -> Int64[np.ndarray, " 2"]:
-        """Return the index in the world grid of cell (0, 0) of the matrix of a station that believes to be at a position."""
-        return np.floor(np.asarray(position_m) / self._cell_m).astype(np.int64) - self._half
+    def lower(self, position_m: Float[np.ndarray, "stations 2"]) -> Int64[np.ndarray, "stations 2"]:
+        """Return the index in the world grid of cell (0, 0) of the matrices of stations that believe to be at some positions."""
+        return np.floor(position_m / self._cell_m).astype(np.int64) - self._half
 
-    def scan(
-        self, stations: Sequence[StationLidars], boxes: Boxes, box_id: Int64[np.ndarray, " boxes"]
-    ) -> list[StationScan]:
-        """Return what the lidars of some stations measure.
+    def scan(self, lidars: Lidars, boxes: Boxes, box_id: Int64[np.ndarray, " boxes"]) -> list[StationScan]:
+        """Return what the lidars of each of some stations measure.
 
         Args:
-            stations: The stations with their lidars.
+            lidars: The lidars.
             boxes: Bounding boxes of all road users.
             box_id: Agent id of each box, in rising order.
         """
-        rays = [[self._rays_of(lidar.beams) for lidar in station.lidars] for station in stations]
-        sizes = [(len(one.elevation), len(one.cos_az)) for station in rays for one in station]
+        rays = [self._rays_of(beams) for beams in lidars.beams]
+        sizes = [(len(one.elevation), len(one.cos_az)) for one in rays]
+        stations, side = len(lidars.agent), 2 * self._half
         written = _Written(
             [self._memory.block(beams * columns) for beams, columns in sizes],
             np.empty((len(sizes), max((beams for beams, _ in sizes), default=0) + 1), np.int64),
             np.zeros(len(sizes), np.int64),
-            np.zeros((len(stations), len(box_id)), np.int64),
-            np.zeros((len(stations), 2 * self._half, 2 * self._half), np.uint8),
+            np.zeros((stations, len(box_id)), np.int64),
+            np.zeros((stations, side, side), np.uint8),
         )
-        if sizes:
+        if rays:
             measure = self._on_processor if self._cast is None else self._on_device
-            measure(stations, rays, boxes, box_id, written)
-        return self._cut(stations, rays, written)
+            measure(lidars, rays, boxes, box_id, written)
+        return self._cut(lidars, rays, written)
 
     def _rays_of(self, beams: Beams) -> Rays:
         # The beam patterns of a run live as long as the run, so their identities stay distinct.
@@ -125,65 +115,56 @@ class Scanner:
         return self._rays[id(beams)][1]
 
     def _on_processor(
-        self, stations: Sequence[StationLidars], rays: list[list[Rays]], boxes: Boxes, box_id: np.ndarray,
-        written: "_Written",
-    ) -> None:  # fmt: skip
-        models = list({id(one): one for station in rays for one in station}.values())
+        self, lidars: Lidars, rays: list[Rays], boxes: Boxes, box_id: np.ndarray, written: "_Written"
+    ) -> None:
+        models = list({id(one): one for one in rays}.values())
         number = {id(one): n for n, one in enumerate(models)}
-        lidars = [lidar for station in stations for lidar in station.lidars]
         arguments = (
-            np.array([number[id(one)] for station in rays for one in station]),
-            np.repeat(np.arange(len(stations)), [len(station.lidars) for station in stations]),
-            np.array([lidar.world_from_sensor for lidar in lidars]),
-            np.array([lidar.believed for lidar in lidars]),
-            np.array([lidar.noise.key for lidar in lidars], np.uint64),
-            np.array([lidar.noise.lost_below for lidar in lidars], np.uint64),
+            np.array([number[id(one)] for one in rays]), lidars.station, lidars.world_from_sensor, lidars.believed,
+            np.array([noise.key for noise in lidars.noise], np.uint64),
+            np.array([noise.lost_below for noise in lidars.noise], np.uint64),
             *_behind_each_other(models), boxes.center_m, boxes.size_m, boxes.yaw_rad, box_id,
-            np.array([station.agent for station in stations]),
-            np.array([station.lower for station in stations]) * self._cell_m, float(self._cell_m), *self._buildings, *written.arrays(),
+            lidars.agent, lidars.lower * self._cell_m, float(self._cell_m), *self._buildings, *written.arrays(),
         )  # fmt: skip
         _scan_all(*arguments)
 
     def _on_device(
-        self, stations: Sequence[StationLidars], rays: list[list[Rays]], boxes: Boxes, box_id: np.ndarray,
-        written: "_Written",
-    ) -> None:  # fmt: skip
+        self, lidars: Lidars, rays: list[Rays], boxes: Boxes, box_id: np.ndarray, written: "_Written"
+    ) -> None:
         assert self._cast is not None
         address, first, count, hits, code = written.arrays()
-        number = 0
-        for s, station in enumerate(stations):
-            lower_m = station.lower * self._cell_m
-            for lidar, own in zip(station.lidars, rays[s], strict=True):
-                scan = self._cast(lidar.beams, lidar.world_from_sensor, boxes, box_id, self._obstacles, station.agent)
-                depth, row = as_cast(scan, box_id)
-                arguments = (
-                    depth, row, np.uint64(lidar.noise.key), lidar.noise.lost_below, box_id,
-                    np.ascontiguousarray(lidar.believed, np.float64), lower_m[0], lower_m[1], float(self._cell_m), *own,
-                    address[number], first[number], hits[s], code[s],
-                )  # fmt: skip
-                count[number] = _measure(*arguments)
-                number += 1
+        lower_m = lidars.lower * self._cell_m
+        for n, s in enumerate(lidars.station.tolist()):
+            scan = self._cast(
+                lidars.beams[n], lidars.world_from_sensor[n], boxes, box_id, self._obstacles, int(lidars.agent[s])
+            )
+            depth, row = as_cast(scan, box_id)
+            arguments = (
+                depth, row, np.uint64(lidars.noise[n].key), lidars.noise[n].lost_below, box_id, lidars.believed[n],
+                lower_m[s, 0], lower_m[s, 1], float(self._cell_m), *rays[n], address[n], first[n], hits[s], code[s],
+            )  # fmt: skip
+            count[n] = _measure(*arguments)
 
-    def _cut(self, stations: Sequence[StationLidars], rays: list[list[Rays]], written: "_Written") -> list[StationScan]:
+    def _cut(self, lidars: Lidars, rays: list[Rays], written: "_Written") -> list[StationScan]:
         """Return the scan of each station, so that none keeps the memory of another."""
-        scans, number = [], 0
-        for s, station in enumerate(stations):
-            lidars, ids = [], []
-            for lidar, own in zip(station.lidars, rays[s], strict=True):
-                beams, columns = len(own.elevation), len(own.cos_az)
-                range_m, object_id, column, on_building = parts(
-                    written.blocks[number], beams * columns, int(written.count[number])
-                )
-                first = written.first[number, : beams + 1].copy()
-                lidars.append(LidarReturns(
-                    own, lidar.vehicle_from_sensor, lidar.noise, first, range_m, column, on_building
-                ))  # fmt: skip
-                ids.append(object_id)
-                number += 1
-            matrix = PerceptionMatrix(station.lower, self._cell_m, written.code[s].copy())
-            object_id = ids[0] if len(ids) == 1 else np.concatenate([np.zeros(0, np.int32), *ids])
-            scans.append(StationScan(Returns(tuple(lidars)), object_id, written.hits[s].copy(), matrix))
-        return scans
+        returns: list[list[LidarReturns]] = [[] for _ in lidars.agent]
+        ids: list[list[np.ndarray]] = [[] for _ in lidars.agent]
+        for n, (s, count) in enumerate(zip(lidars.station.tolist(), written.count.tolist(), strict=True)):
+            beams, columns = len(rays[n].elevation), len(rays[n].cos_az)
+            range_m, object_id, column, on_building = parts(written.blocks[n], beams * columns, count)
+            first = written.first[n, : beams + 1].copy()
+            mount = lidars.vehicle_from_sensor[n].copy()
+            returns[s].append(LidarReturns(rays[n], mount, lidars.noise[n], first, range_m, column, on_building))
+            ids[s].append(object_id)
+        return [
+            StationScan(
+                Returns(tuple(returns[s])),
+                ids[s][0] if len(ids[s]) == 1 else np.concatenate([np.zeros(0, np.int32), *ids[s]]),
+                written.hits[s].copy(),
+                PerceptionMatrix(lidars.lower[s].copy(), self._cell_m, written.code[s].copy()),
+            )
+            for s in range(len(lidars.agent))
+        ]
 
 
 @dataclass(frozen=True)

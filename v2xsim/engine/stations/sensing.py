@@ -11,7 +11,7 @@ from v2xsim.engine.stations.capture import Capture, DetectorDraws, draws_of_fram
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.rigs import Rigs
-from v2xsim.engine.stations.scans import LidarPose, Scanner, StationLidars, StationScan
+from v2xsim.engine.stations.scans import Lidars, Scanner, StationScan
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
 from v2xsim.gpu.bev.fusion.scheme import Detect
@@ -29,7 +29,7 @@ from v2xsim.perception.detection.visibility_model import (
 )
 from v2xsim.records import Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud
 from v2xsim.scenario.schema import Scenario
-from v2xsim.spatial.poses import pose_matrix
+from v2xsim.spatial.poses import inverses, moved_rows, pose_matrices, pose_matrix
 from v2xsim.streams import Streams
 from v2xsim.world.snapshot import Snapshot
 
@@ -120,22 +120,23 @@ class Sensing:
         rows: Int64[np.ndarray, " rows"],
     ) -> list[StationScan]:
         """Return what the lidars of some stations measured."""
-        settings, time_us = self._scenario.lidars, snapshot.time_us
-        stations = []
-        for row in rows.tolist():
-            agent, rig, base_m = int(fleet.agent[row]), int(fleet.rig[row]), float(fleet.mount_base_m[row])
-            # Rays are cast from the true pose of the station, and their returns are placed by the pose that it believes.
-            world_from_vehicle, world_from_believed = pose_matrix(*fleet.pose[row]), pose_matrix(*believed[row])
-            lidars = []
-            for number, lidar in enumerate(self._rigs.lidars(rig)[: int(fleet.lidars[row])]):
-                mount = self._mount(rig, number, base_m)
+        settings, time_us, number_of = self._scenario.lidars, snapshot.time_us, np.arange(len(rows))
+        beams, mounts, noise = [], [], []
+        for agent, rig, base_m, count in zip(
+            *(array[rows].tolist() for array in (fleet.agent, fleet.rig, fleet.mount_base_m, fleet.lidars)), strict=True
+        ):
+            for number, lidar in enumerate(self._rigs.lidars(rig)[:count]):
+                beams.append(lidar.beams)
+                mounts.append(self._mount(rig, number, base_m))
                 key = self._streams.key("lidar", agent, time_us, number)
-                lidars.append(LidarPose(
-                    lidar.beams, mount, world_from_vehicle @ mount, world_from_believed @ mount,
-                    Noise(settings.range_noise_m, settings.dropout, key),
-                ))  # fmt: skip
-            stations.append(StationLidars(agent, self._scanner.lower(believed[row, :2]), tuple(lidars)))
-        return self._scanner.scan(stations, snapshot.boxes, snapshot.agent)
+                noise.append(Noise(settings.range_noise_m, settings.dropout, key))
+        station, mount = np.repeat(number_of, fleet.lidars[rows]), np.array(mounts).reshape(-1, 4, 4)
+        # Rays are cast from the true pose of the station, and their returns are placed by the pose that it believes.
+        lidars = Lidars(
+            fleet.agent[rows], self._scanner.lower(believed[rows, :2]), station, tuple(beams), mount,
+            pose_matrices(fleet.pose[rows])[station] @ mount, pose_matrices(believed[rows])[station] @ mount, tuple(noise),
+        )  # fmt: skip
+        return self._scanner.scan(lidars, snapshot.boxes, snapshot.agent)
 
     def _sense(
         self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors, believed: Float[np.ndarray, "stations 4"],
@@ -209,21 +210,19 @@ def _visible(captures: list[Capture], scans: list[StationScan], detector: Visibi
     """Return what the visibility model detects for each of some stations: as it does for each alone, in one computation."""
     if not captures:
         return []
-    # Objects without points are never detected.
-    rows = [np.flatnonzero(capture.points) for capture in captures]
-    frame = np.repeat(np.arange(len(captures)), [len(own) for own in rows])
-    snapshot, row = captures[0].snapshot, np.concatenate(rows)
-    most = most_false(detector)
-    return detect_each(
-        frame,
-        Boxes.joined([capture.apparent[own] for capture, own in zip(captures, rows, strict=True)]),
-        snapshot.agent[row],
-        np.concatenate([capture.points[own] for capture, own in zip(captures, rows, strict=True)]),
-        draws_of_rows([capture.draws for capture in captures], frame, snapshot.agent[row], OBJECT_DRAWS),
-        draws_of_frames([capture.draws for capture in captures], most, CLUTTER_DRAWS),
-        lambda number: observed_centers_m(scans[number].matrix),
-        detector,
+    draws, snapshot = [capture.draws for capture in captures], captures[0].snapshot
+    true, believed = (
+        pose_matrices(np.array([getattr(capture, name) for capture in captures])) for name in ("pose", "believed")
     )
+    # Objects without points are never detected.
+    points = np.array([capture.points for capture in captures])
+    frame, row = np.nonzero(points)
+    agent = snapshot.agent[row]
+    return detect_each(
+        frame, moved_rows(snapshot.boxes, believed @ inverses(true), frame, row), agent, points[frame, row],
+        draws_of_rows(draws, frame, agent, OBJECT_DRAWS), draws_of_frames(draws, most_false(detector), CLUTTER_DRAWS),
+        lambda number: observed_centers_m(scans[number].matrix), detector,
+    )  # fmt: skip
 
 
 def _parts(rows: Int64[np.ndarray, " rows"], callers: int) -> list[Int64[np.ndarray, " part"]]:
