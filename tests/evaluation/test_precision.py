@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2xsim.errors import UserError
@@ -73,6 +73,7 @@ def test_thousands_of_detections_in_memory_give_the_area_to_the_last_bit():
 
 
 @pytest.mark.usefixtures("small_memory")
+@settings(max_examples=40)
 @given(FRAMES, st.randoms(use_true_random=False))
 def test_by_a_temporary_file_it_is_the_same_in_any_order_of_frames(frames, chance):
     by_file = areas(frames)

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_runs import finished
 
@@ -47,6 +47,7 @@ def same(one, other):
 
 
 @pytest.mark.usefixtures("small_memory")
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 27), min_size=1, max_size=8))
 def test_scores_in_any_order_are_those_of_all_frames_in_order_of_time(frames, in_order, numbers):
     found = Scores(frames, RANGE_M, STEP_US, TRACKER)
