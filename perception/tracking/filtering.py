@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from numba import njit
 
 from v2xsim.spatial.assignment import assigned_columns
-from v2xsim.spatial.products import fused_multiply_add, multiply
+from v2xsim.spatial.products import fused_multiply_add
 
 SMOOTHING = 0.4  # Weight of the newest detection in size, bottom height, heading and score; our choice.
 
@@ -52,7 +52,7 @@ class Stations(NamedTuple):
         first_sighting: Row of the first detection of each station, and the number of all detections.
         next_id: Number of the next new track of each station.
         now_us: Instant of the new state of each station.
-        forward: Matrix that moves the state of a track to that instant.
+        dt_s: Time from the tracks before to that instant.
         growth: What the motion adds to the covariance of a track until then.
     """
 
@@ -60,7 +60,7 @@ class Stations(NamedTuple):
     first_sighting: Int64[np.ndarray, " stations_plus_1"]
     next_id: Int64[np.ndarray, " stations"]
     now_us: Int64[np.ndarray, " stations"]
-    forward: Float[np.ndarray, "stations 4 4"]
+    dt_s: Float[np.ndarray, " stations"]
     growth: Float[np.ndarray, "stations 4 4"]
 
 
@@ -77,6 +77,16 @@ class Limits(NamedTuple):
     confirm_steps: int
     tentative_us: int
     coast_us: int
+
+
+class _Room(NamedTuple):
+    """Room for the matrices of one update."""
+
+    spread: Float[np.ndarray, "2 2"]
+    inverse: Float[np.ndarray, "2 2"]
+    gain: Float[np.ndarray, "4 2"]
+    weighted: Float[np.ndarray, "4 2"]
+    removed: Float[np.ndarray, "4 4"]
 
 
 class _Placed(NamedTuple):
@@ -101,7 +111,8 @@ def stepped(
 ) -> tuple[States, Int64[np.ndarray, " stations_plus_1"], Int64[np.ndarray, " stations"]]:
     """Return the tracks of all stations after one step, the first row of each station, and the number of its next new track."""
     most = len(states.track_id) + len(sightings.score)
-    new = _room(most)
+    new = _empty_states(most)
+    room = _Room(np.empty((2, 2)), np.empty((2, 2)), np.empty((4, 2)), np.empty((4, 2)), np.empty((4, 4)))
     first, next_id = np.zeros(len(stations.now_us) + 1, np.int64), stations.next_id.copy()
     for s in range(len(stations.now_us)):
         now_us = stations.now_us[s]
@@ -116,7 +127,7 @@ def stepped(
             d = sighting_of[k]
             if d >= 0:
                 is_free[d] = False
-                _update(new, begin + k, sightings, placed, d)
+                _update(new, begin + k, sightings, placed, d, room)
             _count(new, begin + k, d >= 0)
         for d in range(len(placed.row)):
             # Detections with a low score may continue a track but not start one, so that false positives rarely become
@@ -131,7 +142,7 @@ def stepped(
 
 
 @njit(cache=True, nogil=True)
-def _room(rows):  # type: ignore[no-untyped-def]
+def _empty_states(rows):  # type: ignore[no-untyped-def]
     """Return columns with room for a number of tracks."""
     return States(
         np.empty(rows, np.int64), np.empty((rows, 4)), np.empty((rows, 4, 4)), np.empty(rows), np.empty((rows, 3)),
@@ -154,46 +165,47 @@ def _first_rows(new, rows):  # type: ignore[no-untyped-def]
 def extrapolated(
     mean: Float[np.ndarray, "tracks 4"],
     covariance: Float[np.ndarray, "tracks 4 4"],
-    forward: Float[np.ndarray, "4 4"],
+    dt_s: float,
     growth: Float[np.ndarray, "4 4"],
 ) -> tuple[Float[np.ndarray, "tracks 4"], Float[np.ndarray, "tracks 4 4"]]:
     """Return the means and covariances of the tracks of one station that moved at constant velocity."""
     means, covariances = np.empty((len(mean), 4)), np.empty((len(mean), 4, 4))
     for row in range(len(mean)):
-        _move(mean[row], forward, len(mean) == 1, means[row])
-        _grow(covariance[row], forward, growth, covariances[row])
+        _move(mean[row], dt_s, len(mean) == 1, means[row])
+        _grow(covariance[row], dt_s, growth, covariances[row])
     return means, covariances
 
 
 @njit(cache=True, nogil=True)
-def _move(mean, forward, is_alone, after):  # type: ignore[no-untyped-def]
+def _move(mean, dt_s, is_alone, after):  # type: ignore[no-untyped-def]
     """Write the mean of a track that moved at constant velocity into `after`.
 
     Args:
         mean: The mean before.
-        forward: Matrix of the motion.
+        dt_s: Duration of the motion.
         is_alone: Whether the station has no other track. Then each term is rounded by itself, as numpy does in the product
             of a single row and a matrix.
         after: Where the result goes.
     """
-    for i in range(4):
+    # Adding 0.0 turns -0.0 into 0.0, as a matrix product does.
+    for i in range(2):
         if is_alone:
-            position = mean[0] * forward[i, 0] + mean[2] * forward[i, 2]
-            after[i] = 0.0 + (position + (mean[1] * forward[i, 1] + mean[3] * forward[i, 3]))
+            after[i] = mean[i] + mean[i + 2] * dt_s + 0.0
         else:
-            total = 0.0
-            for k in range(4):
-                total = fused_multiply_add(mean[k], forward[i, k], total)
-            after[i] = total
+            after[i] = fused_multiply_add(mean[i + 2], dt_s, mean[i] + 0.0)
+        after[i + 2] = mean[i + 2] + 0.0
 
 
 @njit(cache=True, nogil=True)
-def _grow(covariance, forward, growth, after):  # type: ignore[no-untyped-def]
-    """Write the covariance of a track that moved at constant velocity into `after`."""
-    half = np.empty((4, 4))
-    multiply(forward, covariance, half)
-    multiply(half, forward.T, after)
+def _grow(covariance, dt_s, growth, after):  # type: ignore[no-untyped-def]
+    """Write the covariance of a track that moved at constant velocity into `after`: F P F' + Q."""
+    for j in range(4):
+        for i in range(2):
+            after[i, j] = fused_multiply_add(dt_s, covariance[i + 2, j], covariance[i, j] + 0.0)
+            after[i + 2, j] = covariance[i + 2, j] + 0.0
     for i in range(4):
+        for j in range(2):
+            after[i, j] = fused_multiply_add(after[i, j + 2], dt_s, after[i, j])
         for j in range(4):
             after[i, j] += growth[i, j]
 
@@ -213,8 +225,8 @@ def _predict(states, stations, s, new, begin, limits):  # type: ignore[no-untype
         if stations.now_us[s] - states.last_update_us[row] > patience_us:
             continue
         new.track_id[end] = states.track_id[row]
-        _move(states.mean[row], stations.forward[s], last - first == 1, new.mean[end])
-        _grow(states.covariance[row], stations.forward[s], stations.growth[s], new.covariance[end])
+        _move(states.mean[row], stations.dt_s[s], last - first == 1, new.mean[end])
+        _grow(states.covariance[row], stations.dt_s[s], stations.growth[s], new.covariance[end])
         new.bottom_m[end] = states.bottom_m[row]
         new.size_m[end] = states.size_m[row]
         new.yaw_rad[end] = states.yaw_rad[row]
@@ -262,32 +274,37 @@ def assigned(mean, covariance, position_m, noise_m2, gate):  # type: ignore[no-u
     """Return the detection that is assigned to each track, -1 for none; each detection is assigned at most once."""
     tracks, detections = len(mean), len(position_m)
     cost, is_open = np.empty((tracks, detections)), np.zeros((tracks, detections), np.bool_)
-    any_open, dearest = False, 0.0
+    only, rivals = np.full(tracks, -1, np.int64), np.zeros(detections, np.int64)
+    is_contested, dearest = False, -np.inf
     for t in range(tracks):
+        p, q, r = covariance[t, 0, 0], covariance[t, 0, 1], covariance[t, 1, 1]
+        mean_x, mean_y = mean[t, 0], mean[t, 1]
         for d in range(detections):
-            x, y = position_m[d, 0] - mean[t, 0], position_m[d, 1] - mean[t, 1]
-            a = covariance[t, 0, 0] + noise_m2[d, 0, 0]
-            b = covariance[t, 0, 1] + noise_m2[d, 0, 1]
-            c = covariance[t, 1, 1] + noise_m2[d, 1, 1]
-            # Surely beyond the gate, by a margin for rounding: no squared distance is below that divided by the trace.
+            x, y = position_m[d, 0] - mean_x, position_m[d, 1] - mean_y
+            a, c = p + noise_m2[d, 0, 0], r + noise_m2[d, 1, 1]
+            # Surely beyond the gate, by a margin for rounding: d^2 is at least the squared distance over the trace of S.
             if x * x + y * y > 1.01 * gate * (a + c):
                 continue
+            b = q + noise_m2[d, 0, 1]
             determinant = a * c - b * b
             squared = (c * x * x - 2.0 * b * x * y + a * y * y) / determinant
             if squared <= gate:
                 is_open[t, d] = True
                 cost[t, d] = squared + np.log(determinant)
-                dearest = cost[t, d] if not any_open else max(dearest, cost[t, d])
-                any_open = True
-    chosen = np.full(tracks, -1, np.int64)
-    if not any_open:
-        return chosen
+                dearest = max(dearest, cost[t, d])
+                is_contested = is_contested or only[t] >= 0 or rivals[d] > 0
+                only[t] = d
+                rivals[d] += 1
+    # A track and a detection that only have each other belong together in every cheapest assignment.
+    if not is_contested:
+        return only
     # A pair outside the gate means a track without a detection and a new track. All such pairs have the same cost, which
     # is higher than that of any pair inside the gate.
     for t in range(tracks):
         for d in range(detections):
             if not is_open[t, d]:
                 cost[t, d] = dearest + gate
+    chosen = np.full(tracks, -1, np.int64)
     column = assigned_columns(cost)
     for t in range(tracks):
         if column[t] >= 0 and is_open[t, column[t]]:
@@ -296,28 +313,28 @@ def assigned(mean, covariance, position_m, noise_m2, gate):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _update(new, row, sightings, placed, d):  # type: ignore[no-untyped-def]
+def _update(new, row, sightings, placed, d, room):  # type: ignore[no-untyped-def]
     """Correct a track by the detection that is assigned to it."""
     mean, covariance = new.mean[row], new.covariance[row]
-    spread, inverse = np.empty((2, 2)), np.empty((2, 2))
+    spread, inverse, gain, weighted, removed = room
     for i in range(2):
         for j in range(2):
             spread[i, j] = covariance[i, j] + placed.noise_m2[d, i, j]
     determinant = spread[0, 0] * spread[1, 1] - spread[0, 1] * spread[0, 1]
     inverse[0, 0], inverse[1, 1] = spread[1, 1] / determinant, spread[0, 0] / determinant
     inverse[0, 1] = inverse[1, 0] = -spread[0, 1] / determinant
-    gain = np.empty((4, 2))
-    multiply(covariance[:, :2], inverse, gain)
+    for i in range(4):
+        for j in range(2):
+            gain[i, j] = _sum_of_two(covariance[i, 0], inverse[0, j], covariance[i, 1], inverse[1, j])
     x, y = placed.position_m[d, 0] - mean[0], placed.position_m[d, 1] - mean[1]
     for i in range(4):
-        # In falling order, as the product of a matrix and a vector in numpy.
-        mean[i] += fused_multiply_add(gain[i, 0], x, fused_multiply_add(gain[i, 1], y, 0.0))
-    weighted, removed = np.empty((4, 2)), np.empty((4, 4))
-    multiply(gain, spread, weighted)
-    multiply(weighted, gain.T, removed)
+        # The other way round, as the product of a matrix and a vector in numpy.
+        mean[i] += _sum_of_two(gain[i, 1], y, gain[i, 0], x)
+        for j in range(2):
+            weighted[i, j] = _sum_of_two(gain[i, 0], spread[0, j], gain[i, 1], spread[1, j])
     for i in range(4):
         for j in range(4):
-            removed[i, j] = covariance[i, j] - removed[i, j]
+            removed[i, j] = covariance[i, j] - _sum_of_two(weighted[i, 0], gain[j, 0], weighted[i, 1], gain[j, 1])
     # Rounding makes the product slightly asymmetric, which would grow over many steps.
     for i in range(4):
         for j in range(4):
@@ -333,6 +350,12 @@ def _update(new, row, sightings, placed, d):  # type: ignore[no-untyped-def]
     new.score[row] += SMOOTHING * (sightings.score[k] - new.score[row])
     # Late data must not move this time back.
     new.last_update_us[row] = max(new.last_update_us[row], sightings.captured_us[k])
+
+
+@njit(cache=True, nogil=True)
+def _sum_of_two(a, b, c, d):  # type: ignore[no-untyped-def]
+    """Return a b + c d as a matrix product adds them: each product with its sum is rounded once."""
+    return fused_multiply_add(c, d, fused_multiply_add(a, b, 0.0))
 
 
 @njit(cache=True, nogil=True)

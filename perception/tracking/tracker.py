@@ -166,13 +166,11 @@ _COLUMNS = tuple(name for name in Tracks.__dataclass_fields__ if name not in ("t
 
 
 @lru_cache(maxsize=256)
-def _motion(dt_us: int, density_m2_s3: float) -> tuple[Float[np.ndarray, "4 4"], Float[np.ndarray, "4 4"]]:
-    """Return the matrix of the motion at constant velocity over a time, and what the covariance grows by."""
+def _growth(dt_us: int, density_m2_s3: float) -> Float[np.ndarray, "4 4"]:
+    """Return what a motion adds to the covariance of a track."""
     dt = dt_us * 1e-6
-    forward = np.eye(4)
-    forward[0, 2] = forward[1, 3] = dt
     noise = np.kron(np.array([[dt**3 / 3.0, dt**2 / 2.0], [dt**2 / 2.0, dt]]), np.eye(2))
-    return forward, density_m2_s3 * noise
+    return density_m2_s3 * noise
 
 
 def predict(tracks: Tracks, dt_us: int, params: TrackerParams = TrackerParams()) -> Tracks:
@@ -182,8 +180,8 @@ def predict(tracks: Tracks, dt_us: int, params: TrackerParams = TrackerParams())
     """
     if dt_us < 0:
         raise ValueError(f"dt_us must not be negative, got {dt_us}; late detections go to step() as they are")
-    forward, growth = _motion(dt_us, params.acceleration_density_m2_s3)
-    mean, covariance = extrapolated(_contiguous(tracks.mean), _contiguous(tracks.covariance), forward, growth)
+    growth = _growth(dt_us, params.acceleration_density_m2_s3)
+    mean, covariance = extrapolated(_contiguous(tracks.mean), _contiguous(tracks.covariance), dt_us * 1e-6, growth)
     return replace(tracks, time_us=tracks.time_us + dt_us, mean=mean, covariance=covariance)
 
 
@@ -228,14 +226,11 @@ def step_all(
         return []
     # Late data must not move the tracks back in time; it is extrapolated to their instant.
     now_us = [max(time_us, before.time_us) for before in tracks]
-    motions = [
-        _motion(now - before.time_us, params.acceleration_density_m2_s3)
-        for now, before in zip(now_us, tracks, strict=True)
-    ]
+    dt_us = [now - before.time_us for now, before in zip(now_us, tracks, strict=True)]
     stations = Stations(
         _first_rows(tracks), _first_rows(detections), np.array([before.next_id for before in tracks], np.int64),
-        np.array(now_us, np.int64), np.stack([forward for forward, _ in motions]),
-        np.stack([growth for _, growth in motions]),
+        np.array(now_us, np.int64), np.array(dt_us, np.int64) * 1e-6,
+        np.stack([_growth(dt, params.acceleration_density_m2_s3) for dt in dt_us]),
     )  # fmt: skip
     states = States(*(np.concatenate([getattr(before, name) for before in tracks]) for name in _COLUMNS))
     count = len(stations.now_us)
