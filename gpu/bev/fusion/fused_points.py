@@ -16,6 +16,9 @@ def with_points(view: FusionView) -> FusedObjects:
     # Imported here, so that a scenario can be checked without loading compiled kernels.
     from v2xsim.gpu.lidar.returns import hits_per_agent
 
+    if not view.received:
+        # The detector would get the same points and the same random numbers once more.
+        return FusedObjects(view.own_detections, view.own_points)
     apparent, count = view.objects, view.own_points.copy()
     weighted = apparent.center_m * count[:, None]
     clouds, objects, sources = [], [], []

@@ -269,8 +269,13 @@ def test_received_points_count_on_the_road_users_that_they_hit():
     assert (result.added_object.tolist(), result.added_source.tolist()) == ([OTHER] * 2, [HELPER] * 2)
 
 
-def test_an_ego_without_answers_has_its_own_frame():
+@pytest.mark.parametrize("fusion", ["early", "raw", "late"])
+def test_an_ego_without_answers_has_its_own_frame(fusion):
     own = detections([(40, 5)])
-    result = fused_with(ego=frame(EGO, code=codes(free=[(0, 0)]), seen=own), scheme=cooperation(fusion="late").fusion)
+    result = fused_with(
+        ego=frame(EGO, code=codes(free=[(0, 0)]), seen=own), scheme=cooperation(fusion=fusion).fusion,
+        own=capture(WORLD, points=[0, 3, 1]),
+    )  # fmt: skip
+    assert (result.points.tolist(), len(result.added_m)) == ([0, 3, 1], 0)
     assert result.code.tolist() == codes(free=[(0, 0)]).tolist()
     assert result.detections.truth.tolist() == own.truth.tolist()
