@@ -7,6 +7,7 @@ from xml.sax.saxutils import quoteattr
 
 import pytest
 
+from v2xsim.mobility import sumo
 from v2xsim.mobility.base import MobilityError, Names
 from v2xsim.mobility.fcd import FcdMobility
 from v2xsim.mobility.sumo import SumoMobility
@@ -339,6 +340,19 @@ def test_a_name_that_sumo_uses_again_for_a_truck_is_another_road_user(tmp_path, 
         assert traffic.sumo_name_of(int(later.agent[0])) == "x"
         assert later.boxes.size_m[0, 0] != first.boxes.size_m[0, 0]
         assert "traffic.names_used_again" in {notice.subject for notice in traffic.notices()}
+
+
+def test_the_names_of_vehicles_that_have_left_are_forgotten(tmp_path, net, monkeypatch):
+    monkeypatch.setattr(sumo, "_SPARE_NAMES", -2)
+    config = scene(tmp_path, net)
+    (tmp_path / "a.rou.xml").write_text(
+        '<routes><vehicle id="x" depart="0" departPos="100"><route edges="A0B0"/></vehicle><vehicle id="y" depart="60"><route edges="B0C0"/></vehicle></routes>'
+    )
+    with drive(config, 1_000_000) as traffic:
+        traffic.snapshot(0)
+        later = traffic.snapshot(62_000_000)
+        assert set(traffic._sumo_names) == {int(later.agent[0])}
+        assert traffic.sumo_name_of(int(later.agent[0])) == "y"
 
 
 def test_containers_of_sumo_are_left_out_and_reported(tmp_path, net):

@@ -65,6 +65,9 @@ _WARM_UP_CHUNK_US = 5_000_000
 _SUMO_WALKER_MPS = 10.5
 _SUMO_FORMER_MPS = 70.0
 
+# Number of names of vehicles that have left that are kept, so that they are looked for only now and then.
+_SPARE_NAMES = 1000
+
 # SUMO reports a coordinate below this for a vehicle without a position, such as one that is being teleported.
 _NOWHERE_M = -1e8
 
@@ -279,6 +282,8 @@ class SumoMobility(Mobility):
             states.append((x, y, person.getAngle(name), person.getSpeed(name)))
         # Who has left is forgotten, because SUMO may use the name again.
         self._bodies, bodies = present, list(present.values())
+        if len(self._sumo_names) > 2 * len(bodies) + _SPARE_NAMES:
+            self._sumo_names = {body.agent: self._sumo_names[body.agent] for body in bodies}
         state = np.array(states, float).reshape(-1, 4)
         size = np.array([(b.length_m, b.width_m, b.height_m) for b in bodies], float).reshape(-1, 3)
         yaw = yaw_of_compass_rad(state[:, 2])

@@ -221,3 +221,11 @@ def test_an_unsent_announcement_of_a_station_that_is_not_listed_has_no_row():
     this.table.add_unsent(announced(), 900)
     this.table.add_unsent(asked(), 900)
     assert this.rows()["kind"] == ["request"]
+
+
+def test_the_draws_of_stations_that_have_left_are_forgotten_and_made_again_with_the_same_outcome():
+    this = Table(0.5)
+    drawn = [this.table._lists(announced(agent)) for agent in range(2000)]
+    this.table.add(receptions((0, {1: DELIVERED})), [announced()], STATIONS, LINKS)
+    assert set(this.table._listed) == {2}
+    assert [this.table._lists(announced(agent)) for agent in range(2000)] == drawn

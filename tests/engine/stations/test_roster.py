@@ -309,3 +309,11 @@ def test_stations_come_in_the_order_of_their_agents():
     fleet = Town(stations={"roadside": [UNIT], "penetration": 1.0}).fleet(cars(5))
     assert fleet.agent.tolist() == sorted(fleet.agent.tolist())
     np.testing.assert_array_equal(fleet.row[fleet.row >= 0], np.arange(5))
+
+
+def test_the_draws_of_vehicles_that_have_left_are_forgotten_and_made_again_with_the_same_outcome():
+    town = Town(stations={"penetration": 0.3})
+    before = town.stations(cars(2000))
+    assert town.stations(cars(3)) == before & set(cars(3))
+    assert len(town.roster._draws) == 3
+    assert town.stations(cars(2000)) == before

@@ -19,6 +19,8 @@ UNHEARD_BIN_M = 5.0
 NOT_SENT = "not_sent"
 # The bins reach 20 km, beyond the range of any scenario; the last bin also takes all larger distances.
 _UNHEARD_BINS = 4000
+# Number of draws that are kept besides those of the present stations, so that they are made again only now and then.
+_SPARE_DRAWS = 1000
 
 
 class PacketTable:
@@ -49,6 +51,9 @@ class PacketTable:
             fleet: All stations; the receptions name receivers by their row in it.
             links: Links at the time of the receptions.
         """
+        # Stations that have left fill it in a long run; whoever is still there is drawn again, with the same outcome.
+        if len(self._listed) > 2 * len(fleet) + _SPARE_DRAWS:
+            self._listed.clear()
         is_listed = np.array([self._lists(packet) for packet in packets], bool)
         if not is_listed.all():
             receptions = receptions.of(is_listed)
