@@ -7,10 +7,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "v2xsim" / "engine"
-TABLE = (
-    (ROOT / "docs" / "engine.md").read_text(encoding="utf-8").split("| step | file and function")[1].split("\n\n")[0]
-)
-CELLS = [row.split("|")[2] for row in TABLE.splitlines()[2:]]
+PAGE = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
+
+
+def cells(heading, column):
+    """Return a column of the table whose first row begins with a heading."""
+    rows = PAGE.split(heading)[1].split("\n\n")[0].splitlines()[2:]
+    return [row.split("|")[column] for row in rows]
+
+
+CELLS = cells("| step | file and function", 2) + cells("| what | until", 3)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -247,7 +247,7 @@ class KnowledgeView:
         own_frame: Its newest frame whose detection is finished; None without a lidar, and before the first detection.
         neighbours: Stations that announced themselves and are not forgotten yet, by name; always empty if it is no ego.
         heard_snr_db: Mean SNR of the stations of which it heard a packet lately, by name.
-        fused: Its latest fused frame; None before the first one, and for stations that are no egos.
+        fused: Its latest fused frame; None before the first one, for stations that are no egos, and after a long absence until the next one.
         inbox: Messages that arrived since the step before, in the order of arrival. With `cooperation.transport`
             synchronous, only messages of your own program.
     """
