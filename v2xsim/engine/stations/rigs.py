@@ -84,6 +84,11 @@ class Rigs:
         """Return the lidars of a rig."""
         return self._rigs[number]
 
+    @property
+    def waits_for_stations(self) -> bool:
+        """Whether `lidars.carry` has a name or a kind of which no station was seen yet."""
+        return bool(self._without_station)
+
     def seen(self, name: str, kind: str) -> None:
         """Note that a station of this name and kind exists."""
         self._without_station -= {name, kind}

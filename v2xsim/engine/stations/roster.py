@@ -1,15 +1,17 @@
 """Choice of the vehicles that have a radio, carry lidars and fuse data: drawn by seed, and kept while vehicles come and go."""
 
 from collections.abc import Callable, Mapping
+from heapq import nsmallest
 
 import numpy as np
 
+from v2xsim.comms.pairs import kept_rows
 from v2xsim.engine.stations.attendance import Attendance
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.rigs import Rigs
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
-from v2xsim.scenario.schema_stations import NO_RIG, ROADSIDE
+from v2xsim.scenario.schema_stations import NO_RIG, ROADSIDE, Roadside
 from v2xsim.streams import Streams
 from v2xsim.world.road_users import CATALOGUE, KINDS
 from v2xsim.world.snapshot import Snapshot
@@ -61,61 +63,72 @@ class Roster:
     def update(self, snapshot: Snapshot) -> Fleet:
         """Return all stations at the instant of a snapshot."""
         connected = self._choose_connected(snapshot)
-        row_of = {int(a): r for r, a in enumerate(snapshot.agent)}
-        kinds = {agent: KINDS[snapshot.kind[row_of[agent]]] for agent in connected}
+        agent = np.array(sorted([*connected, *(agent for agent, _ in self._roadside)]), np.int64)
+        row = kept_rows(snapshot.agent, agent)
+        # Roadside units are no road users.
+        vehicles = np.flatnonzero(row >= 0)
+        kinds = {
+            one: KINDS[kind]
+            for one, kind in zip(agent[vehicles].tolist(), snapshot.kind[row[vehicles]].tolist(), strict=True)
+        }
         self._with_lidar = self._choose_lidars(kinds)
-        roadside = dict(self._roadside)
-        agents = sorted([*connected, *roadside])
-        rows, poses, velocities, antennas, bases, lidars, rigs, egos = [], [], [], [], [], [], [], []
-        for agent in agents:
-            unit = roadside.get(agent)
-            if unit is not None:
-                self._rigs.seen(unit.id, ROADSIDE)
-                rows.append(-1)
-                poses.append((*unit.position_m, 0.0, np.radians(unit.heading_deg)))
-                velocities.append((0.0, 0.0))
-                antennas.append((*unit.position_m, unit.height_m))
-                bases.append(unit.height_m)
-                rig = self._rigs.assigned(unit.id, ROADSIDE) if unit.lidar else None
-                lidars.append(0 if rig is None else len(self._rigs.lidars(rig)))
-                rigs.append(rig or 0)
-                # "all" means all vehicles; a roadside unit is an ego only if it is named.
-                egos.append(isinstance(self._egos, list) and unit.id in self._egos and lidars[-1] > 0)
-                continue
-            row = row_of[agent]
-            self._rigs.seen(self._name_of(agent), kinds[agent])
-            center = snapshot.boxes.center_m[row]
-            rows.append(row)
-            poses.append((*center, snapshot.boxes.yaw_rad[row]))
-            velocities.append(tuple(snapshot.velocity_mps[row]))
-            antennas.append((center[0], center[1], center[2] + snapshot.antenna_height_m[row]))
-            bases.append(snapshot.boxes.size_m[row, 2])
-            rig = self._rigs.assigned(self._name_of(agent), kinds[agent]) if agent in self._with_lidar else None
-            # Only of the rig `mounts` do some vehicles carry less than all.
-            number = 0 if rig is None else self._drawn(agent)[2] if rig == 0 else len(self._rigs.lidars(rig))
-            if rig is not None:
-                length_m, width_m, height_m = snapshot.boxes.size_m[row].tolist()
-                carried = self._rigs.lidars(rig)[:number]
-                self._rigs.check(carried, self._name_of(agent), kinds[agent], height_m, (length_m, width_m))
-            lidars.append(number)
-            rigs.append(rig or 0)
-            egos.append(number > 0 and (self._egos == "all" or self._name_of(agent) in self._egos))
+        if self._rigs.waits_for_stations:
+            for one, kind in kinds.items():
+                self._rigs.seen(self._name_of(one), kind)
+        boxes, count = snapshot.boxes, len(agent)
         fleet = Fleet(
-            np.array(agents, np.int64),
-            np.array(rows, np.int64),
-            np.array(poses, float).reshape(len(agents), 4),
-            np.array(velocities, float).reshape(len(agents), 2),
-            np.array(antennas, float).reshape(len(agents), 3),
-            np.array(bases, float),
-            np.array(lidars, np.int64),
-            np.array(rigs, np.int64),
-            np.array(egos, bool),
-        )
+            agent, row, np.zeros((count, 4)), np.zeros((count, 2)), np.zeros((count, 3)), np.zeros(count),
+            np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, bool),
+        )  # fmt: skip
+        center_m, seen = boxes.center_m[row[vehicles]], row[vehicles]
+        fleet.pose[vehicles, :3], fleet.pose[vehicles, 3] = center_m, boxes.yaw_rad[seen]
+        fleet.velocity_mps[vehicles] = snapshot.velocity_mps[seen]
+        fleet.antenna_m[vehicles] = center_m
+        fleet.antenna_m[vehicles, 2] += snapshot.antenna_height_m[seen]
+        fleet.mount_base_m[vehicles] = boxes.size_m[seen, 2]
+        for place in np.flatnonzero(np.isin(agent, list(self._with_lidar))).tolist():
+            self._equip(fleet, place, kinds[int(agent[place])], boxes.size_m[row[place]].tolist())
+        for one, unit in self._roadside:
+            self._set_up(fleet, int(np.searchsorted(agent, one)), unit)
         self._attendance.note(snapshot, fleet)
         # Whoever has left gets the same draws when it comes back.
-        if len(self._draws) > 2 * len(row_of) + _SPARE_DRAWS:
-            self._draws = {agent: draws for agent, draws in self._draws.items() if agent in row_of}
+        if len(self._draws) > 2 * len(snapshot) + _SPARE_DRAWS:
+            there = set(snapshot.agent.tolist())
+            self._draws = {agent: draws for agent, draws in self._draws.items() if agent in there}
         return fleet
+
+    def _equip(self, fleet: Fleet, place: int, kind: str, size_m: list[float]) -> None:
+        """Give a vehicle the lidars that it carries.
+
+        Args:
+            fleet: All stations; changed in place.
+            place: Row of the vehicle in it.
+            kind: Kind of the vehicle.
+            size_m: Its length, width and height.
+        """
+        agent = int(fleet.agent[place])
+        name = self._name_of(agent)
+        rig = self._rigs.assigned(name, kind)
+        if rig is None:
+            return
+        # Only of the rig `mounts` do some vehicles carry less than all.
+        number = self._drawn(agent)[2] if rig == 0 else len(self._rigs.lidars(rig))
+        length_m, width_m, height_m = size_m
+        self._rigs.check(self._rigs.lidars(rig)[:number], name, kind, height_m, (length_m, width_m))
+        fleet.lidars[place], fleet.rig[place] = number, rig
+        fleet.ego[place] = number > 0 and (self._egos == "all" or name in self._egos)
+
+    def _set_up(self, fleet: Fleet, place: int, unit: Roadside) -> None:
+        """Place a roadside unit in its row of a fleet."""
+        self._rigs.seen(unit.id, ROADSIDE)
+        fleet.pose[place] = (*unit.position_m, 0.0, np.radians(unit.heading_deg))
+        fleet.antenna_m[place] = (*unit.position_m, unit.height_m)
+        fleet.mount_base_m[place] = unit.height_m
+        rig = self._rigs.assigned(unit.id, ROADSIDE) if unit.lidar else None
+        if rig is not None:
+            fleet.lidars[place], fleet.rig[place] = len(self._rigs.lidars(rig)), rig
+        # "all" means all vehicles; a roadside unit is an ego only if it is named.
+        fleet.ego[place] = isinstance(self._egos, list) and unit.id in self._egos and fleet.lidars[place] > 0
 
     def _choose_connected(self, snapshot: Snapshot) -> set[int]:
         """Return the agent ids of the vehicles that have a radio; roadside units are not among them."""
@@ -126,13 +139,13 @@ class Roster:
             eligible = (
                 eligible & (x >= rule.region[0]) & (y >= rule.region[1]) & (x <= rule.region[2]) & (y <= rule.region[3])
             )
-        named = {int(a) for a in snapshot.agent if self._name_of(int(a)) in rule.include} if rule.include else set()
-        candidates = {int(a) for a in snapshot.agent[eligible]}
+        named = {a for a in snapshot.agent.tolist() if self._name_of(a) in rule.include} if rule.include else set()
+        candidates = set(snapshot.agent[eligible].tolist())
         if rule.count is not None:
             # A station stays a station: with a new draw at every tick, stations would appear and vanish all the time.
             kept = (self._connected & candidates) | named
-            queue = sorted(candidates - kept, key=lambda a: (self._drawn(a)[0], a))
-            chosen = kept | set(queue[: max(0, rule.count - len(kept))])
+            missing = max(0, rule.count - len(kept))
+            chosen = kept | set(nsmallest(missing, candidates - kept, key=lambda a: (self._drawn(a)[0], a)))
         else:
             share = (
                 rule.penetration if rule.penetration is not None else (0.0 if rule.include or rule.roadside else 1.0)
@@ -164,5 +177,5 @@ class Roster:
         if rule.count is None:
             return named & eligible if rule.include or self._carry_names_vehicles else eligible
         kept = ((self._with_lidar & eligible) | named) & eligible
-        queue = sorted(eligible - kept, key=lambda a: (self._drawn(a)[1], a))
-        return kept | set(queue[: max(0, rule.count - len(kept))])
+        missing = max(0, rule.count - len(kept))
+        return kept | set(nsmallest(missing, eligible - kept, key=lambda a: (self._drawn(a)[1], a)))
