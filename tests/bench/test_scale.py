@@ -42,6 +42,7 @@ def test_two_sizes_are_enough_for_an_exponent():
 def test_stations_grow_at_constant_density_and_one_thing_along_each_other_axis(quick):
     every = list(sizes(quick))
     assert {axis for axis, _ in every} == {*AXES, SHIPPED}
+    assert {size.duration_s for axis, size in every if axis != "duration"} == {2.0 if quick else 5.0}
     for axis in AXES:
         own = [size for name, size in every if name == axis]
         varied = {name for name in Size.__dataclass_fields__ if len({getattr(size, name) for size in own}) > 1}

@@ -68,7 +68,7 @@ def test_costs_of_runs_that_are_sums_are_found_again():
 
 
 def test_an_estimate_grows_with_the_duration_and_threads_take_only_from_the_scans():
-    short, long = (v2xsim.load("demo", [f"run.duration_s={s}"]) for s in (2, 20))
+    short, long = (v2xsim.load("demo", [f"run.duration_s={s}"]) for s in (2, 200))
     assert estimated(long).cpu_s > 3 * estimated(short).cpu_s
     one, two = estimated(long, threads=1), estimated(long, threads=2)
     assert (one.wall_s, one.cpu_s) == (one.cpu_s, two.cpu_s)

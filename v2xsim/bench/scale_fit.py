@@ -9,6 +9,8 @@ from jaxtyping import Float
 _SHARES = np.linspace(0.0, 0.95, 96)
 # A fixed cost is assumed only if a plain power is this far off, and twice as far as with the fixed cost.
 _FAR_OFF = 0.03
+# With fewer points, three parameters follow the noise of the measurement.
+_LEAST_POINTS = 5
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def growth(size: Float[np.ndarray, " points"], cost: Float[np.ndarray, " points"
         above = np.maximum(cost[1:] - cost[0], 1e-9 * cost[1:])
         return _with(size[1:], cost[1:], cost[0], above, "measured")
     plain = _with(size, cost, 0.0, cost, "none")
-    if len(size) < 4 or plain.error < _FAR_OFF:
+    if len(size) < _LEAST_POINTS or plain.error < _FAR_OFF:
         return plain
     tried = [_with(size, cost, share * cost.min(), cost - share * cost.min(), "fitted") for share in _SHARES]
     best = min(tried, key=lambda fit: fit.error)
