@@ -254,14 +254,18 @@ def by_station(air, arrivals, stations):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def disturbances(air, at, arrivals):  # type: ignore[no-untyped-def]
+def disturbances(air, at, arrivals, ended):  # type: ignore[no-untyped-def]
     """Return the mean interference with each arrival in mW, and whether its station sent meanwhile, so heard nothing.
 
     Args:
         air: All transmissions that have begun.
         at: The transmissions at each station.
         arrivals: Number of arrivals.
+        ended: Rows of the transmissions whose arrivals are computed; those of others are 0.
     """
+    is_ended = np.zeros(len(air.sender), np.bool_)
+    for k in ended:
+        is_ended[k] = True
     others_mw, deaf, longest_us = np.zeros(arrivals), np.zeros(arrivals, np.bool_), 0
     for k in range(len(air.sender)):
         longest_us = max(longest_us, air.end_us[k] - air.start_us[k])
@@ -269,7 +273,7 @@ def disturbances(air, at, arrivals):  # type: ignore[no-untyped-def]
         low, last = at.offset[r], at.offset[r + 1]
         for m in range(low, last):
             i, arrival = at.packet[m], at.arrival[m]
-            if arrival < 0:
+            if arrival < 0 or not is_ended[i]:
                 continue
             begin_us, end_us = air.start_us[i], air.end_us[i]
             # Transmissions are sorted by start: none before `low` lasts until this one or a later one begins.
@@ -295,7 +299,7 @@ def resolve(air, arrivals, at, ended, station_key, levels, curve_db, curve_rate)
     if len(ended) == 0:
         nothing = np.zeros(0)
         return Outcomes(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int8), nothing, nothing)
-    others_mw, deaf = disturbances(air, at, len(arrivals.station))
+    others_mw, deaf = disturbances(air, at, len(arrivals.station), ended)
     room = 0
     for i in ended:
         room += arrivals.offset[i + 1] - arrivals.offset[i]
