@@ -108,7 +108,7 @@ def candidates(egos: Sequence[Knowledge], paths: Paths, now_us: int, forget_us: 
     """
     announced = [
         [
-            item.awareness for _, item in sorted(knowledge.announced.items())
+            item.awareness for item in map(knowledge.announced.__getitem__, sorted(knowledge.announced))
             if item.awareness.matrix is not None and now_us - item.arrived_us <= forget_us
         ]
         for knowledge in egos
