@@ -174,7 +174,7 @@ class Simulation:
                 lambda done_us: report(done_us * 1e-6, whole_s, "simulating"),
                 None if on_frame is None else lambda frame: on_frame(FrameView(frame, names)), names, store,
             )  # fmt: skip
-            opened.callback(self._engine.sensing.close)
+            opened.callback(self._engine.close)
             # Ends SUMO and the threads, also when nobody can reach this object any more.
             self._is_on_disk = not isinstance(store, MemoryStore)
             self._end = weakref.finalize(self, _end, opened.pop_all(), self._process)

@@ -72,7 +72,7 @@ def test_every_process_settles_the_channel_before_it_acts_and_the_run_settles_it
     run = simulation(duration_s=0.1, begin_s=1.0)
     calls = noted(
         run, "_air.tick", "_air.settle", "_air.close", "_cooperation.announce", "_cooperation.match", "recording.tick",
-        "recording.fused", "recording.close", "sensing.close",
+        "recording.fused", "recording.finish", "sensing.close", "recording.close",
     )  # fmt: skip
     run.run()
     assert calls == [
@@ -80,7 +80,8 @@ def test_every_process_settles_the_channel_before_it_acts_and_the_run_settles_it
         (1_040_000, "_air.settle"), (1_040_000, "_cooperation.announce"),
         (1_040_000, "_air.settle"), (1_040_000, "_cooperation.match"),
         (1_090_000, "_air.settle"), (1_090_000, "recording.fused"),
-        (1_090_001, "_air.settle"), (1_090_001, "_air.close"), (1_090_001, "recording.close"), (1_090_001, "sensing.close"),
+        (1_090_001, "_air.settle"), (1_090_001, "_air.close"), (1_090_001, "recording.finish"), (1_090_001, "sensing.close"),
+        (1_090_001, "recording.close"),
     ]  # fmt: skip
 
 

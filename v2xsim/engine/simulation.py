@@ -87,7 +87,7 @@ class Simulation:
         self._fuse_us = round(rule.deadline_ms * 1e3)
 
         self.clock, self.stages = Clock(self._begin_us), Stages()
-        self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store, self.stages)
+        self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store, self.stages, threads > 1)
         self.plausibility = Plausibility(scenario, obstacles)
         self.sensing = Sensing(scenario, obstacles, streams, threads)
         self._world = World(scenario, mobility, obstacles, roster, self.sensing, streams, self.stages)
@@ -172,12 +172,13 @@ class Simulation:
             self.own_messages.close()
             self._air.close()
             self._transfers.close()
-            self.recording.close()
+            self.recording.finish()
         self.is_over = True
 
     def close(self) -> None:
-        """Stop the threads that cast lidars; a second call does nothing."""
+        """Stop all threads; a second call does nothing."""
         self.sensing.close()
+        self.recording.close()
 
     def send(
         self, origin: int, destination: int, payload: bytes, on_arrival: OnArrival | None, on_loss: OnLoss | None

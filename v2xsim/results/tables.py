@@ -33,6 +33,12 @@ class Columns:
         self.clear()
         return rows
 
+    def detached(self) -> "Columns":
+        """Return the rows that were added since the last call as a table of their own, and forget them here."""
+        rows = Columns(self.table, self.blocks, self._rows)
+        self.clear()
+        return rows
+
     def clear(self) -> None:
         """Forget all rows."""
         self.blocks, self._rows = [], 0

@@ -63,7 +63,7 @@ class Keeper:
             self.kept.tick(instant(frames[0].capture.snapshot, there, links))
         for one in frames:
             self.kept.offer(one, score_of(one, **flags))
-        self.kept.keep_best()
+        self.kept.keep_best(self.kept.remembered)
         return self
 
     def rows(self, table):
@@ -180,7 +180,7 @@ def test_the_stations_are_those_of_the_capture_and_not_of_the_fusion():
     keeper.kept.tick(instant(later, fleet_of([EGO], [(0, 0)])))
     one = fused_frame(frame(EGO, BEGIN_US), world=world)
     keeper.kept.offer(one, score_of(one))
-    keeper.kept.keep_best()
+    keeper.kept.keep_best(keeper.kept.remembered)
     assert [row["station"] for row in keeper.rows("frame_boxes")] == [True, True]
 
 
@@ -331,7 +331,7 @@ def kept_link(keeper, role, **about):
     world = snapshot([EGO], [(0, 0)], time_us=BEGIN_US + 100_000)
     one = fused_frame(frame(EGO, BEGIN_US + 100_000), world=world, **about)
     keeper.kept.offer(one, score_of(one))
-    keeper.kept.keep_best()
+    keeper.kept.keep_best(keeper.kept.remembered)
     (row,) = [row for row in keeper.rows("frame_links") if row["role"] == role]
     return row
 

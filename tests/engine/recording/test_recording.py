@@ -142,7 +142,7 @@ def test_hidden_conflicts_are_rows_at_the_end_of_a_run():
     world = snapshot([EGO, HELPER], [(0, 0), (20, 0)], time_us=BEGIN_US)
     record = recording()
     fuse(record, fused_frame(frame(EGO, BEGIN_US, velocity_mps=(10, 0)), world=world))
-    record.close()
+    record.finish()
     assert [row["agent"] for row in rows(record, "episodes")] == [HELPER]
 
 

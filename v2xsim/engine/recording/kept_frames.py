@@ -1,6 +1,7 @@
 """Frames that are kept for pictures: point clouds, boxes, matrices and links of a few egos at regular intervals."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from v2xsim.engine.cooperation.fusing import own_points_world
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.evaluation.frame import FrameScore
 from v2xsim.records import LINK_STATE_NAMES
 from v2xsim.results.tables import Columns
@@ -54,13 +56,22 @@ class KeptFrames:
         while len(self._ticks) > 1 and self._ticks[0].time_us < oldest_us:
             self._ticks.popleft()
 
+    @property
+    def remembered(self) -> tuple[Instant, ...]:
+        """The ticks that are remembered now, the newest last."""
+        return tuple(self._ticks)
+
     def offer(self, frame: FusedFrame, score: FrameScore) -> None:
         """Add a frame of the present tick to the candidates, if frames are to be kept at this tick."""
         if self._period_us > 0 and frame.ego.time_us >= self._next_us:
             self._offered.append(_Scored(frame, score))
 
-    def keep_best(self) -> None:
-        """Keep the best candidates of this tick, and forget the others."""
+    def keep_best(self, ticks: Sequence[Instant]) -> None:
+        """Keep the best candidates of this tick, and forget the others.
+
+        Args:
+            ticks: What was `remembered` when the frames were fused.
+        """
         if not self._offered:
             return
         # The next time counts from the time that was due, not from this frame, so that the intervals stay equal.
@@ -73,9 +84,9 @@ class KeptFrames:
         for scored in best[: self._record.cloud_egos]:
             number, self._kept = self._kept, self._kept + 1
             self._add_matrices(number, scored.frame)
-            self._add_boxes(number, scored)
+            self._add_boxes(number, scored, _at(ticks, scored.frame.ego.time_us).fleet)
             self._add_cloud(number, scored.frame)
-            self._add_links(number, scored.frame)
+            self._add_links(number, scored.frame, ticks)
 
     def _add_matrices(self, number: int, frame: FusedFrame) -> None:
         matrix = frame.ego.matrix
@@ -85,9 +96,9 @@ class KeptFrames:
             before=[matrix.code.tobytes()], after=[frame.result.code.tobytes()],
         )  # fmt: skip
 
-    def _add_boxes(self, number: int, scored: _Scored) -> None:
+    def _add_boxes(self, number: int, scored: _Scored, fleet: Fleet) -> None:
         frame, score = scored.frame, scored.score
-        fleet, snapshot, bodies = self._at(frame.ego.time_us).fleet, frame.capture.snapshot, frame.apparent
+        snapshot, bodies = frame.capture.snapshot, frame.apparent
         self._tables["frame_boxes"].add(
             frame=number, agent=snapshot.agent, x_m=bodies.center_m[:, 0], y_m=bodies.center_m[:, 1],
             z_m=bodies.center_m[:, 2], length_m=bodies.size_m[:, 0], width_m=bodies.size_m[:, 1],
@@ -115,7 +126,7 @@ class KeptFrames:
             time_us=np.concatenate([np.full(len(own_m), frame.ego.time_us), captured_us]),
         )  # fmt: skip
 
-    def _add_links(self, number: int, frame: FusedFrame) -> None:
+    def _add_links(self, number: int, frame: FusedFrame, ticks: Sequence[Instant]) -> None:
         """Write the links that requests and answers used, and the direct links that relays replaced, as they were at the choice."""
         ego, used = frame.ego.agent, {item.helper for item in frame.contributions}
         paths = [(t.helper, t.relay, t.frame_us + self._detect_us) for t in frame.transfers]
@@ -125,7 +136,7 @@ class KeptFrames:
             hops = [(ego, helper, "direct")]
             if relay != NOBODY:
                 hops = [(ego, relay, "relay_hop"), (relay, helper, "relay_hop"), (ego, helper, "replaced")]
-            fleet, links = self._at(chosen_us).fleet, self._at(chosen_us).links
+            fleet, links = _at(ticks, chosen_us).fleet, _at(ticks, chosen_us).links
             for a, b, role in hops:
                 i, j = fleet.index(a), fleet.index(b)
                 pair = int(links.pair(i, np.array([j]))[0]) if i >= 0 and j >= 0 else -1
@@ -139,6 +150,7 @@ class KeptFrames:
                     used=helper in used and role != "replaced",
                 )  # fmt: skip
 
-    def _at(self, time_us: int) -> Instant:
-        """Return the world at the last tick that is not after a time."""
-        return next((instant for instant in reversed(self._ticks) if instant.time_us <= time_us), self._ticks[0])
+
+def _at(ticks: Sequence[Instant], time_us: int) -> Instant:
+    """Return the world at the last tick that is not after a time."""
+    return next((instant for instant in reversed(ticks) if instant.time_us <= time_us), ticks[0])

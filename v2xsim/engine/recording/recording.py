@@ -1,10 +1,12 @@
 """The result tables of a run, filled while it runs, and moved out of the way of the simulation from time to time."""
 
 import time
+from functools import partial
 
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.frame_tables import FrameTables
 from v2xsim.engine.recording.fused_frame import FusedFrame
+from v2xsim.engine.recording.in_order import InOrder
 from v2xsim.engine.recording.kept_frames import KeptFrames
 from v2xsim.engine.recording.participants import Participants, write_buildings, write_roads
 from v2xsim.engine.recording.truth_tables import TruthTables
@@ -21,11 +23,18 @@ from v2xsim.world.roads import Roads
 # Longest time for which rows are held before they go to the store.
 _HELD_S = 2.0
 
+# The tables that are filled when frames are scored; all others are filled by the simulation.
+_SCORED = (
+    "detections", "hits", "announced", "contributions", "awareness", "fusion", "episodes", "frames", "frame_boxes", "frame_links",
+    "clouds",
+)  # fmt: skip
+
 
 class Recording:
     """Collects the tables of a run.
 
-    Rows are held for a few seconds at most, then they go to the store. When they go has no influence on the tables.
+    Rows are held for a few seconds at most, then they go to the store. When they go has no influence on the tables. Frames are scored, and
+    rows are stored, on a thread of its own: no station reads scores or tables.
 
     Args:
         scenario: Scenario of the run.
@@ -34,11 +43,12 @@ class Recording:
         names: Names of all road users and roadside units.
         store: Where the rows of the tables go.
         stages: Adds up the time of the stages of the run.
+        on_thread: Whether frames are scored on a thread of its own.
     """
 
     def __init__(
         self, scenario: Scenario, begin_us: int, prisms: Prisms | None = None, names: Names | None = None,
-        store: Store | None = None, stages: Stages | None = None,
+        store: Store | None = None, stages: Stages | None = None, on_thread: bool = False,
     ) -> None:  # fmt: skip
         self._scenario, self._begin_us = scenario, begin_us
         self._stages = stages or Stages()
@@ -52,6 +62,7 @@ class Recording:
         self._truth_tables = TruthTables(self.tables, record, begin_us, self._step_us)
         self._kept_frames = KeptFrames(self.tables, record, begin_us, detect_us, self._step_us + fuse_us + oldest_us)
         self._participants = Participants()
+        self._later = InOrder(on_thread)
         write_buildings(self.tables["buildings"], prisms or Prisms.none())
 
     def tick(self, instant: Instant) -> None:
@@ -74,13 +85,21 @@ class Recording:
 
     def fused(self, frames: list[FusedFrame]) -> None:
         """Score and record the egos' frames of one tick."""
+        self._later.do(partial(self._score, frames, self._kept_frames.remembered))
+
+    def _score(self, frames: list[FusedFrame], ticks: tuple[Instant, ...]) -> None:
         for frame, score in zip(frames, self._frame_tables.add(frames), strict=True):
             self._kept_frames.offer(frame, score)
-        self._kept_frames.keep_best()
+        self._kept_frames.keep_best(ticks)
+
+    def finish(self) -> None:
+        """Write the rows that are known only at the end of the run, when all frames are scored."""
+        self._later.wait()
+        self._frame_tables.close()
 
     def close(self) -> None:
-        """Write the rows that are known only at the end of the run."""
-        self._frame_tables.close()
+        """End the thread."""
+        self._later.close()
 
     def join(self, roads: Roads) -> None:
         """Write the road users, stations and roadside units of the run, and the roads for pictures, and make the final row groups.
@@ -91,6 +110,7 @@ class Recording:
         if self._scenario.record.clouds_every_s > 0:
             write_roads(self.tables["roads"], roads)
         self._put_away(None)
+        self._later.wait()
         self.store.join()
 
     def _is_full(self) -> bool:
@@ -99,15 +119,20 @@ class Recording:
 
     def _put_away(self, time_us: int | None) -> None:
         """Move all rows to the store; those of the road users that were there so far replace the earlier ones."""
-        for name, table in self.tables.items():
-            if table.blocks:
-                self.store.put(name, table.take())
+        taken = {name: table.detached() for name, table in self.tables.items() if name not in _SCORED}
         agents = Columns("agents")
         self._participants.write(agents, self._names, self._scenario.stations.roadside)
-        self.store.replace("agents", agents.finished())
+        self._later.do(partial(self._store, taken, agents, time_us))
+        self._stored_s = time.monotonic()
+
+    def _store(self, taken: dict[str, Columns], agents: Columns, time_us: int | None) -> None:
+        """Move rows to the store: those that were taken, and those of all frames scored so far."""
+        for name, table in (*taken.items(), *((name, self.tables[name]) for name in _SCORED)):
+            if len(table):
+                self.store.put(name, table.take())
+        self.store.replace("agents", agents.take())
         if time_us is not None:
             self.store.written(time_us)
-        self._stored_s = time.monotonic()
 
     def average_precision(self) -> dict[str, list[tuple[float, float]]]:
         """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`)."""
