@@ -15,7 +15,7 @@ import numpy as np
 from v2xsim.bench.scale_fit import Growth, growth
 from v2xsim.children import environment, python
 from v2xsim.errors import UserError
-from v2xsim.estimate.costs import Fitted, cpu_amounts, disk_amounts, fitted, memory_amounts
+from v2xsim.estimate.costs import MEMORY_BYTES, Fitted, cpu_amounts, disk_amounts, fitted, memory_amounts
 from v2xsim.estimate.workload import Workload
 
 AXES = ("vehicles", "stations", "lidars", "duration", "threads")
@@ -168,7 +168,7 @@ def growths(measured: Sequence[Point]) -> dict[str, dict[str, Growth]]:
 def costs(measured: Sequence[Point]) -> dict[str, Fitted]:
     """Return the costs of single things, fitted to all points that ran on one thread, by what they cost: time in us, memory, disk in bytes.
 
-    No scene of the benchmark has more than a few buildings, so that their costs are not known from it.
+    No scene of the benchmark has more than a few buildings, so that their costs stay what they are.
     """
     own = [(Workload(**point.workload), point) for point in measured if point.size.threads == 1]  # type: ignore[arg-type]
     loads = [work for work, _ in own]
@@ -178,7 +178,11 @@ def costs(measured: Sequence[Point]) -> dict[str, Fitted]:
             [1e6 * point.whole_cpu_s for _, point in own],
             _scan_cost_us(own),
         ),
-        "memory_bytes": fitted([memory_amounts(work) for work in loads], [point.peak_bytes for _, point in own]),
+        "memory_bytes": fitted(
+            [memory_amounts(work) for work in loads],
+            [point.peak_bytes for _, point in own],
+            {"building": MEMORY_BYTES["building"]},
+        ),
         "disk_bytes": fitted([disk_amounts(work) for work in loads], [point.disk_bytes for _, point in own]),
     }
 
