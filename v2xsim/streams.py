@@ -9,35 +9,7 @@ from hashlib import blake2b
 
 import numpy as np
 from jaxtyping import Float, Int64, UInt64
-from numba import njit
 from numpy.random import Generator, Philox
-
-# Constants of splitmix64 (Steele, Lea, Flood, OOPSLA 2014).
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
-
-
-@njit(cache=True, nogil=True)
-def _mixed(state):  # type: ignore[no-untyped-def]
-    """Return the output of splitmix64 for a 64-bit state (Steele, Lea, Flood, OOPSLA 2014)."""
-    state = (state ^ (state >> np.uint64(30))) * _MIX_1
-    state = (state ^ (state >> np.uint64(27))) * _MIX_2
-    return state ^ (state >> np.uint64(31))
-
-
-@njit(cache=True, nogil=True)
-def _uniforms(start, keys, count):  # type: ignore[no-untyped-def]
-    """Return uniform random numbers in (0, 1): `count` for each start value, changed by the keys in its column of `keys`."""
-    numbers = np.empty((len(start), count))
-    for row in range(len(start)):
-        state = start[row]
-        for k in range(len(keys)):
-            state = _mixed(state + _GOLDEN + _mixed(np.uint64(keys[k, row]) + _GOLDEN))
-        for c in range(count):
-            bits = _mixed(state + np.uint64(c + 1) * _GOLDEN)
-            numbers[row, c] = (float(bits >> np.uint64(11)) + 0.5) * 2.0**-53
-    return numbers
 
 
 @dataclass(frozen=True)
@@ -86,8 +58,11 @@ def uniforms_from(
         keys: Integer arrays, as for `Streams.uniforms`.
         count: Number of random numbers per row.
     """
+    # Imported here, so that a scenario can be checked without loading compiled code.
+    from v2xsim.stream_numbers import uniforms
+
     table = np.empty((len(keys), len(key)), np.int64)
     for row, one in enumerate(keys):
         table[row] = one
-    numbers: np.ndarray = _uniforms(key, table, count)
+    numbers: np.ndarray = uniforms(key, table, count)
     return numbers

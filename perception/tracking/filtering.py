@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 from numba import njit
 
+from v2xsim.perception.tracking.params import Limits
 from v2xsim.spatial.assignment import assigned_columns
 from v2xsim.spatial.products import fused_multiply_add
 
@@ -62,21 +63,6 @@ class Stations(NamedTuple):
     now_us: Int64[np.ndarray, " stations"]
     dt_s: Float[np.ndarray, " stations"]
     growth: Float[np.ndarray, "stations 4 4"]
-
-
-class Limits(NamedTuple):
-    """The parameters of the tracker in the form that the computation needs; see `TrackerParams`."""
-
-    position_m2: float
-    along_m2_s2: float
-    across_m2_s2: float
-    known_m2_s2: float
-    gate: float
-    least_score: float
-    confirm_hits: int
-    confirm_steps: int
-    tentative_us: int
-    coast_us: int
 
 
 class _Room(NamedTuple):

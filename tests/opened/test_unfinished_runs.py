@@ -16,7 +16,7 @@ SETTINGS = "cooperation.fusion=early"
 def going_on(tmp_path, monkeypatch):
     """Return the folder of a run that has come to its eighth tick and writes its rows at every tick."""
     monkeypatch.setattr(recording, "_HELD_S", -1.0)
-    with v2xsim.Simulation(scenario(SETTINGS), out=tmp_path / "run") as simulation:
+    with v2xsim.Simulation(scenario(SETTINGS), out=tmp_path / "run", threads=1) as simulation:
         for _ in range(8):
             simulation.step()
         yield tmp_path / "run"

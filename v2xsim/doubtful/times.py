@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from v2xsim.comms.messages.awareness.periodic import Periodic
 from v2xsim.doubtful.doubt import Doubt
-from v2xsim.perception.tracking.tracker import TrackerParams
+from v2xsim.perception.tracking.params import TrackerParams
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import simulated_s
 
