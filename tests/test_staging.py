@@ -201,6 +201,28 @@ def test_nothing_is_added_by_what_fails(tmp_path):
     assert names(tmp_path) == ["pictures"]
 
 
+@pytest.mark.parametrize(
+    ("owner", "name", "answer", "message"),
+    [
+        (os, "access", False, "cannot be written: Permission denied"),
+        (Path, "is_mount", True, "is where a file system is mounted"),
+    ],
+)
+def test_a_folder_into_which_nothing_can_be_moved_is_refused_before_the_work(
+    tmp_path, monkeypatch, owner, name, answer, message
+):
+    monkeypatch.setattr(owner, name, lambda *_: answer)
+    with pytest.raises(UserError, match=f"{tmp_path}: {message}"), added(tmp_path, UserError):
+        pytest.fail("the work has begun")
+
+
+def test_a_file_in_place_of_a_folder_is_refused_before_the_work(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(UserError, match="out: must be a folder, got a file"), added(tmp_path / "out", UserError):
+        pytest.fail("the work has begun")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_a_scratch_folder_is_gone_afterwards(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Scratch("sumo") as one, Scratch("sumo") as other:

@@ -5,6 +5,7 @@ Each of these folders has a mark while it is written (`v2xsim.ownership`), so th
 
 import atexit
 import ctypes
+import errno
 import os
 import tempfile
 import time
@@ -117,6 +118,7 @@ def drafted(folder: Path, error: type[UserError], last: str = "") -> Iterator[Dr
     if any(owned.folder == target for owned in _open):
         yield Draft(target, target, folder, error, last)
         return
+    _refuse_unwritable(target, folder, error)
     with _taken(target, folder, error) as owned:
         yield Draft(owned.folder, target, folder, error, last)
 
@@ -203,6 +205,20 @@ def _refuse_special(target: Path, folder: Path, error: type[UserError]) -> None:
         raise error("the working folder does not exist any more; change to another one") from None
     if target.is_mount():
         raise error(f"{folder}: is where a file system is mounted, which cannot be replaced; name a folder in it")
+
+
+def _refuse_unwritable(target: Path, folder: Path, error: type[UserError]) -> None:
+    """Refuse a path into which no file can be moved at the end, before hours of work are lost."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise error(f"{folder}: must be a folder, got a file; name another one")
+    if not os.access(target, os.W_OK | os.X_OK):
+        raise error(f"{folder}: cannot be written: {os.strerror(errno.EACCES)}; name another folder")
+    if target.is_mount():
+        raise error(
+            f"{folder}: is where a file system is mounted, into which no files can be moved in one step; name a folder in it"
+        )
 
 
 def _open_to_others(staging: Path) -> None:
