@@ -1,5 +1,6 @@
 """The tables of an evaluation: new rows in memory or in a temporary file, and the columns of `fusion` that are replaced."""
 
+import os
 import tempfile
 
 import numpy as np
@@ -54,6 +55,16 @@ def test_no_more_rows_are_in_memory_than_allowed_but_for_those_of_one_tick(tmp_p
     assert [path.name for path in tmp_path.rglob("*.arrows")] == ["rows.arrows"]
     del rows
     assert list(tmp_path.rglob("*.arrows")) == []
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_rows_that_cannot_be_read_again_are_no_short_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    rows = filled([5] * 4)
+    (file,) = tmp_path.rglob("rows.arrows")
+    os.truncate(file, file.stat().st_size // 2)
+    with pytest.raises(UserError, match=r"of the 15 rows in rows\.arrows, [05] can be read again"):
+        list(rows.pieces())
 
 
 @pytest.mark.usefixtures("small_memory")

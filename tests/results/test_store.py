@@ -1,5 +1,8 @@
 """Stores of rows: whatever keeps them, the tables are the same."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import v2xsim
 from v2xsim.results import row_groups
 from v2xsim.results.columns import COLUMNS, schema_of
 from v2xsim.results.errors import ResultsError
-from v2xsim.results.results import metrics_table
+from v2xsim.results.results import Results, metrics_table
 from v2xsim.results.store import SEGMENTS, MemoryStore, MetricStore, SegmentStore
 from v2xsim.results.tables import Coded, Columns
 
@@ -98,14 +102,62 @@ def test_a_store_for_metrics_keeps_no_other_table(tmp_path):
     assert list(store.finish()) == ["metrics"]
 
 
-def test_a_full_disk_ends_a_run_with_the_folder_named(tmp_path, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
+def full_disk(*_, **__):
+    raise OSError(28, "No space left on device")
 
+
+def test_a_full_disk_ends_a_run_with_the_folder_named(tmp_path, monkeypatch):
     store = SegmentStore(tmp_path, {})
-    monkeypatch.setattr(pa, "OSFile", full)
+    monkeypatch.setattr(pa, "OSFile", full_disk)
     with pytest.raises(ResultsError, match=f"{tmp_path}: results cannot be written: No space left on device"):
         store.put("unheard", unheard([0]))
+
+
+def test_an_error_names_the_folder_that_the_user_knows(tmp_path, monkeypatch):
+    store = SegmentStore(tmp_path, {}, shown=Path("runs/one"))
+    monkeypatch.setattr(pa, "OSFile", full_disk)
+    with pytest.raises(ResultsError, match=r"^runs/one: results cannot be written: No space left on device"):
+        store.put("unheard", unheard([0]))
+
+
+@pytest.mark.parametrize("kind", [SegmentStore, MetricStore])
+def test_rows_that_cannot_be_read_again_are_no_short_table(tmp_path, kind):
+    store = kind(tmp_path, {"unheard": 0})
+    for codes in ([0, 1], [2], [1, 1]):
+        store.put("unheard", unheard(codes))
+    (file,) = tmp_path.rglob("unheard.arrows")
+    os.truncate(file, file.stat().st_size - 100)
+
+    def read_again():
+        fill(store, [])
+        groups(store)
+
+    with pytest.raises(ResultsError, match=r"of the 5 rows in unheard\.arrows, 3 can be read again"):
+        read_again()
+
+
+def results_in(folder):
+    """Return the results of a run with one row, which wrote its tables into a folder."""
+    folder.mkdir(exist_ok=True)
+    store = SegmentStore(folder, {})
+    fill(store, [[0]])
+    results = Results(v2xsim.load("demo"), store.finish(), {})
+    results.moved(folder)
+    return results
+
+
+def test_tables_of_another_run_are_not_written_as_those_of_this_one(tmp_path):
+    results = results_in(tmp_path / "one")
+    results_in(tmp_path / "one")
+    with pytest.raises(ResultsError, match="is not the file that this run wrote any more"):
+        results.write(tmp_path / "two")
+    assert not (tmp_path / "two").exists()
+
+
+def test_results_may_be_written_into_their_own_folder(tmp_path):
+    results = results_in(tmp_path / "one")
+    results.write(tmp_path / "one")
+    assert results.tables["unheard"].num_rows == 1
 
 
 def test_tables_whose_file_was_replaced_are_refused(tmp_path):

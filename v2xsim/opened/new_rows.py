@@ -8,7 +8,7 @@ import pyarrow as pa
 from v2xsim.errors import UserError, reason_of
 from v2xsim.results.columns import schema_of
 from v2xsim.results.row_groups import GROUP_ROWS
-from v2xsim.results.store import pieces_in
+from v2xsim.results.store import all_pieces_in
 from v2xsim.results.tables import Columns
 from v2xsim.staging import Scratch
 
@@ -29,6 +29,7 @@ class NewRows:
         self._pieces: list[pa.Table] = []
         self._folder: Scratch | None = None
         self._writer: pa.RecordBatchStreamWriter | None = None
+        self._written = 0
 
     def __len__(self) -> int:
         """Return the number of rows in memory."""
@@ -50,7 +51,7 @@ class NewRows:
     def pieces(self) -> Iterator[pa.Table]:
         """Yield all rows in order, in pieces of bounded size."""
         if self._folder is not None:
-            yield from pieces_in(_path(self._folder))
+            yield from all_pieces_in(_path(self._folder), self._written, Path(self._folder.name))
         yield from self._pieces
         yield self._columns.finished()
 
@@ -62,6 +63,7 @@ class NewRows:
                 self._writer = pa.ipc.new_stream(pa.OSFile(str(_path(self._folder)), "wb"), schema_of(self._table))
             for piece in self._pieces:
                 self._writer.write_table(piece)
+                self._written += piece.num_rows
         except OSError as trouble:
             raise UserError(
                 f"{_path(self._folder)}: must have room for temporary files, but cannot be written: {reason_of(trouble)}; the environment "

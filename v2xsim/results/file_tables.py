@@ -75,8 +75,8 @@ class FileTables(Mapping[str, pa.Table]):
         """Return the number of rows of a table."""
         return int(pq.read_metadata(self._path(table)).num_rows)
 
-    def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield the row groups of a table with some of its columns."""
+    def groups(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the row groups of a table with some of its columns or all."""
         return groups_in(self._path(table), columns)
 
     def _path(self, table: str) -> Path:

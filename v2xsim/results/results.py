@@ -13,7 +13,7 @@ from v2xsim.errors import reason_of
 from v2xsim.evaluation.metric import Metric, Rows
 from v2xsim.notices import Notice
 from v2xsim.results.errors import ResultsError
-from v2xsim.results.file_tables import FileTables, groups_in, write_groups
+from v2xsim.results.file_tables import FileTables, write_groups
 from v2xsim.results.listed import Listed
 from v2xsim.results.manifest import manifest_of
 from v2xsim.results.row_groups import cut
@@ -72,6 +72,9 @@ class Results:
         """
         with added(Path(folder), ResultsError, last=MANIFEST) as draft:
             self.fill(draft, Path(folder))
+        if isinstance(self.tables, FileTables) and self.tables.folder == Path(folder).resolve():
+            # Its own files were replaced by equal ones.
+            self.moved(Path(folder))
 
     def fill(self, draft: Path, folder: Path) -> None:
         """Write all files into a folder that nobody reads yet.
@@ -98,7 +101,7 @@ class Results:
         tables = self.tables
         if isinstance(tables, FileTables):
             if tables.folder != path.parent:
-                write_groups(groups_in(tables.folder / path.name), path, name)
+                write_groups(tables.groups(name), path, name)
         else:
             write_groups(cut([tables[name]], name), path, name)
         return sha256_of(path)

@@ -96,13 +96,15 @@ class SegmentStore:
         folder: Folder of the run; nothing else writes into it.
         about: The manifest of the run, as far as it is known.
         threads: Number of threads that make the Parquet files, one file each at a time.
+        shown: Path of the folder in messages; by default that of the folder.
     """
 
-    def __init__(self, folder: Path, about: Mapping[str, Any], threads: int = 1) -> None:
+    def __init__(self, folder: Path, about: Mapping[str, Any], threads: int = 1, shown: Path | None = None) -> None:
         self._folder, self._segments, self._threads = folder, folder / SEGMENTS, threads
+        self._shown = folder if shown is None else shown
         self._open: dict[str, _Stream] = {}
         self._rows = dict.fromkeys(COLUMNS, 0)
-        with _disk(folder):
+        with _disk(self._shown):
             self._segments.mkdir()
             (self._segments / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
 
@@ -110,7 +112,7 @@ class SegmentStore:
         """Add rows to a table."""
         if rows.num_rows == 0:
             return
-        with _disk(self._folder):
+        with _disk(self._shown):
             if table not in self._open:
                 self._open[table] = _Stream(self._path(table), rows.schema)
             self._open[table].add(rows)
@@ -118,7 +120,7 @@ class SegmentStore:
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Set all rows of a table, in place of earlier ones."""
-        with _disk(self._folder):
+        with _disk(self._shown):
             new = self._path(table).with_suffix(".new")
             stream = _Stream(new, rows.schema)
             stream.add(rows)
@@ -128,12 +130,12 @@ class SegmentStore:
 
     def written(self, time_us: int) -> None:
         """Note that all rows that were known at a simulated time have been added."""
-        with _disk(self._folder), (self._segments / WRITTEN).open("a", encoding="utf-8") as lines:
+        with _disk(self._shown), (self._segments / WRITTEN).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps({"time_us": time_us, "rows": self._rows}) + "\n")
 
     def join(self) -> None:
         """Write the Parquet files of all tables but `metrics`."""
-        with _disk(self._folder):
+        with _disk(self._shown):
             _end(self._open)
         tables = [table for table in COLUMNS if table != _METRICS]
         # The longest file first, so that no thread is left alone with it at the end.
@@ -150,10 +152,10 @@ class SegmentStore:
 
     def finish(self) -> FileTables:
         """Write the table `metrics`, remove the segments, and return the tables."""
-        with _disk(self._folder):
+        with _disk(self._shown):
             _end(self._open)
         self._write(_METRICS)
-        with _disk(self._folder):
+        with _disk(self._shown):
             rmtree(self._segments)
         return FileTables(self._folder)
 
@@ -164,8 +166,9 @@ class SegmentStore:
 
     def _write(self, table: str) -> None:
         """Write the Parquet file of a table, and remove its segments."""
-        with _disk(self._folder):
-            write_groups(cut(pieces_in(self._path(table)), table), self._folder / f"{table}.parquet", table)
+        with _disk(self._shown):
+            pieces = all_pieces_in(self._path(table), self._rows[table], self._shown)
+            write_groups(cut(pieces, table), self._folder / f"{table}.parquet", table)
             self._path(table).unlink(missing_ok=True)
 
     def _path(self, table: str) -> Path:
@@ -183,6 +186,7 @@ class MetricStore:
     def __init__(self, folder: Path, tables: Collection[str]) -> None:
         self._folder, self._tables = folder, frozenset(tables)
         self._open: dict[str, _Stream] = {}
+        self._rows = dict.fromkeys(tables, 0)
         self._metrics = schema_of(_METRICS).empty_table()
 
     def put(self, table: str, rows: pa.Table) -> None:
@@ -194,6 +198,7 @@ class MetricStore:
                 if table not in self._open:
                     self._open[table] = _Stream(self._path(table), rows.schema)
                 self._open[table].add(rows)
+            self._rows[table] += rows.num_rows
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Do nothing: no metric needs a table that is replaced."""
@@ -208,7 +213,7 @@ class MetricStore:
 
     def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the row groups of a table with some of its columns, after `join`."""
-        for group in cut(pieces_in(self._path(table)), table):
+        for group in cut(all_pieces_in(self._path(table), self._rows.get(table, 0), self._folder), table):
             yield group.select(list(columns))
 
     def finish(self) -> Mapping[str, pa.Table]:
@@ -246,6 +251,28 @@ def pieces_in(path: Path, rows: int | None = None) -> Iterator[pa.Table]:
                 return
             yield pa.Table.from_batches([batch if left is None else batch.slice(0, left)])
             left = None if left is None else left - batch.num_rows
+
+
+def all_pieces_in(path: Path, rows: int, shown: Path) -> Iterator[pa.Table]:
+    """Yield the record batches of a segment file that this process wrote.
+
+    Args:
+        path: The file; none is needed for a table without rows.
+        rows: Number of rows that were written.
+        shown: Path in messages.
+
+    Raises:
+        ResultsError: If another number of rows can be read: the rest would be missing in the results without a word.
+    """
+    found = 0
+    for piece in pieces_in(path):
+        found += piece.num_rows
+        yield piece
+    if found != rows:
+        raise ResultsError(
+            f"{shown}: of the {rows:,} rows in {path.name}, {found:,} can be read again; something else changed the file, or the disk is "
+            "damaged"
+        )
 
 
 class _Stream:
