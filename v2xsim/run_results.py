@@ -1,5 +1,8 @@
 """The results of a simulation that has run to its end, and the notices about what a program did in it."""
 
+import time
+from collections.abc import Mapping
+
 from v2xsim.engine.cooperation.own_messages import MessageCounts
 from v2xsim.engine.simulation import Simulation
 from v2xsim.evaluation.metrics import all_metrics
@@ -13,8 +16,9 @@ from v2xsim.world.roads import Roads
 
 
 def results_of(
-    simulation: Simulation, roads: Roads, notices: tuple[Notice, ...], inputs: dict[str, str], steered: Steered
-) -> Results:
+    simulation: Simulation, roads: Roads, notices: tuple[Notice, ...], inputs: dict[str, str], steered: Steered,
+    timing: Mapping[str, float],
+) -> Results:  # fmt: skip
     """Return the results of a simulation.
 
     Args:
@@ -23,27 +27,31 @@ def results_of(
         notices: Notices of the run.
         inputs: Digests of the files that it read, by path.
         steered: How often a program acted in it.
+        timing: Times of the run's phases; `measured_s` is that of the ticks.
     """
-    scenario = simulation.scenario
-    recording = simulation.recording
-    store = recording.store
+    started, scenario, recording = time.perf_counter(), simulation.scenario, simulation.recording
+    store, simulated = recording.store, simulated_s(scenario.run.duration_s, scenario.run.step_s)
     recording.join(roads)
     rows = all_metrics(
         store.groups,
         recording.average_precision(),
         sum(group.num_rows for group in store.groups("fusion", ["frame_us"])),
-        simulated_s(scenario.run.duration_s, scenario.run.step_s),
+        simulated,
         scenario.record.prr_range_m,
         scenario.record.packet_share,
     )
     store.put("metrics", metrics_table(rows))
-    rung = rung_of(scenario)
+    tables = store.finish()
+    times = {
+        **timing, **simulation.stages.timing(), "results_s": time.perf_counter() - started, "simulated_s": simulated,
+        "real_time_factor": simulated / timing["measured_s"],
+    }  # fmt: skip
     return Results(
         scenario,
-        store.finish(),
+        tables,
         ListedMetrics({name: metric for name, part, metric in rows if part == ""}),
-        {},
-        rung,
+        times,
+        rung_of(scenario),
         notices,
         inputs,
         steered,

@@ -82,8 +82,8 @@ def run(
             are moved into it at the end, the manifest last: files of an earlier run in it are replaced then, others stay, and a run that
             was killed leaves no folder that looks complete (`v2xsim.open(out, partial=True)` reads what it wrote). None keeps all in memory.
         progress: Function called with the progress of the run.
-        threads: Number of threads on which lidars are cast; by default the number of processors, at most 4. The results do
-            not depend on it.
+        threads: Number of threads on which lidars are cast; by default the number of processors, at most 4. From 2 on, frames are scored
+            and rows are stored on one more thread. The results do not depend on it.
         on_frame: Function called with each fused frame of each ego, right after its fusion. An exception in it ends the run.
         tables: Whether the results have all tables; otherwise only `metrics`, so that a run without `out` needs little memory, too.
 
@@ -165,7 +165,9 @@ class Simulation:
             report, names, whole_s = self._progress, self._names, self._simulated_s
             store: Store = MemoryStore()
             if self._draft is not None:
-                store = SegmentStore(self._draft.folder, about(scenario, self._inputs), threads or default_threads())
+                store = SegmentStore(
+                    self._draft.folder, about(scenario, self._inputs), threads or default_threads(), self._out
+                )
             elif not tables:
                 store = MetricStore(Path(opened.enter_context(Scratch("run"))), METRIC_TABLES)
             opened.callback(store.close)
@@ -217,28 +219,19 @@ class Simulation:
         Raises:
             SteppingError: If the run has not come to its end.
         """
-        if not self._engine.is_over:
-            self._check_running()
-            raise SteppingError(
-                f"the run is at {self.time_s:.12g} s, before its end; go on with step() to the end, or call finish(), before results()"
-            )
         if self._results is None:
+            self._check_sound()
+            if not self._engine.is_over:
+                self._check_running()
+                raise SteppingError(
+                    f"the run is at {self.time_s:.12g} s, before its end; go on with step() to the end, or call finish(), before results()"
+                )
             if not self._end.alive and self._is_on_disk:
                 raise SteppingError(
                     "the simulation is closed, and its rows are gone from the disk; call results() before close()"
                 )
-            started = time.perf_counter()
-            self._results = results_of(self._engine, self._roads, self._notices, self._inputs, self._steered)
-            self._results.timing.update(
-                **self._timing,
-                **self._engine.stages.timing(),
-                measured_s=self._measured_s,
-                results_s=time.perf_counter() - started,
-                simulated_s=self._simulated_s,
-                real_time_factor=self._simulated_s / self._measured_s,
-            )
-            if self._draft is not None:
-                self._write(self._results, self._draft)
+            with self._ended_by_errors():
+                self._results = self._finished_results()
         return self._results
 
     def close(self) -> None:
@@ -315,12 +308,8 @@ class Simulation:
                 on_loss(to, LostMessage.of(loss, self._names))
 
         return self._engine.send(
-            origin,
-            destination,
-            bytes(payload),
-            None if on_arrival is None else arrived,
-            None if on_loss is None else lost,
-        )
+            origin, destination, bytes(payload), None if on_arrival is None else arrived, None if on_loss is None else lost
+        )  # fmt: skip
 
     def set_speed(self, name: str, speed_mps: float | None) -> None:
         """Set the speed at which a vehicle wants to drive, from the next tick on; None lets SUMO decide again.
@@ -344,11 +333,15 @@ class Simulation:
 
     # Inner parts
 
-    def _write(self, results: Results, draft: Draft) -> None:
-        """Write what is not written yet, and move all files into the folder of the run."""
-        results.fill(draft.folder, self._out)
-        draft.commit()
-        results.moved(self._out)
+    def _finished_results(self) -> Results:
+        """Compute the results; if the run has a folder, write what is not written yet, and move all files into it."""
+        timing = self._timing | {"measured_s": self._measured_s}
+        results = results_of(self._engine, self._roads, self._notices, self._inputs, self._steered, timing)
+        if self._draft is not None:
+            results.fill(self._draft.folder, self._out)
+            self._draft.commit()
+            results.moved(self._out)
+        return results
 
     def _check_not_endless(self) -> None:
         """Count the messages of the present instant; too many are a program that answers itself without time going on."""
@@ -380,15 +373,23 @@ class Simulation:
         self._check_running()
         started = time.perf_counter()
         try:
+            with self._ended_by_errors():
+                yield
+        finally:
+            self._measured_s += time.perf_counter() - started
+
+    @contextmanager
+    def _ended_by_errors(self) -> Iterator[None]:
+        """Close the simulation at an exception: what it interrupted cannot be done once more."""
+        try:
             yield
         except BaseException as failure:
             self._failure = failure
             self.close()
             raise
-        finally:
-            self._measured_s += time.perf_counter() - started
 
-    def _check_running(self) -> None:
+    def _check_sound(self) -> None:
+        """Refuse to go on in a forked copy of the process, or after an exception."""
         if self._process != os.getpid():
             raise SteppingError(
                 "the simulation belongs to the process that forked this one: its threads and SUMO run there; make a new simulation in this process"
@@ -397,6 +398,9 @@ class Simulation:
             raise SteppingError(
                 f"the simulation has ended with an error ({type(self._failure).__name__}: {self._failure}); make a new one"
             )
+
+    def _check_running(self) -> None:
+        self._check_sound()
         if self._engine.is_over:
             raise SteppingError("the run has ended; make a new simulation")
         if not self._end.alive:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import threading
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 import v2xsim
 from tests.views.written import same_bytes
 from v2xsim.mobility.base import MobilityError
+from v2xsim.results import store
+from v2xsim.results.errors import ResultsError
 from v2xsim.simulate import SteppingError
 
 
@@ -197,6 +200,40 @@ def test_a_forked_copy_of_a_simulation_is_refused(demo):
             os._exit(9)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
         assert sim.step().time_us == 100_000
+
+
+def test_a_forked_copy_makes_no_results(demo):
+    """The thread that stores rows did not come along."""
+    with v2xsim.Simulation(demo, threads=2) as sim:
+        sim.finish()
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(20)
+            try:
+                sim.results()
+            except SteppingError as error:
+                os._exit(7 if "belongs to the process that forked this one" in str(error) else 8)
+            os._exit(9)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert sim.results().metrics["prr"].count > 0
+
+
+def test_results_that_could_not_be_written_are_not_made_once_more(demo, tmp_path, monkeypatch):
+    """By then, some rows are gone from where they were, and the tables would be empty."""
+
+    def full(_folder):
+        raise OSError(28, "No space left on device")
+
+    with v2xsim.Simulation(demo, out=tmp_path / "run") as sim:
+        sim.finish()
+        with monkeypatch.context() as disk:
+            disk.setattr(store, "rmtree", full)
+            with pytest.raises(ResultsError, match=rf"{tmp_path}/run: .*No space left"):
+                sim.results()
+        with pytest.raises(SteppingError, match=r"has ended with an error .*No space left"):
+            sim.results()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_function_is_called_with_each_fused_frame_and_the_truth_behind_it(demo, ran, tmp_path):
