@@ -34,6 +34,6 @@ def print_profile(results: "Results") -> None:
     )
     print_text(
         f"{ticks:,} ticks of {run.step_s:g} s in {whole_s:.2f} s of the main thread, of which the processor worked {timing['main_cpu_s']:.2f} s; "
-        f"other threads, which cast lidars, took {timing['threads_cpu_s']:.2f} s of processors in addition",
+        f"other threads, which cast lidars, score frames and write tables, took {timing['threads_cpu_s']:.2f} s of processors in addition",
         width,
     )

@@ -16,9 +16,9 @@ STAGES = {
     "matching": "choice of helpers",
     "tracking": "tracks from own detections",
     "fusion": "fusion of an ego's frame with what arrived, and detection in it",
-    "evaluation": "scores and rows of fused frames",
+    "evaluation": "scores and rows of fused frames; with several threads, only the time for which the main thread waits",
     "recording": "rows of all other tables, and checks of the traffic",
-    "writing": "moving rows out of the way, into files or into compact tables",
+    "writing": "moving rows into files or into compact tables; with several threads, only the time for which the main thread waits",
     "program": "the program's own functions (`on_frame`, `on_tick`), and the display of progress",
     REST: "the event queue, and all that is in no other stage",
 }
@@ -95,7 +95,7 @@ class Stages:
         self._since = now
 
     def timing(self) -> dict[str, float]:
-        """Return the seconds of each stage, and of the processor in the main thread and in all others, which cast lidars."""
+        """Return the seconds of each stage, and of the processor in the main thread and in all others."""
         return {
             **{f"stage_{name}_s": seconds for name, seconds in self.seconds.items()},
             "main_cpu_s": self._main_cpu_s,
