@@ -1,7 +1,9 @@
 """What a run takes, before it starts."""
 
 import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -93,6 +95,13 @@ def test_a_run_that_needs_more_than_the_machine_has_is_reported(tmp_path, monkey
     assert subjects(WORK, tmp_path) == set()
     assert subjects(WORK, tmp_path, memory=3 * 10**9) == {"estimate.memory"}
     assert subjects(WORK, tmp_path, disk=10**18) == {"estimate.disk"}
+
+
+def test_at_its_end_a_run_needs_more_disk_than_its_folder(tmp_path, monkeypatch):
+    """Rows that were written while it went on, and the final files, are there together."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2 * 10**9))
+    assert subjects(WORK, tmp_path, disk=5 * 10**8) == set()
+    assert subjects(WORK, tmp_path, disk=10**9) == {"estimate.disk"}
 
 
 def test_stations_that_all_reach_each_other_are_reported_if_they_are_many(tmp_path):
