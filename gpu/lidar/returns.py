@@ -1,6 +1,6 @@
 """Lidar returns of a scan: range noise, drop-out, and points in the vehicle's frame.
 
-Returns are kept as rays and exact ranges. Their points, which take three times the memory, are computed when somebody asks: the
+Returns are kept as rays and exact ranges. Their points, which take three times the memory, are computed when something reads them: the
 noise of a ray depends only on the key of its scan and on its number.
 """
 
@@ -116,7 +116,7 @@ class Returns:
 
     @property
     def points_m(self) -> Float[np.ndarray, "returns 3"]:
-        """Position of each return in the station's frame; computed anew each time."""
+        """Position of each return in the station's frame; computed again at each use."""
         if len(self.lidars) == 1:
             return self.lidars[0].points_m()
         return np.concatenate([np.zeros((0, 3)), *(lidar.points_m() for lidar in self.lidars)])

@@ -33,7 +33,7 @@ def print_profile(results: "Results") -> None:
         width,
     )
     print_text(
-        f"{ticks:,} ticks of {run.step_s:g} s in {whole_s:.2f} s of the main thread, of which the processor worked {timing['main_cpu_s']:.2f} s; "
-        f"other threads, which cast lidars, score frames and write tables, took {timing['threads_cpu_s']:.2f} s of processors in addition",
+        f"{ticks:,} ticks of {run.step_s:g} s in {whole_s:.2f} s of wall-clock time; processor time of the main thread {timing['main_cpu_s']:.2f} s, of the "
+        f"other threads (lidars, scores, files) {timing['threads_cpu_s']:.2f} s",
         width,
     )

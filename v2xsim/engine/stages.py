@@ -9,16 +9,16 @@ REST = "rest"
 STAGES = {
     "traffic": "road users of the next tick: SUMO, traces or scripts",
     "stations": "which road users are stations, and the errors of their poses and clocks",
-    "scans": "lidars, perception matrices and detections; with several threads, only the time for which the main thread waits",
+    "scans": "lidars, perception matrices and detections; with several threads, only the time for which the main thread waits for them",
     "links": "path loss, blockage and shadowing of all links",
     "radio": "access to the channel and reception of packets",
-    "messages": "announcements, requests, answers and reports: making them, and what stations keep of them",
+    "messages": "announcements, requests, answers and reports: making them, and storing those that arrived",
     "matching": "choice of helpers",
     "tracking": "tracks from own detections",
     "fusion": "fusion of an ego's frame with what arrived, and detection in it",
-    "evaluation": "scores and rows of fused frames; with several threads, only the time for which the main thread waits",
+    "evaluation": "scores and rows of fused frames; with several threads, only the time for which the main thread waits for them",
     "recording": "rows of all other tables, and checks of the traffic",
-    "writing": "moving rows into files or into compact tables; with several threads, only the time for which the main thread waits",
+    "writing": "moving rows into files, or into compact tables in memory; with several threads, only the part of the main thread",
     "program": "the program's own functions (`on_frame`, `on_tick`), and the display of progress",
     REST: "the event queue, and all that is in no other stage",
 }
@@ -45,7 +45,7 @@ class _Stage:
 class Stages:
     """Adds up the time of each stage; a stage within another one interrupts it, so that no time counts twice.
 
-    Two calls of a clock for each `with` block: use it for work that takes microseconds, not for single packets.
+    Each `with` block reads a clock twice, so use it for work that takes microseconds or more, not for single packets.
 
     Example:
         with stages.counted():
@@ -70,7 +70,7 @@ class Stages:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count the time of a block, which belongs to no stage where it is in none; time outside of such blocks counts nowhere."""
+        """Count the time of a block: its time in no other stage belongs to the stage `rest`. Time outside such blocks is not counted."""
         main_s, all_s = time.thread_time(), time.process_time()
         self.enter(REST)
         try:
@@ -95,7 +95,7 @@ class Stages:
         self._since = now
 
     def timing(self) -> dict[str, float]:
-        """Return the seconds of each stage, and of the processor in the main thread and in all others."""
+        """Return the seconds of each stage, and the processor time of the main thread and of all other threads together."""
         return {
             **{f"stage_{name}_s": seconds for name, seconds in self.seconds.items()},
             "main_cpu_s": self._main_cpu_s,

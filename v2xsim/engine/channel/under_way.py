@@ -28,7 +28,7 @@ class UnderWay:
         self._packets[message.number] = self._packets.get(message.number, 0) + packets
 
     def end(self, message: Message) -> None:
-        """Note that one packet of a message cannot arrive any more. What it made a relay send must have begun already."""
+        """Note that one packet of a message cannot arrive any more. If a relay forwards the packet, `begin` must be called before."""
         packets = self._packets[message.number] - 1
         if packets:
             self._packets[message.number] = packets

@@ -23,7 +23,7 @@ class Reporting:
 
     def __init__(self, redundancy: RedundancyRule) -> None:
         self._redundancy = redundancy
-        # By agent, those that reported or kept silent most lately last, with the time.
+        # By agent: time of the last use of the rules, and the rules; in the order of these times.
         self._rules: OrderedDict[int, tuple[int, CpmRules]] = OrderedDict()
         # By agent, of stations whose rules are forgotten: number of the next object that they report.
         self._next_number: dict[int, int] = {}

@@ -14,7 +14,7 @@ from v2xsim.results.tables import Columns
 class Transfer:
     """The course of one request or answer. The time of an event that has not happened is -1.
 
-    It does not keep the message itself, whose content may hold a whole point cloud.
+    The message itself is not kept, because its content may hold a whole point cloud.
 
     Attributes:
         number: Number of the message with the request or the answer.
@@ -83,7 +83,7 @@ class Transfer:
 
     @property
     def final_outcome(self) -> str:
-        """Outcome of the request or answer, if nothing happens to it any more."""
+        """Outcome of the request or answer, once it is final."""
         if self.is_request or self.outcome != "lost" or not self.parts.any():
             return self.outcome
         # The answer arrived and was never fused: another answer was newer, the last deadline had passed, or it was too old.
@@ -114,7 +114,7 @@ class Transfer:
 
 
 class Transfers:
-    """The requests and answers to which something may still happen, and those that must wait for these to get their row.
+    """The requests and answers that have no row yet: their outcome is not final, or an earlier one has no row.
 
     The rows of the table are in the order of sending, so a message that is under way for long delays the rows after it.
 
@@ -159,7 +159,7 @@ class Transfers:
         self._by_number[number].is_under_way = False
 
     def fused_before(self, next_frame_us: int) -> None:
-        """Record the requests and answers to which nothing can happen any more, after all frames before a time are fused."""
+        """Write the rows of the requests and answers whose outcome is final, after all frames before a time are fused."""
         self._next_frame_us = next_frame_us
         for frame_us in [frame_us for frame_us in self._by_frame if frame_us < next_frame_us]:
             del self._by_frame[frame_us]
@@ -167,7 +167,7 @@ class Transfers:
             self._record(self._waiting.popleft())
 
     def close(self) -> None:
-        """Record what has become of all others by the end of the run."""
+        """Write the rows of all others at the end of the run, with their outcome so far."""
         while self._waiting:
             self._record(self._waiting.popleft())
 

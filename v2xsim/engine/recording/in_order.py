@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-# Pieces of work that may wait; more would only need memory.
+# Pieces of work that may wait. More would take memory and gain nothing.
 _MOST_WAITING = 2
 
 

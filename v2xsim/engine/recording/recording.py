@@ -1,4 +1,4 @@
-"""The result tables of a run, filled while it runs, and moved out of the way of the simulation from time to time."""
+"""The result tables of a run, filled while it runs; their rows go to a store about every two seconds."""
 
 import time
 from functools import partial
@@ -20,7 +20,7 @@ from v2xsim.results.tables import Coded, Columns
 from v2xsim.scenario.schema import Scenario
 from v2xsim.world.roads import Roads
 
-# Longest time for which rows are held before they go to the store.
+# Wall-clock time after which the next tick moves the rows that are held to the store.
 _HELD_S = 2.0
 
 # The tables that are filled when frames are scored; all others are filled by the simulation.
@@ -33,8 +33,8 @@ _SCORED = (
 class Recording:
     """Collects the tables of a run.
 
-    Rows are held for a few seconds at most, then they go to the store. When they go has no influence on the tables. Frames are scored, and
-    rows are stored, on a thread of its own: no station reads scores or tables.
+    Rows are held for about two seconds, then they go to the store. The tables do not depend on when this happens. A thread of its own may
+    score frames and store rows, because no station reads scores or tables.
 
     Args:
         scenario: Scenario of the run.
@@ -43,7 +43,7 @@ class Recording:
         names: Names of all road users and roadside units.
         store: Where the rows of the tables go.
         stages: Adds up the time of the stages of the run.
-        on_thread: Whether frames are scored on a thread of its own.
+        on_thread: Whether a thread of its own scores frames and stores rows.
     """
 
     def __init__(

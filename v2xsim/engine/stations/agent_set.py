@@ -1,4 +1,4 @@
-"""Sets of agent ids that only grow, for what must be known of everybody who ever was: one flag for each agent id."""
+"""Sets of agent ids that only grow, for data about all road users of a run: one flag for each agent id."""
 
 import numpy as np
 from jaxtyping import Bool, Int64

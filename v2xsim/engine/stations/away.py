@@ -1,7 +1,7 @@
-"""What is kept of egos that are away for long: all that they will still know when they come back.
+"""What is kept of egos that have left: what they will still know if they come back.
 
-By then, they have forgotten what others announced, answered and reported before they left. They still know whom they ever
-heard, so that stations count once and an old copy of an announcement counts as old.
+Announcements, answers and reports from before they left will be too old by then. The list of stations that they heard is kept, so that no
+station counts twice, and an old copy of an announcement counts as old.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from v2xsim.engine.stations.knowledge import REPORT_VALID_US, Announced, Knowled
 
 
 class Bulletin:
-    """What all egos learn at once if data reaches its receivers without messages; egos that were away learn it from here."""
+    """What all egos receive at once if data reaches its receivers without messages; egos that come back get it from here."""
 
     def __init__(self) -> None:
         self._announced: dict[int, Announced] = {}
@@ -58,15 +58,15 @@ class Bulletin:
 
 
 class Away:
-    """The egos that have been away for long, with whom each of them ever heard."""
+    """The egos that left long ago, with the stations that each of them heard."""
 
     def __init__(self) -> None:
         # By agent: since when it is an ego, and the origins and times of the newest announcements.
         self._egos: dict[int, tuple[int, Int64[np.ndarray, "2 heard"]]] = {}
 
     def put(self, knowledge: Knowledge, since_us: int, bulletin: Bulletin) -> None:
-        """Store an ego that became one at a time."""
-        # With a bulletin all that the ego ever heard is on it.
+        """Store what is kept of an ego that left; it was an ego since a time."""
+        # If there is a bulletin, it has all stations that the ego heard.
         sent_us = {} if bulletin.is_used else knowledge.sent_us
         # As an array: a long run has many egos that have left, and most of them never come back.
         heard = np.array([list(sent_us.keys()), list(sent_us.values())], np.int64)

@@ -35,7 +35,7 @@ class DetectorDraws:
         return self._drawn[key]
 
     def of_rows(self, rows: Int64[np.ndarray, " rows"], count: int) -> Float[np.ndarray, "rows draws"]:
-        """Return the rows of `of_objects(count)` of some road users; for few of thousands, the others are not computed."""
+        """Return the rows of `of_objects(count)` of some road users; the numbers of the others are not computed."""
         return self._streams.uniforms("detector", self._station, self._time_us, self._agent[rows], count=count)
 
     def of_frame(self, rows: int, count: int) -> Float[np.ndarray, "rows draws"]:

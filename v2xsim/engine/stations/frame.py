@@ -40,7 +40,7 @@ class Frame:
     def points_m(self) -> Float[np.ndarray, "points 3"]:
         """Lidar returns in the station's own frame: origin at the centre of the body's bottom face, x forward, y left.
 
-        They are computed anew each time.
+        They are computed again at each use.
         """
         return self.returns.points_m
 

@@ -1,7 +1,7 @@
 """Memory for lidar returns that is used again when nobody needs the returns any more.
 
-A scan of 64 x 1,800 rays takes 0.8 MB. From the operating system, so much memory costs a third of the scan, and threads wait for
-each other for it.
+The returns of 64 x 1,800 rays take 0.8 MB. To get this memory from the operating system takes a third of the time of a scan, and
+threads wait for each other meanwhile.
 """
 
 from collections import deque

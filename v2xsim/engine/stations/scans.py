@@ -1,7 +1,7 @@
 """Scans of the lidars of several stations in one compiled call, which holds no lock of the interpreter.
 
-A thread that waits for this lock while other Python code runs waits as long as a scan takes (the switch interval of
-`v2xsim.engine.simulation`). So the threads that cast lidars take the lock once for several stations, not several times for each.
+While other Python code runs, a thread waits for this lock about as long as a scan takes (the switch interval that
+`v2xsim.engine.simulation` sets). So the threads that cast lidars take the lock once for several stations, not several times for each.
 """
 
 from collections.abc import Callable

@@ -27,13 +27,13 @@ class Stations:
         max_age_us: Answers whose data was captured earlier than this before an ego's frame are not fused with it.
 
     Attributes:
-        bulletin: What all egos learn at once, if data reaches its receivers without messages.
+        bulletin: What all egos receive at once, if data reaches its receivers without messages.
     """
 
     def __init__(self, frames_kept: int, detect_us: int, forget_us: int, max_age_us: int) -> None:
         self._frames_kept, self._detect_us, self.forget_us = frames_kept, detect_us, forget_us
         self._max_age_us = max_age_us
-        # Of stations that are there, or left only lately.
+        # Of stations that are present, or that left not long ago.
         self._knowledge: dict[int, Knowledge] = {}
         self._left_us: dict[int, int] = {}
         self._ego_agents: set[int] = set()
@@ -46,7 +46,7 @@ class Stations:
 
     @property
     def ego_agents(self) -> set[int]:
-        """Agent ids of the stations that are or were egos, without those that are away for long."""
+        """Agent ids of the stations that are or were egos, without those that left long ago."""
         return self._ego_agents
 
     def enter(self, states: OwnStates) -> None:
@@ -104,7 +104,7 @@ class Stations:
     def egos(self) -> list[Knowledge]:
         """Return the knowledge of all stations that are or were egos, in rising order of their agent ids.
 
-        Egos that are away for long are left out: they have no frame that waits for its fusion.
+        Egos that left long ago are left out: they have no frame that waits for its fusion.
         """
         return [self.knowledge_of(agent) for agent in sorted(self._ego_agents)]
 
