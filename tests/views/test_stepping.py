@@ -97,6 +97,15 @@ def test_a_run_without_tables_has_the_metrics_of_one_with_tables(demo, ran):
     assert repr(results.metrics) == repr(v2xsim.open(ran).metrics)
 
 
+def test_results_without_tables_make_no_run_folder(demo, tmp_path):
+    results = v2xsim.run(demo, tables=False)
+    with pytest.raises(ResultsError, match="this run kept only its metrics"):
+        results.write(tmp_path / "run")
+    with pytest.raises(KeyError, match="the run kept only its metrics"):
+        results.tables["states"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_tables_are_needed_to_write_them(demo, tmp_path):
     with pytest.raises(SteppingError, match="out needs the tables of the run"):
         v2xsim.run(demo, out=tmp_path / "run", tables=False)

@@ -17,6 +17,7 @@ from v2xsim.results.file_tables import FileTables, write_groups
 from v2xsim.results.listed import Listed
 from v2xsim.results.manifest import manifest_of
 from v2xsim.results.row_groups import cut
+from v2xsim.results.store import MetricsAlone
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.manifest_files import MANIFEST
 from v2xsim.scenario.manifests import sha256_of
@@ -31,10 +32,10 @@ class Results:
 
     Attributes:
         scenario: The scenario that was run.
-        tables: Arrow tables by name; v2xsim.results.columns has the meaning of their columns. Those of a run that was written while it
-            went on (`run(out=...)`) are read from its folder, each time that one is used.
+        tables: Arrow tables by name; v2xsim.results.columns has the meaning of their columns. After `run(out=...)`, each table
+            is read from the folder of the run whenever it is used.
         metrics: Metrics of the whole run, by name.
-        timing: Wall-clock times of the run's phases, which differ from run to run and are therefore not in the tables.
+        timing: Wall-clock times of the run's phases and stages, and processor times. They differ from run to run, so they are not in the tables.
         rung: Variant of each model that produced the results.
         notices: What the run left out, repaired or assumed, and what it was asked for and did not find.
         inputs: SHA-256 digest of each file that the run read, by absolute path; plug-ins are in the scenario.
@@ -69,7 +70,14 @@ class Results:
         """Write tables, timing and manifest into a folder. Files of an earlier run are replaced, others stay.
 
         The files are moved into the folder when all are written, the manifest last: a folder without a manifest is not a finished run.
+
+        Raises:
+            ResultsError: If the folder cannot be written, or the run kept no tables (`run(tables=False)`).
         """
+        if isinstance(self.tables, MetricsAlone):
+            raise ResultsError(
+                f"{folder}: results must have all tables to be written, but this run kept only its metrics; run it without tables=False"
+            )
         with added(Path(folder), ResultsError, last=MANIFEST) as draft:
             self.fill(draft, Path(folder))
         if isinstance(self.tables, FileTables) and self.tables.folder == Path(folder).resolve():

@@ -16,16 +16,17 @@ from v2xsim.results.errors import ResultsError
 from v2xsim.results.file_tables import FileTables, write_groups
 from v2xsim.results.listed import Listed
 from v2xsim.results.row_groups import cut
+from v2xsim.scenario.explain import nearest
 
 SEGMENTS = "segments"
 """Folder with the rows of a run that has not ended, within the folder of the run."""
 _METRICS = "metrics"
 ABOUT, WRITTEN = "run.json", "written.jsonl"
-"""Files in that folder: the manifest of the run that has not ended, and how many rows of each table are written at which time."""
+"""Files in that folder: the manifest of the unfinished run, and the number of rows of each table at each time at which all were written."""
 
 
 class Store(Protocol):
-    """Keeps the rows of tables, in the order in which they come."""
+    """Keeps the rows of tables, in the order in which they are added."""
 
     def put(self, table: str, rows: pa.Table) -> None:
         """Add rows to a table."""
@@ -37,7 +38,7 @@ class Store(Protocol):
         """Note that all rows that were known at a simulated time have been added."""
 
     def join(self) -> None:
-        """Make the final row groups of all tables but `metrics`, from which the metrics are computed."""
+        """Make the final row groups of all tables but `metrics`; the metrics are computed from them."""
 
     def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the row groups of a table with some of its columns, after `join`."""
@@ -88,13 +89,13 @@ class MemoryStore:
 
 
 class SegmentStore:
-    """Writes rows into a folder at once, one file of record batches for each table; `finish` makes a Parquet file of each.
+    """Writes rows into a folder at once, one file of record batches for each table. At the end, each becomes a Parquet file.
 
     What was written can be read after the process was killed (`v2xsim.open(folder, partial=True)`).
 
     Args:
         folder: Folder of the run; nothing else writes into it.
-        about: The manifest of the run, as far as it is known.
+        about: The manifest of the run, as far as it is known at the start.
         threads: Number of threads that make the Parquet files, one file each at a time.
         shown: Path of the folder in messages; by default that of the folder.
     """
@@ -175,8 +176,16 @@ class SegmentStore:
         return self._segments / f"{table}.arrows"
 
 
+class MetricsAlone(Listed[str, pa.Table]):
+    """The table `metrics` of a run that kept no other table."""
+
+    def _hint(self, key: object) -> str:
+        """Return why a table is not there."""
+        return nearest(str(key), COLUMNS) if key not in COLUMNS else ": the run kept only its metrics (tables=False)"
+
+
 class MetricStore:
-    """Writes only those tables into a folder from which metrics are computed; afterwards, the table `metrics` is all that is left.
+    """Writes only the tables from which metrics are computed into a folder; at the end, only the table `metrics` is left.
 
     Args:
         folder: Folder for temporary files.
@@ -218,7 +227,7 @@ class MetricStore:
 
     def finish(self) -> Mapping[str, pa.Table]:
         """Return the table `metrics`."""
-        return Listed({_METRICS: self._metrics})
+        return MetricsAlone({_METRICS: self._metrics})
 
     def close(self) -> None:
         """Close the files, whatever their state; nothing is added any more."""
@@ -298,7 +307,7 @@ def _end(streams: dict[str, _Stream]) -> None:
 
 
 class _disk:  # noqa: N801  # a context manager that reads like a word
-    """Turn an error of the disk into one that names the folder."""
+    """Turn an error of the disk into an error that names the folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
