@@ -3,8 +3,8 @@
 A process that needs a folder until its work is complete first writes a mark beside it: `.out.1f2e3d4c.owner` for the folder
 `.out.1f2e3d4c.partial`. The mark names the process and is locked while the process lives. The operating system releases the lock when
 the process ends, for whatever reason. So a mark without a lock belongs to a process that was killed, and its folder is removed by the next
-process that works at the same place. A folder in which a killed run left rows of its tables stays until the same target is written again:
-they can still be read. Folders without a mark, marks of other users and marks from other machines are left alone.
+process that works at the same place. A folder in which a killed run left rows of its tables stays until the same target is written again,
+because these rows can still be read. Folders without a mark, marks of other users and marks from other machines are left alone.
 """
 
 import errno

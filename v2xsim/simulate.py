@@ -78,14 +78,16 @@ def run(
 
     Args:
         scenario: Scenario to run, as `v2xsim.load` returns it.
-        out: Folder to write the results into. Tables are written beside it while the run goes on, so that they need little memory, and
-            are moved into it at the end, the manifest last: files of an earlier run in it are replaced then, others stay, and a run that
-            was killed leaves no folder that looks complete (`v2xsim.open(out, partial=True)` reads what it wrote). None keeps all in memory.
+        out: Folder to write the results into. While the run goes on, tables are written into a hidden folder beside it, so that they need
+            little memory. At the end, the files are moved into `out`, the manifest last; files of an earlier run are replaced, others stay.
+            A run that was killed leaves no folder that looks complete; `v2xsim.open(out, partial=True)` reads what it wrote. With None,
+            all tables stay in memory.
         progress: Function called with the progress of the run.
-        threads: Number of threads on which lidars are cast; by default the number of processors, at most 4. From 2 on, frames are scored
-            and rows are stored on one more thread. The results do not depend on it.
+        threads: Number of threads that cast lidars; by default the number of processors, at most 4. With more than one, a further
+            thread scores frames and writes rows. The results do not depend on it.
         on_frame: Function called with each fused frame of each ego, right after its fusion. An exception in it ends the run.
-        tables: Whether the results have all tables; otherwise only `metrics`, so that a run without `out` needs little memory, too.
+        tables: Whether the results have all tables. With False, they have only the table `metrics`: the rows from which metrics are computed
+            go to temporary files, so the run needs little memory. Not together with `out`.
 
     Returns:
         Tables, metrics and timing of the run. Tables and metrics depend only on the scenario and its seed.
@@ -122,7 +124,7 @@ class Simulation:
     ) -> None:
         """Build the world of a scenario and let its traffic run up to the first tick; arguments as in `run`.
 
-        With `out`, `results` moves the files into that folder; call it before `close`.
+        With `out`, the method `results` moves the files into that folder; call it before `close`.
 
         Raises:
             UserError: If an input of the scenario is wrong, or another simulation with SUMO is open in this process.
@@ -228,7 +230,7 @@ class Simulation:
                 )
             if not self._end.alive and self._is_on_disk:
                 raise SteppingError(
-                    "the simulation is closed, and its rows are gone from the disk; call results() before close()"
+                    "the simulation is closed, and its temporary files are removed; make a new one, and call results() before close()"
                 )
             with self._ended_by_errors():
                 self._results = self._finished_results()
@@ -448,5 +450,5 @@ def _is_number(value: object) -> bool:
 
 
 def default_threads() -> int:
-    """Return the number of threads on which a run casts lidars unless it is told otherwise."""
+    """Return the number of threads that cast the lidars of a run by default."""
     return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))

@@ -16,6 +16,7 @@ SETTINGS = "cooperation.fusion=early"
 def going_on(tmp_path, monkeypatch):
     """Return the folder of a run that has come to its eighth tick and writes its rows at every tick."""
     monkeypatch.setattr(recording, "_HELD_S", -1.0)
+    # With more threads, another one writes the rows, some time after the tick.
     with v2xsim.Simulation(scenario(SETTINGS), out=tmp_path / "run", threads=1) as simulation:
         for _ in range(8):
             simulation.step()
@@ -81,7 +82,7 @@ def test_rows_that_cannot_be_read_any_more_are_no_short_table(going_on):
     damaged = shutil.copytree(kept, going_on.parent / "damaged")
     links = damaged / "segments" / "links.arrows"
     links.write_bytes(links.read_bytes()[: links.stat().st_size // 2])
-    with pytest.raises(OpenError, match=r"its table 'links' must have [0-9,]+ rows, and [0-9,]+ can be read"):
+    with pytest.raises(OpenError, match=r"its table 'links' must have [0-9,]+ rows, but only [0-9,]+ can be read"):
         _ = v2xsim.open(damaged, partial=True).tables["links"]
 
 

@@ -1,4 +1,4 @@
-"""Finished runs, opened as data: tables, metrics, frames, clouds, further evaluations, and replays."""
+"""Runs opened as data: tables, metrics, frames, clouds, further evaluations, and replays."""
 
 from pathlib import Path
 
@@ -12,18 +12,17 @@ __all__ = ["Cloud", "Evaluation", "Frame", "Frames", "NoTableError", "NotRecorde
 
 
 def open(folder: Path | str, *, partial: bool = False) -> Run:  # noqa: A001  # users write v2xsim.open
-    """Open a finished run.
+    """Open a finished run, or what an unfinished run has written.
 
     Args:
         folder: Folder that `v2xsim run` or `Results.write` wrote.
-        partial: Whether a run that has not ended is opened, if there is one: a run that was killed, or one that still goes on. A finished
-            run in the folder is opened only if there is none. What a killed run wrote stays until a run is written into the same folder
-            again.
+        partial: Whether to open the rows of a run that was killed, or that still goes on. If there is no such run for the folder, the
+            finished run in it is opened. What a killed run wrote stays until another run is written into the same folder.
 
     Returns:
         The run; its tables are read when they are used.
 
     Raises:
-        OpenError: If the folder holds no finished run, or one that this version cannot read.
+        OpenError: If the folder holds no run, or one that this version cannot read.
     """
     return Run(folder, partial=partial)

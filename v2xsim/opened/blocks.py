@@ -1,4 +1,4 @@
-"""Rows of a table by the instant and the station to which they belong, read by row group when an instant is asked for."""
+"""Rows of a table by the instant and the station to which they belong; the row groups of an instant are read when it is used."""
 
 from collections.abc import Mapping
 from functools import lru_cache

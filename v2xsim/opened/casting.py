@@ -30,7 +30,7 @@ from v2xsim.streams import Streams
 
 # A fused cloud needs those of its helpers, and neighbouring frames have the same helpers.
 _KEPT_CLOUDS = 16
-# Ticks whose stations stay in memory. One that was used before them costs all ticks from the first one on.
+# Number of ticks whose stations stay in memory. For an earlier tick, stations are computed again from the first tick on.
 _KEPT_FLEETS = 1000
 
 
@@ -162,7 +162,7 @@ class Casting:
         return self._fleets[time_us]
 
     def _follow_to(self, time_us: int) -> None:
-        """Choose the stations of all ticks up to one, from the first tick on if those of a later tick were chosen before."""
+        """Choose the stations of all ticks up to one. If a later tick was reached before, start again at the first tick."""
         if time_us < self._next_us:
             self._roster, self._next_us = self._new_roster(), self._ticks_us.start
         while self._next_us <= time_us:

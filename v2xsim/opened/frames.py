@@ -83,7 +83,7 @@ class Frame:
     def score(self) -> FrameScore:
         """What the ego knew, compared with the truth: who is in range, who was detected and known, in each mode.
 
-        It depends on the tracks of all frames before, so the first use takes time in proportion to them.
+        It depends on the tracks of all frames before, so its first use takes time in proportion to their number.
         """
         return self.sources.score(self)
 

@@ -37,7 +37,7 @@ def rows_at(parts: Parts, column: str, value: int) -> pa.Table:
 
 
 class PartTables(Protocol):
-    """The tables of an opened run, whole, by row group in order, and by row group in any order."""
+    """The tables of an opened run: whole, by row group in order, or by row group in any order."""
 
     def __getitem__(self, name: str, /) -> pa.Table:
         """Return a whole table."""
@@ -108,7 +108,7 @@ class StreamParts:
         self._left: Iterator[pa.Table] = iter(())
 
     def read(self, part: int, columns: Sequence[str]) -> pa.Table:
-        """Return some columns of a row group; an earlier one than the last time is read from the first row again."""
+        """Return some columns of a row group; to read an earlier group than the last one, reading starts at the first row again."""
         if part < self._next or tuple(columns) != self._columns:
             self._next, self._columns, self._left = 0, tuple(columns), self._groups(columns)
         while True:

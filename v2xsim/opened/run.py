@@ -34,12 +34,12 @@ class Run:
 
     Args:
         folder: Folder that `v2xsim run` or `Results.write` wrote.
-        partial: Whether to open a run that has not ended, if there is one; see `v2xsim.open`.
+        partial: Whether to open a run that has not ended, if there is one; as in `v2xsim.open`.
 
     Attributes:
         folder: Folder of the run.
         manifest: Content of its `manifest.json`.
-        tables: Arrow tables by name; `tables.groups(name, columns)` yields the row groups of one that is larger than memory.
+        tables: Arrow tables by name; `tables.groups(name, columns)` yields a table in pieces (row groups), for tables larger than memory.
         is_complete: Whether the run has ended; otherwise it has no metrics, and its tables end at `until_s`.
 
     Raises:
@@ -61,7 +61,7 @@ class Run:
 
     @property
     def until_s(self) -> float:
-        """Simulated time up to which the tables have all rows: the end of the run, or the last time at which everything was written."""
+        """Simulated time up to which the tables have all rows: the end of the run, or the last time at which all rows were written."""
         if isinstance(self.tables, SegmentTables) and self.tables.until_us is not None:
             return self.tables.until_us * 1e-6
         begin_s, duration_s = (setting(self.manifest, f"run.{key}") for key in ("begin_s", "duration_s"))
@@ -86,7 +86,7 @@ class Run:
         """
         if not self.is_complete:
             raise NotRecordedError(
-                f"{self.folder}: must be a finished run to have metrics; evaluate() computes those of what was written"
+                f"{self.folder}: must be a finished run to have metrics; evaluate() computes the metrics of what was written"
             )
         names, parts, values, units, counts = (self.tables["metrics"].column(n).to_pylist() for n in _METRIC_COLUMNS)
         rows = zip(names, parts, values, units, counts, strict=True)
@@ -157,7 +157,7 @@ class Run:
     def fused_intensity(self, ego: int, time_us: int, count: int) -> Float32[np.ndarray, " points"]:
         """Return the intensity of each of the `count` points of an ego's cloud after fusion; see `Cloud.intensity`.
 
-        It needs the clouds of this frame alone.
+        Only the clouds of this frame are cast.
         """
         return self._casting.fused_intensity(ego, time_us, count)
 
@@ -209,7 +209,7 @@ class Run:
 
     @property
     def _evaluated_manifest(self) -> Mapping[str, Any]:
-        """The manifest, with the duration of what was written."""
+        """The manifest; for a run that has not ended, its duration is that of what was written."""
         if self.is_complete:
             return self.manifest
         duration_s = self.until_s - setting(self.manifest, "run.begin_s")

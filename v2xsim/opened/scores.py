@@ -12,7 +12,7 @@ from v2xsim.perception.tracking.station_tracks import StationTracks, Tracker
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Detections
 
-# Frames whose scores stay in memory; those of the frame used longest ago are computed again.
+# Number of frames whose scores stay in memory; the frame used longest ago is dropped first.
 KEPT_FRAMES = 1000
 # The tracks of all egos are kept at about this many instants of a run.
 MARKS = 100
@@ -22,8 +22,8 @@ _FEWEST_TICKS = 25
 class Scores:
     """The scores of ego frames, with the settings of the run.
 
-    The tracks of a frame depend on all frames before it. So the tracks of some instants are kept, and from the last of these the
-    frames up to the one in use are followed.
+    The tracks of a frame depend on all frames before it. So the tracks at some instants are kept, and the tracks of a frame are computed
+    from the last such instant before it.
 
     Args:
         frames: Ego frames of the run.

@@ -19,7 +19,7 @@ from v2xsim.scenario.manifest_files import ManifestError, manifest_at
 
 
 def unfinished(folder: Path) -> Path | None:
-    """Return the folder in which the rows of a run that has not ended are; None if there is none.
+    """Return the folder with the rows of a run that has not ended; None if there is none.
 
     Args:
         folder: Folder for which the run was started, or the folder with its rows itself.
@@ -44,13 +44,13 @@ def unfinished_manifest(kept: Path) -> Mapping[str, Any]:
 
 
 class SegmentTables(Mapping[str, pa.Table]):
-    """The tables of a run that has not ended, by name: all rows up to the last time at which it had written everything.
+    """The tables of a run that has not ended, by name: all rows up to the last time at which all rows were written.
 
     Args:
         kept: Folder in which the rows are (`unfinished`).
 
     Attributes:
-        until_us: Simulated time up to which all rows are there that were known at it; None if nothing was written yet.
+        until_us: Simulated time up to which the tables have all rows; None if nothing was written yet.
     """
 
     def __init__(self, kept: Path) -> None:
@@ -82,11 +82,11 @@ class SegmentTables(Mapping[str, pa.Table]):
             yield group if columns is None else group.select(list(columns))
         if found < rows:
             raise OpenError(
-                f"{self._folder}: its table {table!r} must have {rows:,} rows, and {found:,} can be read; it is damaged"
+                f"{self._folder}: its table {table!r} must have {rows:,} rows, but only {found:,} can be read; it is damaged"
             )
 
     def parts(self, table: str) -> Parts:
-        """Return the row groups of a table, each read when it is used; going back reads the table again from its first row."""
+        """Return the row groups of a table, each read when it is used. Reading an earlier group again starts at the first row."""
         return StreamParts(lambda columns: self.groups(table, columns), schema_of(table).empty_table())
 
     def __iter__(self) -> Iterator[str]:
@@ -103,7 +103,7 @@ class SegmentTables(Mapping[str, pa.Table]):
     def _pieces(self, table: str, rows: int) -> Iterator[pa.Table]:
         path = self._folder / KEPT.parent / f"{table}.arrows"
         if path.exists():
-            # The file of this table is replaced as a whole, perhaps after the last note.
+            # The file of `agents` is replaced as a whole, perhaps after the last noted time.
             yield from pieces_in(path, None if table == "agents" else rows)
             return
         # The run was making its final files.

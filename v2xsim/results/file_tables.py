@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 from v2xsim.results.columns import COLUMNS, schema_of
 from v2xsim.results.errors import ResultsError
 
-# The bytes of equal rank of all numbers are stored one after the other: point clouds, by far the largest table, take a fifth
-# less space.
+# The first bytes of all numbers are stored together, then the second bytes, and so on. So point clouds, by far the largest table,
+# take a fifth less space.
 _SPLIT_COLUMNS = {"clouds": ["x_m", "y_m", "z_m"]}
 
 
@@ -83,7 +83,7 @@ class FileTables(Mapping[str, pa.Table]):
         path = self.folder / f"{table}.parquet"
         if self._files and _identity(path) != self._files[table]:
             raise ResultsError(
-                f"{path}: is not the file that this run wrote any more: it was changed, moved or removed; open its folder with v2xsim.open"
+                f"{path}: is not the file that this run wrote any more: it was changed, moved or removed; open the folder of the run with v2xsim.open"
             )
         return path
 

@@ -46,7 +46,7 @@ def manifest_of(
 
 
 def about(scenario: Scenario, inputs: Mapping[str, str]) -> dict[str, Any]:
-    """Return the manifest of a run that has not ended, as far as it is known; it says that the run is not complete."""
+    """Return the manifest of a run that has not ended, as far as it is known; its key `complete` is false."""
     return manifest_of(scenario, {}, inputs=inputs) | {"complete": False}
 
 

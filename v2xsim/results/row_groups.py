@@ -12,7 +12,7 @@ from v2xsim.results.columns import schema_of
 GROUP_ROWS = 65_536
 """Largest number of rows of a row group."""
 GROUP_ITEMS = 4_194_304
-"""A row group ends early with the row with which its lists and its columns of bytes reach this many items."""
+"""Number of items in lists and columns of bytes with which a row group is full, also if it has fewer rows."""
 
 
 def cut(pieces: Iterable[pa.Table], table: str) -> Iterator[pa.Table]:
@@ -62,7 +62,7 @@ def _items(piece: pa.Table) -> np.ndarray:
 
 
 def _end(counts: np.ndarray, first: int, rows: int, items: int) -> tuple[int, bool]:
-    """Return the row after the last one that still belongs to the group, and whether the group is full with it.
+    """Return the row after the last one that belongs to the group, and whether the group is full.
 
     Args:
         counts: Items before each row.

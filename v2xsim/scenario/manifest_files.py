@@ -41,7 +41,7 @@ def _begun(folder: Path) -> str:
     """Return that a run that has not ended left rows for a folder; an empty text if none did."""
     if not kept_for(folder):
         return ""
-    return f"a run into it goes on or was killed; v2xsim.open({str(folder)!r}, partial=True) reads what it has written"
+    return f"a run into it goes on or was killed; v2xsim.open({str(folder)!r}, partial=True) opens what it has written"
 
 
 def _instead(folder: Path) -> str:
