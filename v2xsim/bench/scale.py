@@ -1,6 +1,7 @@
 """What runs cost against their size: time, memory and disk by vehicles, stations, lidars, duration and threads.
 
-Every point is a motorway with 60 vehicles per kilometre, which is longer for more vehicles: density and neighbours stay the same.
+Most points are runs on a motorway with 60 vehicles per kilometre. It is longer for more vehicles, so density and number of neighbours stay the
+same. The other points are the shipped scenarios.
 """
 
 import json
@@ -37,7 +38,7 @@ class Size:
         lidars: Stations with a lidar; all of them are egos.
         duration_s: Simulated time.
         threads: Threads that cast lidars.
-        begin_s: Warm-up of SUMO.
+        begin_s: Simulated time of SUMO before the first tick.
     """
 
     scenario: str = MOTORWAY
@@ -49,7 +50,7 @@ class Size:
     begin_s: float = 5.0
 
     def overrides(self) -> list[str]:
-        """Return the scenario's values that make a motorway of this size, or the duration of another scenario."""
+        """Return the values of the scenario's keys for this size; of a shipped scenario, only the duration."""
         if self.scenario != MOTORWAY:
             return [f"run.duration_s={self.duration_s:g}"]
         return [
@@ -67,7 +68,7 @@ class Point:
         axis: The axis along which it was measured.
         size: Its size.
         real_time_factor: Simulated time divided by wall-clock time, without warm-up.
-        cpu_s: Processor time of the measured part of the run, all threads together.
+        cpu_s: Processor time of all threads in the measured part of the run.
         wall_s: Wall-clock time of the measured part.
         peak_bytes: Largest resident memory of the process.
         disk_bytes: Size of the run folder.
@@ -166,9 +167,9 @@ def growths(measured: Sequence[Point]) -> dict[str, dict[str, Growth]]:
 
 
 def costs(measured: Sequence[Point]) -> dict[str, Fitted]:
-    """Return the costs of single things, fitted to all points that ran on one thread, by what they cost: time in us, memory, disk in bytes.
+    """Return the costs of single things, fitted to all points that ran on one thread: processor time in us, memory and disk in bytes.
 
-    No scene of the benchmark has more than a few buildings, so that their costs stay what they are.
+    No scene of the benchmark has more than a few buildings, so the memory of a building is not fitted.
     """
     own = [(Workload(**point.workload), point) for point in measured if point.size.threads == 1]  # type: ignore[arg-type]
     loads = [work for work, _ in own]
@@ -188,7 +189,7 @@ def costs(measured: Sequence[Point]) -> dict[str, Fitted]:
 
 
 def _scan_cost_us(own: Sequence[tuple[Workload, Point]]) -> dict[str, float]:
-    """Return the processor time of 100,000 rays in the open, from the stage of scans: each ego has a lidar, so a fit cannot tell them apart."""
+    """Return the processor time of 100,000 rays in the open, from the stage `scans`: each ego has a lidar, so a fit cannot separate the two."""
     scans_us = [
         1e6 * point.timing["stage_scans_s"] * point.cpu_s / point.wall_s / (work.rays * work.ticks / 1e5)
         for work, point in own

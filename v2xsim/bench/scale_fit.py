@@ -7,9 +7,9 @@ from jaxtyping import Float
 
 # Fixed costs that are tried, as shares of the smallest cost.
 _SHARES = np.linspace(0.0, 0.95, 96)
-# A fixed cost is assumed only if a plain power is this far off, and twice as far as with the fixed cost.
+# A fixed cost is assumed only if the error of a plain power is at least this large, and more than twice that with a fixed cost.
 _FAR_OFF = 0.03
-# With fewer points, three parameters follow the noise of the measurement.
+# With fewer points, a fit of three parameters follows the noise of the measurement.
 _LEAST_POINTS = 5
 
 
@@ -19,7 +19,7 @@ class Growth:
 
     Attributes:
         exponent: Exponent of the size.
-        factor: Cost of one, apart from the fixed cost.
+        factor: Cost at size 1 without the fixed cost.
         fixed: Cost that does not depend on the size.
         error: Root mean square of the relative error at the measured sizes.
         fixed_is: Where the fixed cost comes from: `none`, `measured` at size 0, or `fitted`.
@@ -35,7 +35,7 @@ class Growth:
 def growth(size: Float[np.ndarray, " points"], cost: Float[np.ndarray, " points"]) -> Growth:
     """Return how a cost grows with a size, by least squares on logarithms.
 
-    If size 0 was measured, its cost is the fixed cost. Otherwise there is none, unless the costs are clearly no plain power of the size.
+    If size 0 was measured, its cost is the fixed cost. Otherwise it is 0, unless the costs are clearly no plain power of the size.
 
     Args:
         size: At least two sizes above 0, by rising size; size 0 may come first.

@@ -1,6 +1,6 @@
-"""One point of `bench scale`, in a process of its own: `python -m v2xsim.bench.scale_point JSON` runs a motorway and prints its cost.
+"""One point of `bench scale`, in a process of its own: `python -m v2xsim.bench.scale_point JSON` runs a scenario and prints its cost.
 
-A process of its own, because the largest memory of a process never falls, and because SUMO runs once in a process.
+Each point needs a process of its own, because the largest memory of a process never falls, and because SUMO runs only once in a process.
 """
 
 import json
@@ -34,7 +34,7 @@ def measured(overrides: list[str], threads: int, scenario: str = "highway") -> d
 def largest_memory_bytes() -> int:
     """Return the largest resident memory of this process.
 
-    Linux keeps it apart for each program; the value of `getrusage` also has that of the process from which this one was forked.
+    `VmHWM` of Linux is the value of this program alone; `getrusage` also includes the process from which this one was forked.
     """
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()

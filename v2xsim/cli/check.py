@@ -34,7 +34,7 @@ def command(
         bool,
         typer.Option(
             "--estimate",
-            help="Estimate time, memory and disk of the run, and warn if this machine has less. The traffic runs up to run.begin_s for it.",
+            help="Estimate time, memory and disk of the run, and warn if this machine has less memory or disk free. The traffic runs up to run.begin_s.",
         ),
     ] = False,
     strict: Annotated[
@@ -104,8 +104,8 @@ def estimate_text(cost: "RunEstimate") -> str:
     largest = list(shares(cpu_amounts(work, cost.step_s), CPU_US).items())[:3]
     return (
         f"estimate     {duration(cost.wall_s)} on idle processors, {cost.peak_bytes / 1e9:.2f} GB of memory, {cost.disk_bytes / 1e6:,.0f} MB on disk "
-        f"(each within {cost.error:.0%} in most scenarios), for {work.vehicles:,} road users, {work.stations:,} stations with {work.links:,} links, "
-        f"{work.lidar_stations:,} of them with lidars; most time goes into {', '.join(f'{name} {share:.0%}' for name, share in largest)}"
+        f"(each within {cost.error:.0%} in most scenarios), for {work.vehicles:,} road users and {work.stations:,} stations with {work.links:,} links, "
+        f"{work.lidar_stations:,} of the stations with lidars; most time goes into {', '.join(f'{name} {share:.0%}' for name, share in largest)}"
     )
 
 

@@ -37,7 +37,10 @@ def command(
     duration: Annotated[
         float,
         typer.Option(
-            metavar="SECONDS", min=1.0, max=86_400.0, help="Duration of the scenario's run; its traffic lasts as long."
+            metavar="SECONDS",
+            min=1.0,
+            max=86_400.0,
+            help="Duration of the run of the scenario. The traffic lasts as long, with nearly the same number of vehicles all the time.",
         ),
     ] = 30.0,
     driving_side: Annotated[

@@ -87,8 +87,8 @@ class Options:
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Memory above which a point is stopped and listed as failed, such as 2GB or 500MB. Default: nine tenths of this machine's "
-            "memory, shared out among the workers.",
+            help="Memory above which a point is stopped and listed as failed, such as 2GB or 500MB. Default: 90 % of this machine's memory, "
+            "divided by the number of workers.",
             show_default=False,
         ),
     ] = None
@@ -106,7 +106,7 @@ class Options:
         bool,
         typer.Option(
             "--dry-run",
-            help="Print the plan, and estimate time, memory and disk from one trial point and the work of each setting.",
+            help="Print the plan, run one trial point, and estimate time, memory and disk of all points from it.",
         ),
     ] = False
     as_json: AsJson = False
@@ -190,7 +190,7 @@ def _bytes_of(text: str) -> int:
     """Return the bytes of a size such as 2GB.
 
     Raises:
-        UserError: If the text is no size, or one in which no point runs.
+        UserError: If the text is no size, or the size is too small for any point.
     """
     from v2xsim.errors import UserError
 
@@ -340,7 +340,7 @@ def _print_estimate(cost: "Estimate") -> None:
     _say(f"trial point: {cost.outcome.wall_s:.1f} s, {cost.outcome.peak_bytes / 1e9:.2f} GB of memory")
     (least_s, most_s), (least_bytes, most_bytes) = cost.point_wall_s, cost.point_peak_bytes
     _say(
-        f"each point: {least_s:.1f} to {most_s:.1f} s, {least_bytes / 1e9:.2f} to {most_bytes / 1e9:.2f} GB of memory, by the work of "
+        f"each point: {least_s:.1f} to {most_s:.1f} s, {least_bytes / 1e9:.2f} to {most_bytes / 1e9:.2f} GB of memory, as estimated for "
         f"{counted(cost.counted, 'setting')}"
     )
     _say(

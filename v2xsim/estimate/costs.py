@@ -1,6 +1,6 @@
-"""What each thing in a run costs: measured by `v2xsim bench scale`, and fitted to all of its points together.
+"""What each thing in a run costs, fitted to the measured time, memory and disk of many runs together.
 
-An estimate is the sum of amounts times costs. `bench scale --json` prints the costs of the present code and machine under `costs`.
+An estimate is the sum of amounts times costs. `v2xsim bench scale --json` measures the costs again and prints them under `costs`.
 """
 
 import time
@@ -30,7 +30,7 @@ DISK_BYTES: Mapping[str, float] = {
     "tick": 0, "vehicle tick": 0, "link tick": 50, "receiver of an ego tick": 0, "ego tick": 1670, "100,000 rays of a recorded cloud": 1.23e6,
 }  # fmt: skip
 ERROR = 0.3
-"""Relative error within which the estimates of time, memory and disk lay for each of 34 runs, fitted to the 33 others; 12 are other scenes than the motorway."""
+"""Largest relative error of the estimates of 34 runs, each with costs fitted to the 33 others; 12 of the runs are not from `bench scale`."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def disk_amounts(work: Workload) -> dict[str, float]:
     neighbours = 2.0 * work.links / max(work.stations, 1)
     return {
         "tick": float(work.ticks), "vehicle tick": work.vehicles * work.ticks, "link tick": work.links * work.ticks,
-        # Packets of answers, which the channel limits: more egos than a few get no more of them.
+        # Packets of answers: the channel limits them, so more than a few egos receive no more of them in total.
         "receiver of an ego tick": min(work.egos, 5) * neighbours * work.ticks, "ego tick": work.egos * work.ticks,
         "100,000 rays of a recorded cloud": work.clouds,
     }  # fmt: skip
@@ -87,7 +87,7 @@ def fitted(
     Args:
         amounts: Amounts of each thing in each run.
         measured: What each run took.
-        known: Costs that are known, such as those of things that come in equal numbers with others in all runs.
+        known: Costs that are not fitted, such as those of things whose number is always equal to that of another thing.
     """
     own_known, cost = dict(known or {}), np.array(measured, float)
     names = [name for name in amounts[0] if name not in own_known]

@@ -22,9 +22,9 @@ from v2xsim.estimate.workload import Workload, workload_of
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
 
-# Speeds of machines beyond these say that the calibration was disturbed.
+# Factors beyond these mean that other programs disturbed the measurement of the machine's speed.
 _SLOWEST, _FASTEST = 5.0, 0.2
-# Stations of which most reach each other: from so many on, and from such a share of all pairs on, the growth matters.
+# Stations that reach each other are reported from this number of stations and from this share of their pairs in range on.
 _MANY_STATIONS, _MOST_PAIRS = 200, 0.5
 _MANY_REQUESTS = 2500
 # Largest disk of a run over that of its folder. The rows of a run that goes on take 1.3 times the final files (demo, highway and
@@ -37,11 +37,11 @@ class RunEstimate:
     """What a run will take.
 
     Attributes:
-        wall_s: Wall-clock time on idle processors, with reading, warm-up and metrics; without the first compilation of kernels.
-        cpu_s: Time of processors, all threads together.
+        wall_s: Wall-clock time on idle processors, including reading, warm-up and metrics, but not the first compilation of kernels.
+        cpu_s: Processor time of all threads together.
         peak_bytes: Largest resident memory.
         disk_bytes: Size of the run folder.
-        error: Relative error of all of these.
+        error: Relative error of each of the four estimates in most scenarios.
         workload: What the run has to do.
         step_s: Time step of the run.
     """
@@ -63,17 +63,17 @@ class RunEstimate:
 
 
 def machine_slowness() -> float:
-    """Return by which factor this machine is slower than the one on which the costs were measured; takes less than a second."""
+    """Return the time of a piece of work on this machine relative to the machine on which the costs were measured; above 1 if slower."""
     return min(max(calibration_s() / REFERENCE_S, _FASTEST), _SLOWEST)
 
 
 def estimated(scenario: Scenario, threads: int = 1, slowness: float = 1.0) -> RunEstimate:
-    """Return what a run of a scenario will take; its traffic runs up to the first tick for that.
+    """Return what a run of a scenario will take. To count its road users and links, its traffic runs up to the first tick.
 
     Args:
         scenario: A checked scenario.
         threads: Threads that cast lidars.
-        slowness: Factor by which this machine is slower than the one of the costs.
+        slowness: Time of a piece of work here, relative to the machine on which the costs were measured.
 
     Raises:
         UserError: If an input cannot be used; a run would end in the same way.
@@ -104,14 +104,14 @@ def estimate_notices(scenario: Scenario, estimate: RunEstimate, folder: Path) ->
         yield Notice(
             "estimate.all_in_range", work.stations,
             f"{work.links:,} of {pairs:,.0f} pairs of stations are within radio.range_m ({scenario.radio.range_m:g} m), so time and disk grow with the square "
-            "of the number of stations; reduce radio.range_m, or spread the stations",
+            "of the number of stations; reduce radio.range_m, or spread the stations over a larger area",
         )  # fmt: skip
     requests = work.egos * work.lidar_stations
     if not work.has_messages and requests > _MANY_REQUESTS:
         yield Notice(
             "estimate.all_asked", requests,
             f"with cooperation.transport synchronous, each of {work.egos} egos may ask each of {work.lidar_stations} stations with lidars, so time grows with "
-            "their product; take messages, or fewer egos",
+            "their product; set cooperation.transport to radio, or name fewer egos (cooperation.egos)",
         )  # fmt: skip
 
 
@@ -121,14 +121,15 @@ def resource_notices(memory_bytes: int, disk_bytes: int, folder: Path) -> Iterat
     if memory is not None and memory_bytes > memory:
         yield Notice(
             "estimate.memory", 1,
-            f"needs about {memory_bytes / 1e9:.1f} GB of memory, and {memory / 1e9:.1f} GB are free; take fewer lidars (lidars.count), rays (lidars.model) or workers",
+            f"needs about {memory_bytes / 1e9:.1f} GB of memory, but {memory / 1e9:.1f} GB are free; use fewer lidars (lidars.count), a lidar with fewer rays "
+            "(lidars.model), or, in a sweep, fewer --workers",
         )  # fmt: skip
     free_bytes = shutil.disk_usage(_existing(folder)).free
     if disk_bytes > free_bytes:
         yield Notice(
             "estimate.disk", 1,
-            f"needs about {disk_bytes / 1e9:.1f} GB of disk, and {free_bytes / 1e9:.1f} GB are free at {folder}; record less (record.link_ticks, "
-            "record.state_ticks, record.packet_share, record.clouds_every_s), or write elsewhere (--out)",
+            f"needs about {disk_bytes / 1e9:.1f} GB of disk, but {free_bytes / 1e9:.1f} GB are free at {folder}; record less (record.link_ticks, "
+            "record.state_ticks, record.packet_share, record.clouds_every_s), or write to another disk (--out)",
         )  # fmt: skip
 
 
@@ -152,7 +153,7 @@ def _existing(folder: Path) -> Path:
 
 
 def shares(amounts: Mapping[str, float], costs: Mapping[str, float]) -> dict[str, float]:
-    """Return which share of a cost each thing has, the largest first."""
+    """Return the share of each thing in a cost, the largest first."""
     parts = {name: amount * costs[name] for name, amount in amounts.items()}
     whole = max(sum(parts.values()), 1e-12)
     return {name: part / whole for name, part in sorted(parts.items(), key=lambda item: -item[1])}

@@ -1,4 +1,4 @@
-"""How much a run has to do in each tick: road users, stations, lidars, links, counted at its first tick."""
+"""What a run computes in each tick: the numbers of road users, stations, lidars and links, counted at the first tick."""
 
 from dataclasses import asdict, dataclass
 
@@ -30,8 +30,8 @@ class Workload:
         rays: Rays of all lidars in one tick.
         egos: Egos, which fuse.
         announcements: Announcements in a tick, if stations announce themselves as often as their rule allows.
-        clouds: Recorded point clouds of pictures, in hundred thousands of rays of the own lidars, over the whole run.
-        has_messages: Whether messages go over a channel that is computed, and not directly or without delay and loss.
+        clouds: Size of all point clouds that are recorded for pictures, in units of 100,000 rays of the egos' own lidars.
+        has_messages: Whether stations send messages over the radio (`cooperation.transport: radio`).
     """
 
     ticks: int
@@ -54,7 +54,7 @@ class Workload:
 
 
 def workload_of(scenario: Scenario) -> Workload:
-    """Return the work of a run; the traffic runs up to the first tick for it.
+    """Return the work of a run; its traffic runs up to the first tick.
 
     Raises:
         UserError: If an input cannot be used; a run would end in the same way.
@@ -86,7 +86,7 @@ def workload_of(scenario: Scenario) -> Workload:
 
 
 def _clouds(scenario: Scenario, egos: int, rays: float) -> float:
-    """Return how many clouds are recorded for pictures, in hundred thousands of rays."""
+    """Return the size of all clouds that are recorded for pictures, in units of 100,000 rays."""
     record = scenario.record
     if record.clouds_every_s <= 0:
         return 0.0

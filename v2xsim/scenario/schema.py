@@ -193,7 +193,7 @@ class Record(Section):
     states: bool = choice(
         True,
         "Whether the true state of every road user and the believed pose of every station are recorded at each tick (8 to 25 B per road user and "
-        "tick on disk, 100 B in memory). Without them, the run cannot be evaluated again or replayed, and its lidars cannot be cast again",
+        "tick on disk). Without them, the run cannot be evaluated again or replayed, and its lidars cannot be cast again",
     )
     state_ticks: int = quantity(
         1,

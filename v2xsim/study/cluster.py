@@ -18,7 +18,7 @@ from v2xsim.study.local_runner import ForkServer
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.point import Job
 
-# A Dask worker itself takes some 150 MB; below this limit, Dask would start it again and again.
+# A Dask worker itself takes about 150 MB; with a limit below this one, Dask would restart it again and again.
 _LEAST_WORKER_BYTES = 500_000_000
 
 _own = threading.local()
@@ -33,8 +33,8 @@ def run_on_dask(
         jobs: Jobs to run. The calling process, not the workers, writes results and logs.
         workers: Number of workers of a cluster that is started on this machine if no scheduler is given.
         scheduler: Address of a running scheduler, such as tcp://login1:8786.
-        memory_bytes: Memory of each worker of a cluster on this machine; 0 for no limit. A worker that needs more is started again by
-            Dask. A point runs in a process that the worker starts, which has the limit of its job.
+        memory_bytes: Memory limit of each worker of a cluster on this machine, above which Dask restarts the worker; 0 for no limit. A
+            point runs in a process that the worker starts; that process has the limit of its job.
 
     Raises:
         UserError: If Dask is not installed, or the scheduler does not answer.

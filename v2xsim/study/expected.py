@@ -1,4 +1,4 @@
-"""What the points of a sweep will take: one trial point, and from it all settings by what each has to do more or less."""
+"""What the points of a sweep will take: one point is tried, and the costs of the other settings are scaled from it by their estimates."""
 
 import heapq
 import time
@@ -14,13 +14,13 @@ from v2xsim.notices import Notice
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.plan import Plan
 
-# Settings whose work is counted, and the time that this may take: each runs its traffic up to the first tick.
+# Most settings whose work is counted, and the time after which no further one is: each runs its traffic up to the first tick.
 _MOST_SETTINGS, _MOST_S = 12, 20.0
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate of the cost of a sweep, computed from one trial point and the work of its settings.
+    """An estimate of the cost of a sweep, computed from one trial point and the work of some settings.
 
     Attributes:
         outcome: Outcome of the trial point.
@@ -31,7 +31,7 @@ class Estimate:
         disk_bytes: Estimated size of the folder.
         point_wall_s: Least and largest estimated time of a point.
         point_peak_bytes: Least and largest estimated memory of a point.
-        counted: Number of settings whose work was counted; the others count as their mean.
+        counted: Number of settings whose work was counted; each other setting is assumed to cost their mean.
     """
 
     outcome: Outcome
@@ -62,7 +62,7 @@ def expected(plan: Plan, workers: int, outcome: Outcome, trial_bytes: int) -> Es
     first = costs[0]
     wall_s = outcome.wall_s * np.array([cost.wall_s / first.wall_s for cost in costs])
     peak = np.array([max(outcome.peak_bytes + cost.peak_bytes - first.peak_bytes, 0) for cost in costs])
-    # Without tables, a point writes metrics only, as many for every setting.
+    # Without tables, a point writes only its metrics, whose size is about the same for every setting.
     keeps_tables = plan.file.keep == "tables"
     disk = trial_bytes * np.array(
         [cost.disk_bytes / max(first.disk_bytes, 1) if keeps_tables else 1.0 for cost in costs]

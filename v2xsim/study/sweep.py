@@ -72,8 +72,8 @@ def sweep(
         workers: Number of points to run at once; by default one per processor. The results do not depend on it.
         backend: Where points run: on this machine or on a Dask cluster.
         scheduler: Address of the cluster's scheduler; None starts a small cluster on this machine.
-        memory_per_worker_bytes: Memory above which a point is stopped and counts as failed; by default nine tenths of this machine's
-            memory, shared out among the workers. `memory_gb` of a sweep file holds if it is less.
+        memory_per_worker_bytes: Memory above which a point is stopped and counts as failed; by default 90 % of this machine's memory,
+            divided by the number of workers. If the sweep file has `memory_gb`, the smaller of the two limits counts.
         resume: Whether to continue in a folder that holds a part of this sweep.
         retry_failed: Whether to run failed points again. Without `resume`, no other points run.
         progress: Function called with the numbers of finished, failed and all points as the sweep advances.
@@ -106,7 +106,7 @@ def sweep(
 
 
 def estimate(plan: Plan, workers: int | None = None) -> Estimate:
-    """Run one point of a plan in a temporary folder, and estimate the cost of all points from it and from what each setting has to do.
+    """Run one point of a plan in a temporary folder, and estimate the cost of all points from it and from the work of the other settings.
 
     Raises:
         UserError: If the trial point fails.

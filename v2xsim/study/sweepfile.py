@@ -77,7 +77,7 @@ class SweepFile(Section):
     memory_gb: float | None = quantity(
         None,
         "GB",
-        "Memory above which a point is stopped and counts as failed; without a value, 90 % of the machine's memory, divided by the number of points that run in parallel",
+        "Memory above which a point is stopped and counts as failed; without a value, 90 % of the machine's memory, divided by the number of points that run in parallel, or --memory-per-worker",
         gt=0,
     )
 

@@ -18,7 +18,7 @@ _FORMATS = {"real time": ".2f", "cpu_s": ".2f", "wall_s": ".2f", "memory_mb": ".
 
 
 class Axis(StrEnum):
-    """What grows along an axis of the benchmark."""
+    """Quantity that grows from run to run."""
 
     VEHICLES = "vehicles"
     STATIONS = "stations"
@@ -29,7 +29,11 @@ class Axis(StrEnum):
 
 def command(
     axis: Annotated[
-        list[Axis] | None, typer.Option(help="What grows; repeatable. Default: all.", show_default=False)
+        list[Axis] | None,
+        typer.Option(
+            help="Quantity that grows from run to run; repeatable. Default: all, and runs of the shipped scenarios.",
+            show_default=False,
+        ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Measure small runs only: less than two minutes.")] = False,
     as_json: AsJson = False,
@@ -37,8 +41,9 @@ def command(
 ) -> None:
     """Measure time, memory and disk of runs against vehicles, stations, lidars, duration and threads, and fit exponents.
 
-    Every run is a motorway with 60 vehicles per kilometre, in a process of its own. Stations grow with the vehicles, two vehicles for each, so that
-    each has as many neighbours in long motorways as in short ones. It takes less than ten minutes on two processors.
+    Each run simulates a motorway with 60 vehicles per kilometre, in a process of its own. Along the axis of stations, there are two vehicles per station, so
+    each station has as many neighbours on a long motorway as on a short one. Without --axis, the shipped scenarios run, too. The command takes less than ten
+    minutes on two processors.
     """
     check_one_format(as_json, as_csv)
     from v2xsim.bench.scale import costs, growths, points
@@ -48,7 +53,7 @@ def command(
         measured.append(point)
         size = point.size
         typer.echo(
-            f"{point.axis}: {_scene(point)}, {size.duration_s:g} s, {size.threads} {'thread' if size.threads == 1 else 'threads'}: {point.real_time_factor:.2f} x real time, {point.cpu_s:.2f} s of processors",
+            f"{point.axis}: {_scene(point)}, {size.duration_s:g} s, {size.threads} {'thread' if size.threads == 1 else 'threads'}: {point.real_time_factor:.2f} x real time, {point.cpu_s:.2f} s of processor time",
             err=True,
         )
     grown = growths(measured)
@@ -68,7 +73,7 @@ def command(
 
         print_csv(rows)
         return
-    print_table("Cost of runs on a motorway", rows, _FORMATS, merge=False)
+    print_table("Cost of runs", rows, _FORMATS, merge=False)
     typer.echo()
     fitted: list[dict[str, object]] = [
         {
