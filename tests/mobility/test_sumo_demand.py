@@ -77,7 +77,7 @@ def test_roads_that_empty_because_the_demand_has_ended_are_reported_by_the_run(t
     config = demand(tmp_path, net, ONE)
     notice = seen(config, 100)
     assert notice.count == 1
-    assert "of 1 road users 0 are left at 99 s" in notice.text
+    assert "of 1 road users, 0 are left at 99 s" in notice.text
     assert seen(config, 50) is None
 
 

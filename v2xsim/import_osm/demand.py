@@ -1,4 +1,4 @@
-"""The random traffic of a town, which stays the same from the beginning to the end of a run, and the square in which it is busiest."""
+"""The random traffic of a town, with nearly the same number of vehicles during the whole run, and the square with most vehicles."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from v2xsim.mobility.base import MobilityError, counted
 from v2xsim.notices import Notice
 
 STATIONS = 30
-# Measuring starts after five minutes. The roads are full from the start; until then, lights and queues find their rhythm.
+# The run begins after five minutes. The roads are full from time 0; in these minutes, queues at traffic lights become regular.
 BEGIN_S = 300
 DURATION_S = 30.0
-# So many times the square root of the wanted vehicles are driven in addition, because their number varies by chance.
+# The number of vehicles varies by chance, so this factor times the square root of the wanted number drives in addition.
 _SPARE = 1.5
-# So many more trips start than arrive, so that the roads stay full; the others wait until there is room for them.
+# Trips that start for each one that arrives, so that the roads stay full; trips for which there is no room wait.
 _EXCESS = 1.03
 # Number of trips from which the usual time of a trip is estimated.
 _SAMPLED_TRIPS = 400
@@ -61,7 +61,7 @@ class _Demand:
 def make_traffic(
     folder: Path, vehicles: int, seed: int, say: Callable[[str], None], duration_s: float = DURATION_S
 ) -> Traffic:
-    """Write the traffic of the network in a folder: as many vehicles as wanted, or as its streets hold, until the end of a run.
+    """Write the traffic of the network in a folder: as many vehicles as wanted, or as its streets hold, until the end of the run.
 
     Args:
         folder: Folder with the network.
@@ -100,7 +100,7 @@ def _demand(folder: Path, vehicles: int, seed: int, say: Callable[[str], None], 
         most = max(min(ceil(wanted + _SPARE * wanted**0.5), streets.most_vehicles), 1)
         for _ in range(_MOST_FILLINGS):
             say(f"filling the roads with {counted(most, 'vehicle')}")
-            # Without lights and other vehicles, so many trips a second would keep the roads full: more than there will be.
+            # This rate would keep the roads full if no vehicle waited for lights or others, so it is more than will be needed.
             rate_hz = min(most / max(float(np.mean(times_s)), 1.0), 1.0 / streets.least_period_s)
             fill_s = fill_s_of(times_s, rate_hz)
             if len(trips) < rate_hz * fill_s and len(trips) >= _SAMPLED_TRIPS // 2:

@@ -1,4 +1,4 @@
-"""Trial runs of SUMO alone: until the roads are full of traffic that stays the same, and over the time of a scenario."""
+"""Trial runs of SUMO alone: one until the roads are full and the number of vehicles stays the same, and one over the time of a scenario."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,9 @@ from v2xsim.mobility.sumo_tools import run_tool
 
 # Side of the square region from which stations are drawn.
 REGION_M = 1500.0
-# The roads are filled for as long as nearly all trips take, twice, because vehicles wait at lights and for each other.
+# The roads are filled for twice the time that nearly all trips take on free roads: vehicles also wait at lights and for each other.
 _FILL_TIMES, _LEAST_FILL_S, _MOST_FILL_S = 2.0, 300.0, 3600.0
-# Number of trips in that time from which the rate of arrivals is known to some percent.
+# With this number of trips in that time, the rate of arrivals is known to a few percent.
 _FILL_TRIPS = 800
 # Time at the end of the filling in which vehicles are counted.
 _COUNTED_S = 30.0
@@ -45,7 +45,7 @@ class Filling:
 
     Attributes:
         present: The vehicles at the end of the filling, where they are, as starts at time 0.
-        arrivals_hz: How many vehicles reach their goals in a second, at the end of the filling.
+        arrivals_hz: Number of vehicles per second that reach their destinations, in the second half of the filling.
         count: Numbers of vehicles at the end of the filling.
     """
 
@@ -55,7 +55,7 @@ class Filling:
 
 
 def fill_s_of(times_s: list[float], rate_hz: float) -> float:
-    """Return for how long roads are filled, given the least times of trips and how many start in a second."""
+    """Return for how long roads are filled, given the least times of trips and the number of starts per second."""
     wanted_s = max(_FILL_TIMES * float(np.percentile(times_s, 95)), _FILL_TRIPS / rate_hz)
     return round(min(max(wanted_s, _LEAST_FILL_S), _MOST_FILL_S))
 
@@ -63,13 +63,13 @@ def fill_s_of(times_s: list[float], rate_hz: float) -> float:
 def filled(
     folder: Path, trips: list[Trip], most_vehicles: int, rate_hz: float, fill_s: float, seed: int
 ) -> Filling | None:
-    """Drive trips through empty roads, and return what is there at the end; None if there is no vehicle.
+    """Simulate trips on empty roads, and return the vehicles at the end; None if there is no vehicle.
 
     Args:
         folder: Folder with the network.
         trips: Trips to start.
         most_vehicles: Number of vehicles on the roads above which no further one starts.
-        rate_hz: Number of trips that start in a second, as long as the roads have room; more than arrive in a second.
+        rate_hz: Number of trips that start per second while the roads have room; more than arrive per second.
         fill_s: Time until the roads are full.
         seed: Seed of SUMO.
     """
@@ -88,7 +88,7 @@ def filled(
 
 
 def counted_over(folder: Path, begin_s: float, end_s: float, seed: int) -> Count | None:
-    """Drive the demand of a folder; return the numbers of vehicles from one time to another, or None if there is never a vehicle."""
+    """Simulate the demand of a folder; return the numbers of vehicles between two times, or None if there is never a vehicle."""
     period_s = max(5.0, (end_s - begin_s) / _COUNTS // _STEP_S * _STEP_S)
     _drive(folder, end_s, begin_s, period_s, seed, [])
     steps = list(ET.parse(folder / _TRACE).getroot().iter("timestep"))

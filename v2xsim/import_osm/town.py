@@ -40,7 +40,7 @@ def import_osm(
         out: Folder to write into; it must be new or empty.
         vehicles: Desired number of vehicles on the road at the same time during the measured time.
         seed: Seed of the traffic demand.
-        duration_s: Duration of the scenario's run, for which vehicles start: 1 s to a day.
+        duration_s: Duration of the run of the scenario, until whose end vehicles start: 1 s to a day.
         driving_side: Side of the road on which traffic drives; None finds it from the extract and from where it lies.
         progress: Function called with the name of the present step.
         notify: Function called with each thing of the extract that is left out, repaired or assumed. The file of the buildings
@@ -102,8 +102,8 @@ def _scenario(
     low, high = center_m - REGION_M / 2.0, center_m + REGION_M / 2.0
     region = f"[{low[0]:.0f}, {low[1]:.0f}, {high[0]:.0f}, {high[1]:.0f}]"
     text = f"""# A town imported from {source} ((c) OpenStreetMap contributors, ODbL) by `v2xsim import-osm`.
-# Traffic is random, with as many vehicles at the end as at the beginning. It lasts for duration_s; for a longer run, import
-# again with --duration. Stations are drawn in the busiest {REGION_M:.0f} m square.
+# Traffic is random, with nearly as many vehicles at the end as at the beginning. It lasts for duration_s; for a longer run, import
+# the town again with --duration. Stations are drawn in the busiest {REGION_M:.0f} m square.
 name: "{name}"
 run: {{seed: 1, begin_s: {BEGIN_S}, duration_s: {duration_s:.12g}, step_s: 0.1}}
 world:

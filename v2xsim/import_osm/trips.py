@@ -14,7 +14,7 @@ from v2xsim.mobility.sumo_vehicle_types import type_xml
 ROUTES, CONFIG = "town.rou.xml", "town.sumocfg"
 # Shares of vehicle classes in European urban traffic; rounded values that we chose.
 MIX = {"passenger": 0.75, "van": 0.13, "truck": 0.08, "bus": 0.04}
-# SUMO draws trips between pieces of the network that no road connects; as many more are drawn until enough lead somewhere.
+# SUMO also draws trips between pieces of the network that no road connects, and draws again until enough trips have a route.
 _LEAST_SUCCESS = 0.005
 _TYPES, _TRIPS = "types.add.xml", "town.trips.xml"
 
@@ -40,7 +40,7 @@ class Departure:
         trip: The trip.
         edge_row: Row of the edge on which the vehicle starts, in the edges of the trip.
         position_m: Position of the front bumper on that edge; None for its beginning.
-        lane: Number of the lane; None for the lane that leads on best.
+        lane: Number of the lane; None for the one that SUMO finds best for the route.
     """
 
     time_s: float
@@ -88,7 +88,7 @@ def drawn_trips(folder: Path, count: int, seed: int, streets: Streets, anywhere:
 
 
 def least_times_s(network: Path, trips: Iterable[Trip]) -> list[float]:
-    """Return how long each trip takes at the speed limits, without any other vehicle and without lights."""
+    """Return the time of each trip at the speed limits, without other vehicles and traffic lights."""
     times: dict[str, float] = {}
     for _, edge in ET.iterparse(network):
         if edge.tag == "edge":
@@ -100,7 +100,7 @@ def least_times_s(network: Path, trips: Iterable[Trip]) -> list[float]:
 
 
 def spread(trips: Sequence[Trip], begin_s: float, end_s: float, rate_hz: float) -> list[Departure]:
-    """Return the starts of trips in equal intervals from one time to another; where trips run out, they are driven again."""
+    """Return the starts of trips in equal intervals between two times; if there are too few trips, they are used again."""
     count = round((end_s - begin_s) * rate_hz)
     return [Departure(begin_s + row / rate_hz, trips[row % len(trips)]) for row in range(count)]
 

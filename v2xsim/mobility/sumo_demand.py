@@ -13,17 +13,17 @@ from v2xsim.notices import Notice
 
 # Vehicles of a demand that ends shortly before the run are still on the roads at its end.
 _LONG_S = 60.0
-# Roads with fewer than this share of the vehicles that there were at the last start count as emptied.
+# The roads count as emptied if less than this share of the road users at the last start is left.
 _STILL_THERE = 0.9
 _CHUNK_BYTES = 1 << 22
-# Starts of one vehicle and of many, and elements from which others may start at any time.
+# Elements that start one vehicle or many, and elements that may start vehicles at any time.
 _ELEMENT = re.compile(rb"<(vehicle|trip|person|flow|personFlow|include|calibrator)\b([^>]*)>")
 _ATTRIBUTE = re.compile(rb"""(\w+)\s*=\s*["']([^"']*)["']""")
 _ADVICE = "make the demand longer (`v2xsim import-osm --duration`, `randomTrips.py --end`) or the run shorter"
 
 
 def last_start_s(files: Iterable[Path]) -> float | None:
-    """Return when the last vehicle or person of some files of routes starts; None if there is none, or none is the last.
+    """Return when the last vehicle or person of some route files starts; None if there is none, or if the files have no last start.
 
     Args:
         files: Route files and additional files, which may be gzipped.
@@ -34,7 +34,7 @@ def last_start_s(files: Iterable[Path]) -> float | None:
 
 
 def _starts_s(path: Path) -> Iterator[float]:
-    """Yield the times of all starts that a file tells, infinity for starts without an end."""
+    """Yield the times of all starts in a file; infinity for flows without an end."""
     try:
         with opened(path) as file:
             rest = b""
@@ -48,7 +48,7 @@ def _starts_s(path: Path) -> Iterator[float]:
 
 
 def _start_s(element: bytes, text: bytes) -> float:
-    """Return when the last vehicle of an element starts; minus infinity if the file does not tell."""
+    """Return when the last vehicle of an element starts; minus infinity if the file does not have the time."""
     attributes = {key.decode(): value.decode(errors="replace") for key, value in _ATTRIBUTE.findall(text)}
     if element in (b"include", b"calibrator"):
         return math.inf
@@ -97,7 +97,7 @@ def ending_notices(config: Path, end_us: int) -> tuple[Notice, ...]:
 
 @dataclass
 class StartsSeen:
-    """When the last vehicle or person started in a run, and how many road users there were then.
+    """When the last vehicle or person started in a run, and the number of road users at that time and now.
 
     Attributes:
         last_us: Time of the last start.
@@ -118,7 +118,7 @@ class StartsSeen:
         self.now_us, self.now = time_us, count
 
     def notice(self, source: str, waiting: int) -> Notice | None:
-        """Return the notice that roads emptied, because the demand ended long before the run; None if that is not so.
+        """Return the notice that the roads emptied because the demand ended long before the run; None if they did not.
 
         Args:
             source: Name of the traffic in the notice.
@@ -129,6 +129,6 @@ class StartsSeen:
             return None
         return Notice(
             "traffic.demand_ends", self.then - self.now,
-            f"{source}: no vehicle starts after {self.last_us / 1e6:.6g} s, so that of {self.then:,} road users {self.now:,} are left at "
+            f"{source}: no vehicle starts after {self.last_us / 1e6:.6g} s, so of {self.then:,} road users, {self.now:,} are left at "
             f"{self.now_us / 1e6:.6g} s; {_ADVICE}",
         )  # fmt: skip
