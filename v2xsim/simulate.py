@@ -78,16 +78,14 @@ def run(
 
     Args:
         scenario: Scenario to run, as `v2xsim.load` returns it.
-        out: Folder to write the results into. While the run goes on, tables are written into a hidden folder beside it, so that they need
-            little memory. At the end, the files are moved into `out`, the manifest last; files of an earlier run are replaced, others stay.
-            A run that was killed leaves no folder that looks complete; `v2xsim.open(out, partial=True)` reads what it wrote. With None,
-            all tables stay in memory.
+        out: Folder to write the results into; None keeps all tables in memory. While the run goes on, rows are written into a hidden folder
+            beside it, which `v2xsim.open(out, partial=True)` reads after a kill. At the end, the files are moved into `out`, the manifest
+            last; files of an earlier run are replaced, others stay.
         progress: Function called with the progress of the run.
-        threads: Number of threads that cast lidars; by default the number of processors, at most 4. With more than one, a further
-            thread scores frames and writes rows. The results do not depend on it.
+        threads: Number of threads that cast lidars; by default the number of processors, at most 4. From 2 on, one more thread scores
+            frames and writes rows. The results do not depend on it.
         on_frame: Function called with each fused frame of each ego, right after its fusion. An exception in it ends the run.
-        tables: Whether the results have all tables. With False, they have only the table `metrics`: the rows from which metrics are computed
-            go to temporary files, so the run needs little memory. Not together with `out`.
+        tables: Whether the results have all tables. With False, they have only `metrics`, and the run needs little memory; not with `out`.
 
     Returns:
         Tables, metrics and timing of the run. Tables and metrics depend only on the scenario and its seed.
@@ -192,8 +190,7 @@ class Simulation:
     def step(self) -> InstantView | None:
         """Run to the next tick and return the true world at it; after the last tick, run to the end and return None.
 
-        All that happens at the instant of the tick has happened: messages have arrived, egos have fused the frames whose
-        deadline is now.
+        All that happens at its instant has happened: messages have arrived, and frames whose deadline is now are fused.
         """
         if self._engine.is_over:
             return None
@@ -265,8 +262,7 @@ class Simulation:
     def knowledge(self, name: str) -> KnowledgeView:
         """Return what a station knows now.
 
-        Args:
-            name: Name of a vehicle or roadside unit that has a radio at the last tick.
+        The name must be that of a vehicle or roadside unit that has a radio at the last tick.
         """
         return knowledge_of(self._engine, self._station(name), self._names)
 

@@ -120,7 +120,12 @@ def test_the_check_prints_time_memory_and_disk():
     done = CliRunner().invoke(app, ["check", "demo", "--estimate"], catch_exceptions=False)
     assert done.exit_code == 0
     line = next(line for line in done.stdout.splitlines() if "estimate" in line)
-    for words in ("GB of memory", "MB on disk", "16 road users", "6 stations with 15 links, 3 of the stations with lidars"):
+    for words in (
+        "GB of memory",
+        "MB on disk",
+        "16 road users",
+        "6 stations with 15 links, 3 of the stations with lidars",
+    ):
         assert words in line
 
 
