@@ -8,6 +8,8 @@ from small_runs import finished, same, scenario
 import v2xsim
 from v2xsim.engine.recording import recording
 from v2xsim.opened import NotRecordedError, OpenError
+from v2xsim.results import results
+from v2xsim.results.manifest import manifest_of
 
 SETTINGS = "cooperation.fusion=early"
 
@@ -84,6 +86,26 @@ def test_rows_that_cannot_be_read_any_more_are_no_short_table(going_on):
     links.write_bytes(links.read_bytes()[: links.stat().st_size // 2])
     with pytest.raises(OpenError, match=r"its table 'links' must have [0-9,]+ rows, but only [0-9,]+ can be read"):
         _ = v2xsim.open(damaged, partial=True).tables["links"]
+
+
+def test_a_run_that_is_killed_just_before_its_end_is_opened_with_what_it_has_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(recording, "_HELD_S", -1.0)
+
+    def killed(*arguments):
+        (kept,) = tmp_path.glob(".run.*.partial")
+        shutil.copytree(kept, tmp_path / "killed")
+        return manifest_of(*arguments)
+
+    monkeypatch.setattr(results, "manifest_of", killed)
+    whole = v2xsim.run(scenario(SETTINGS), out=tmp_path / "run")
+    run = v2xsim.open(tmp_path / "killed", partial=True)
+    assert not run.is_complete
+    assert run.until_s == pytest.approx(1.4)
+    part = run.tables["states"]
+    assert part.num_rows > 0
+    assert same(part, whole.tables["states"].slice(0, part.num_rows))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "run"]
+    assert not (tmp_path / "run" / "segments").exists()
 
 
 def test_the_finished_run_is_opened_where_no_other_was_begun():

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 import v2xsim
 from v2xsim.results import row_groups
+from v2xsim.results import store as stores
 from v2xsim.results.columns import COLUMNS, schema_of
 from v2xsim.results.errors import ResultsError
 from v2xsim.results.results import Results, metrics_table
-from v2xsim.results.store import SEGMENTS, MemoryStore, MetricStore, SegmentStore
+from v2xsim.results.store import SEGMENTS, MemoryStore, MetricStore, SegmentStore, end_segments
 from v2xsim.results.tables import Coded, Columns
 
 BLOCKS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), max_size=6)
@@ -50,10 +51,10 @@ def groups(store, table="unheard"):
 def test_all_stores_give_the_same_row_groups(tmp_path_factory, blocks):
     folder = tmp_path_factory.mktemp("stores")
     (folder / "metrics").mkdir()
-    stores = MemoryStore(), SegmentStore(folder, {}), MetricStore(folder / "metrics", ["unheard"])
-    for store in stores:
+    every = MemoryStore(), SegmentStore(folder, {}), MetricStore(folder / "metrics", ["unheard"])
+    for store in every:
         fill(store, blocks)
-    memory, segments, only_metrics = map(groups, stores)
+    memory, segments, only_metrics = map(groups, every)
     assert memory == segments == only_metrics
     assert [row for group in memory for row in group["link_state"]] == [STATES[c] for codes in blocks for c in codes]
 
@@ -74,12 +75,22 @@ def test_the_end_leaves_the_files_of_all_tables_and_nothing_else(tmp_path):
     fill(store, [[0], [1]])
     store.put("metrics", metrics_table([]))
     tables = store.finish()
+    assert sorted(path.name for path in (tmp_path / SEGMENTS).iterdir()) == ["run.json", "written.jsonl"]
+    end_segments(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{name}.parquet" for name in COLUMNS)
     assert tables["unheard"].equals(
         pa.concat_tables([unheard([0]), unheard([1])]).unify_dictionaries().combine_chunks()
     )
     assert tables.rows("unheard") == 2
     assert len(tables) == len(COLUMNS)
+
+
+def test_who_is_killed_at_the_end_leaves_no_run_without_rows(tmp_path, monkeypatch):
+    left = []
+    monkeypatch.setattr(stores, "rmtree", lambda folder: left.extend(path.name for path in folder.iterdir()))
+    fill(SegmentStore(tmp_path, {}), [])
+    end_segments(tmp_path)
+    assert left == ["written.jsonl"]
 
 
 def test_rows_that_replace_others_are_all_that_is_left(tmp_path):
@@ -142,6 +153,7 @@ def results_in(folder):
     store = SegmentStore(folder, {})
     fill(store, [[0]])
     results = Results(v2xsim.load("demo"), store.finish(), {})
+    end_segments(folder)
     results.moved(folder)
     return results
 

@@ -17,7 +17,7 @@ from v2xsim.results.file_tables import FileTables, write_groups
 from v2xsim.results.listed import Listed
 from v2xsim.results.manifest import manifest_of
 from v2xsim.results.row_groups import cut
-from v2xsim.results.store import MetricsAlone
+from v2xsim.results.store import MetricsAlone, end_segments
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.manifest_files import MANIFEST
 from v2xsim.scenario.manifests import sha256_of
@@ -96,6 +96,8 @@ class Results:
             _write_json(draft / "timing.json", self.timing)
             manifest = manifest_of(self.scenario, self.rung, self.notices, self.inputs, digests, self.steered)
             _write_json(draft / MANIFEST, manifest)
+            # Not before: a run that is killed until now can be opened as one that has not ended.
+            end_segments(draft)
         except OSError as error:
             raise ResultsError(f"{folder}: results cannot be written: {reason_of(error)}") from error
 

@@ -152,12 +152,10 @@ class SegmentStore:
         return FileTables(self._folder).groups(table, columns)
 
     def finish(self) -> FileTables:
-        """Write the table `metrics`, remove the segments, and return the tables."""
+        """Write the table `metrics`, and return the tables. The folder counts as that of a run that has not ended until `end_segments`."""
         with _disk(self._shown):
             _end(self._open)
         self._write(_METRICS)
-        with _disk(self._shown):
-            rmtree(self._segments)
         return FileTables(self._folder)
 
     def close(self) -> None:
@@ -236,6 +234,14 @@ class MetricStore:
 
     def _path(self, table: str) -> Path:
         return self._folder / f"{table}.arrows"
+
+
+def end_segments(folder: Path) -> None:
+    """Remove what says that the run of a folder has not ended, if there is any."""
+    if (folder / SEGMENTS).exists():
+        # First the file without which nothing is opened: whoever is killed here leaves no run without rows.
+        (folder / SEGMENTS / ABOUT).unlink(missing_ok=True)
+        rmtree(folder / SEGMENTS)
 
 
 def pieces_in(path: Path, rows: int | None = None) -> Iterator[pa.Table]:
