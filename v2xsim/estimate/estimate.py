@@ -27,8 +27,8 @@ _SLOWEST, _FASTEST = 5.0, 0.2
 # Stations that reach each other are reported from this number of stations and from this share of their pairs in range on.
 _MANY_STATIONS, _MOST_PAIRS = 200, 0.5
 _MANY_REQUESTS = 2500
-# Largest disk of a run over that of its folder. The rows of a run that goes on take 1.3 times the final files (demo, highway and
-# urban_grid, nearly all of it clouds), and at its end rows and final file of the largest table are there together.
+# Largest disk that a run takes, relative to its folder. Its rows take 1.3 times the final files (demo, highway and urban_grid, nearly
+# all of it clouds), and at the end, the rows and the final file of the largest table are there together.
 _DISK_AT_THE_END = 2.3
 
 

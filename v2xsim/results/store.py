@@ -277,7 +277,7 @@ def all_pieces_in(path: Path, rows: int, shown: Path) -> Iterator[pa.Table]:
         shown: Path in messages.
 
     Raises:
-        ResultsError: If another number of rows can be read: the rest would be missing in the results without a word.
+        ResultsError: If another number of rows can be read; otherwise, the results would lack rows without a report.
     """
     found = 0
     for piece in pieces_in(path):
