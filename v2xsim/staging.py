@@ -212,7 +212,7 @@ def _refuse_unwritable(target: Path, folder: Path, error: type[UserError]) -> No
     if not target.exists():
         return
     if not target.is_dir():
-        raise error(f"{folder}: must be a folder, got a file; name another one")
+        raise error(f"{folder}: must be a folder, got a file; move it away, or name another one")
     if not os.access(target, os.W_OK | os.X_OK):
         raise error(f"{folder}: cannot be written: {os.strerror(errno.EACCES)}; name another folder")
     if target.is_mount():

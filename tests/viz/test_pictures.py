@@ -403,7 +403,7 @@ def test_a_run_in_which_every_transfer_is_lost_is_drawn(copy: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_reported(copy: Path) -> None:
     (copy / "pictures").write_text("in the way")
-    with pytest.raises(ViewError, match="cannot be written"):
+    with pytest.raises(ViewError, match="must be a folder, got a file; move it away"):
         render(copy)
 
 
