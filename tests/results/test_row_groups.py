@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from v2xsim.results import row_groups
 from v2xsim.results.columns import schema_of
-from v2xsim.results.row_groups import cut, in_memory
+from v2xsim.results.row_groups import cut
 
 STATES = ["LOS", "NLOSv", "NLOSb"]
 
@@ -78,10 +78,5 @@ def test_a_group_ends_with_the_row_with_which_its_lists_are_full(lengths, ends):
         assert sum(group) >= 20 or len(group) == 7
 
 
-def test_groups_of_a_table_in_memory_have_the_columns_that_are_asked_for():
-    groups = list(in_memory({"unheard": unheard(STATES * 3)})("unheard", ["count"]))
-    assert [group.to_pydict() for group in groups] == [{"count": list(range(7))}, {"count": [7, 8]}]
-
-
 def test_a_table_without_rows_has_no_group():
-    assert list(in_memory({"unheard": unheard([])})("unheard", ["count"])) == []
+    assert list(cut([unheard([])], "unheard")) == []

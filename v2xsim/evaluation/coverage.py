@@ -63,6 +63,6 @@ def _shares(before, after, ground, weight):  # type: ignore[no-untyped-def]
                 filled[filled_cells] = weight[e, k]
                 filled_cells += 1
         share_before[e], share_after[e] = seen_before / max(1, open_cells), seen_after / max(1, open_cells)
-        total = pairwise_sum(blind[:blind_cells])
-        blind_covered[e] = pairwise_sum(filled[:filled_cells]) / total if total > 0.0 else np.nan
+        total = pairwise_sum(blind, blind_cells)
+        blind_covered[e] = pairwise_sum(filled, filled_cells) / total if total > 0.0 else np.nan
     return share_before, share_after, blind_covered

@@ -1,12 +1,11 @@
 """Row groups: the bounded pieces in which tables are written and read, so that no table needs to fit into memory."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v2xsim.evaluation.metric import RowGroups
 from v2xsim.results.columns import schema_of
 
 GROUP_ROWS = 65_536
@@ -38,16 +37,6 @@ def cut(pieces: Iterable[pa.Table], table: str) -> Iterator[pa.Table]:
             first = last
     if held:
         yield _group(held, table)
-
-
-def in_memory(tables: Mapping[str, pa.Table]) -> RowGroups:
-    """Return the function that yields the row groups of tables that are in memory."""
-
-    def groups(table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        for group in cut([tables[table]], table):
-            yield group.select(list(columns))
-
-    return groups
 
 
 def _items(piece: pa.Table) -> np.ndarray:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from v2xsim.perception.matching.choice import shared_out
-from v2xsim.perception.matching.greedy_loops import counted, expected, greedy, pairwise_sum, window
+from v2xsim.perception.matching.greedy_loops import counted, expected, greedy, window
 from v2xsim.perception.matching.matrix import shifted
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, PerceptionMatrix
+from v2xsim.spatial.sums import pairwise_sum
 
 SHAPE = (40, 50)
 
