@@ -103,46 +103,37 @@ class SegmentStore:
     def __init__(self, folder: Path, about: Mapping[str, Any], threads: int = 1, shown: Path | None = None) -> None:
         self._folder, self._segments, self._threads = folder, folder / SEGMENTS, threads
         self._shown = folder if shown is None else shown
-        self._open: dict[str, _Stream] = {}
-        self._rows = dict.fromkeys(COLUMNS, 0)
+        self._streams = _Streams(self._segments, self._shown)
         with _disk(self._shown):
             self._segments.mkdir()
             (self._segments / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
 
     def put(self, table: str, rows: pa.Table) -> None:
         """Add rows to a table."""
-        if rows.num_rows == 0:
-            return
-        with _disk(self._shown):
-            if table not in self._open:
-                self._open[table] = _Stream(self._path(table), rows.schema)
-            self._open[table].add(rows)
-        self._rows[table] += rows.num_rows
+        self._streams.put(table, rows)
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Set all rows of a table, in place of earlier ones."""
         with _disk(self._shown):
-            new = self._path(table).with_suffix(".new")
+            path = self._streams.path(table)
+            new = path.with_suffix(".new")
             stream = _Stream(new, rows.schema)
             stream.add(rows)
             stream.close()
-            new.replace(self._path(table))
-        self._rows[table] = rows.num_rows
+            new.replace(path)
+        self._streams.rows[table] = rows.num_rows
 
     def written(self, time_us: int) -> None:
         """Note that all rows that were known at a simulated time have been added."""
         with _disk(self._shown), (self._segments / WRITTEN).open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps({"time_us": time_us, "rows": self._rows}) + "\n")
+            lines.write(json.dumps({"time_us": time_us, "rows": self._streams.rows}) + "\n")
 
     def join(self) -> None:
         """Write the Parquet files of all tables but `metrics`."""
-        with _disk(self._shown):
-            _end(self._open)
+        self._streams.end()
         tables = [table for table in COLUMNS if table != _METRICS]
         # The longest file first, so that no thread is left alone with it at the end.
-        tables.sort(
-            key=lambda table: self._path(table).stat().st_size if self._path(table).exists() else 0, reverse=True
-        )
+        tables.sort(key=self._streams.size_bytes, reverse=True)
         with ThreadPoolExecutor(self._threads) as pool:
             # An exception in a thread is raised when its result is asked for.
             list(pool.map(self._write, tables))
@@ -153,25 +144,20 @@ class SegmentStore:
 
     def finish(self) -> FileTables:
         """Write the table `metrics`, and return the tables. The folder counts as that of a run that has not ended until `end_segments`."""
-        with _disk(self._shown):
-            _end(self._open)
+        self._streams.end()
         self._write(_METRICS)
         return FileTables(self._folder)
 
     def close(self) -> None:
         """Close the files, whatever their state; nothing is added any more."""
-        with suppress(OSError):
-            _end(self._open)
+        with suppress(ResultsError):
+            self._streams.end()
 
     def _write(self, table: str) -> None:
         """Write the Parquet file of a table, and remove its segments."""
         with _disk(self._shown):
-            pieces = all_pieces_in(self._path(table), self._rows[table], self._shown)
-            write_groups(cut(pieces, table), self._folder / f"{table}.parquet", table)
-            self._path(table).unlink(missing_ok=True)
-
-    def _path(self, table: str) -> Path:
-        return self._segments / f"{table}.arrows"
+            write_groups(cut(self._streams.pieces(table), table), self._folder / f"{table}.parquet", table)
+            self._streams.path(table).unlink(missing_ok=True)
 
 
 class MetricsAlone(Listed[str, pa.Table]):
@@ -191,21 +177,15 @@ class MetricStore:
     """
 
     def __init__(self, folder: Path, tables: Collection[str]) -> None:
-        self._folder, self._tables = folder, frozenset(tables)
-        self._open: dict[str, _Stream] = {}
-        self._rows = dict.fromkeys(tables, 0)
+        self._tables, self._streams = frozenset(tables), _Streams(folder, folder)
         self._metrics = schema_of(_METRICS).empty_table()
 
     def put(self, table: str, rows: pa.Table) -> None:
         """Add rows to a table, if metrics need it."""
         if table == _METRICS:
             self._metrics = rows
-        elif table in self._tables and rows.num_rows:
-            with _disk(self._folder):
-                if table not in self._open:
-                    self._open[table] = _Stream(self._path(table), rows.schema)
-                self._open[table].add(rows)
-            self._rows[table] += rows.num_rows
+        elif table in self._tables:
+            self._streams.put(table, rows)
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Do nothing: no metric needs a table that is replaced."""
@@ -215,12 +195,11 @@ class MetricStore:
 
     def join(self) -> None:
         """Close the files."""
-        with _disk(self._folder):
-            _end(self._open)
+        self._streams.end()
 
     def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the row groups of a table with some of its columns, after `join`."""
-        for group in cut(all_pieces_in(self._path(table), self._rows.get(table, 0), self._folder), table):
+        for group in cut(self._streams.pieces(table), table):
             yield group.select(list(columns))
 
     def finish(self) -> Mapping[str, pa.Table]:
@@ -229,11 +208,8 @@ class MetricStore:
 
     def close(self) -> None:
         """Close the files, whatever their state; nothing is added any more."""
-        with suppress(OSError):
-            _end(self._open)
-
-    def _path(self, table: str) -> Path:
-        return self._folder / f"{table}.arrows"
+        with suppress(ResultsError):
+            self._streams.end()
 
 
 def end_segments(folder: Path) -> None:
@@ -306,10 +282,49 @@ class _Stream:
             self._writer.close()
 
 
-def _end(streams: dict[str, _Stream]) -> None:
-    """Close and forget files of record batches."""
-    while streams:
-        streams.popitem()[1].close()
+class _Streams:
+    """The files of record batches of several tables in one folder.
+
+    Args:
+        folder: The folder.
+        shown: Path of the folder in messages.
+
+    Attributes:
+        rows: Number of rows that were written of each table.
+    """
+
+    def __init__(self, folder: Path, shown: Path) -> None:
+        self._folder, self._shown = folder, shown
+        self._open: dict[str, _Stream] = {}
+        self.rows = dict.fromkeys(COLUMNS, 0)
+
+    def put(self, table: str, rows: pa.Table) -> None:
+        """Add rows to a table."""
+        if rows.num_rows == 0:
+            return
+        with _disk(self._shown):
+            if table not in self._open:
+                self._open[table] = _Stream(self.path(table), rows.schema)
+            self._open[table].add(rows)
+        self.rows[table] += rows.num_rows
+
+    def pieces(self, table: str) -> Iterator[pa.Table]:
+        """Yield all rows of a table, in the pieces in which they came."""
+        return all_pieces_in(self.path(table), self.rows[table], self._shown)
+
+    def end(self) -> None:
+        """Close all files."""
+        with _disk(self._shown):
+            while self._open:
+                self._open.popitem()[1].close()
+
+    def path(self, table: str) -> Path:
+        """Return the path of a table's file."""
+        return self._folder / f"{table}.arrows"
+
+    def size_bytes(self, table: str) -> int:
+        """Return the size of a table's file; 0 if there is none."""
+        return self.path(table).stat().st_size if self.path(table).exists() else 0
 
 
 class _disk:  # noqa: N801  # a context manager that reads like a word
