@@ -36,3 +36,18 @@ def reason_of(error: OSError) -> str:
 
 class UserError(ValueError):
     """A request of the user cannot be fulfilled. The message states what must hold, what the user gave, and what to do."""
+
+
+class StorageError(UserError):
+    """A file cannot be written because of the place that it is in, whatever the scenario is."""
+
+
+class TemporaryFilesError(StorageError):
+    """Temporary files cannot be written."""
+
+    def __init__(self, path: str | PurePath, trouble: OSError) -> None:
+        """State which path the system refused, why, and how to name another folder."""
+        super().__init__(
+            f"{path}: must have room for temporary files, but cannot be written: {reason_of(trouble)}; the environment variable TMPDIR names "
+            "another folder"
+        )

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from v2xsim.errors import UserError, reason_of
+from v2xsim.errors import TemporaryFilesError, UserError, reason_of
 from v2xsim.ownership import BusyError, Left, Owned, clear, marks_in, take, wait_until_clear
 from v2xsim.signals import undisturbed
 
@@ -152,10 +152,7 @@ class Scratch:
             try:
                 owned = take(Path(tempfile.gettempdir()), f"v2xsim-{purpose}", hidden=False, shared=True)
             except OSError as trouble:
-                raise UserError(
-                    f"{tempfile.gettempdir()}: must have room for temporary files, but cannot be written: {reason_of(trouble)}; free some "
-                    "space there, or name another folder in the environment variable TMPDIR"
-                ) from None
+                raise TemporaryFilesError(tempfile.gettempdir(), trouble) from None
             self.name = str(owned.folder)
             self._release = weakref.finalize(self, owned.release)
 

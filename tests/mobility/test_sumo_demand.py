@@ -22,6 +22,9 @@ from v2xsim.mobility.sumo_tools import run_tool
         ('<vehicle id="a" depart="3"/><include href="more.xml"/>', None),
         ('<vehicle id="a" depart="triggered"/>', None),
         ("<vType id='a'/>", None),
+        ('<route id="r" edges="a b" repeat="20"/><vehicle id="a" depart="3" route="r"/>', None),
+        ('<vehicle id="a" depart="3"><route edges="a" repeat="0"/></vehicle>', 3.0),
+        ('<vehicle id="a" depart="3"/><rerouter id="r" edges="a"/>', None),
     ],
 )
 def test_the_last_start_is_that_of_the_last_vehicle_trip_person_or_flow(tmp_path, elements, last_s):

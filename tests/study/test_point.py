@@ -8,7 +8,7 @@ import pytest
 
 import v2xsim
 import v2xsim.simulate
-from v2xsim.errors import UserError
+from v2xsim.errors import StorageError, UserError
 from v2xsim.evaluation.metric import Metric
 from v2xsim.results.errors import ResultsError
 from v2xsim.results.results import Results, metrics_table
@@ -83,6 +83,7 @@ def test_a_point_that_keeps_metrics_writes_no_run_folder(job, ran, tmp_path):
         (UserError("no such road"), 1, "scenario", "no such road"),
         (ResultsError("full"), 3, "disk", "full"),
         (RunFolderError("not empty"), 3, "disk", "not empty"),
+        (StorageError("/tmp is full"), 3, "disk", "/tmp is full"),
         (MemoryError("10 GB"), 1, "memory", "ran out of memory: 10 GB"),
         (MemoryError(), 1, "memory", "ran out of memory: an allocation failed"),
         (ZeroDivisionError("by zero"), 1, "crash", "ZeroDivisionError: by zero"),

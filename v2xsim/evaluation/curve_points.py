@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.errors import UserError, reason_of
+from v2xsim.errors import TemporaryFilesError
 from v2xsim.staging import Scratch
 
 
@@ -74,7 +74,7 @@ class SortedRuns:
         """Write a run of points with rising scores.
 
         Raises:
-            UserError: If the temporary file cannot be written.
+            TemporaryFilesError: If the file cannot be written.
         """
         if self._folder is None:
             self._folder = Scratch("scores")
@@ -85,10 +85,7 @@ class SortedRuns:
             with path.open("ab") as file:
                 file.write(rows.tobytes())
         except OSError as trouble:
-            raise UserError(
-                f"{path}: must have room for temporary files, but cannot be written: {reason_of(trouble)}; the environment variable "
-                "TMPDIR names another folder"
-            ) from None
+            raise TemporaryFilesError(path, trouble) from None
         first = self._bounds[-1][1] if self._bounds else 0
         self._bounds.append((first, first + len(points)))
         self.claims, self.hits = self.claims + int(points.claims.sum()), self.hits + points.hits.sum(axis=0)

@@ -16,14 +16,19 @@ _LONG_S = 60.0
 # The roads count as emptied if less than this share of the road users at the last start is left.
 _STILL_THERE = 0.9
 _CHUNK_BYTES = 1 << 22
-# Elements that start one vehicle or many, and elements that may start vehicles at any time.
-_ELEMENT = re.compile(rb"<(vehicle|trip|person|flow|personFlow|include|calibrator)\b([^>]*)>")
+# Elements that start one vehicle or many, elements that may start vehicles at any time, and elements that may keep vehicles on the roads
+# after their trips.
+_ELEMENT = re.compile(rb"<(vehicle|trip|person|flow|personFlow|include|calibrator|route|rerouter)\b([^>]*)>")
+_AT_ANY_TIME = (b"include", b"calibrator", b"rerouter")
 _ATTRIBUTE = re.compile(rb"""(\w+)\s*=\s*["']([^"']*)["']""")
 _ADVICE = "make the demand longer (`v2xsim import-osm --duration`, `randomTrips.py --end`) or the run shorter"
 
 
 def last_start_s(files: Iterable[Path]) -> float | None:
-    """Return when the last vehicle or person of some route files starts; None if there is none, or if the files have no last start.
+    """Return when the last vehicle or person of some route files starts.
+
+    It is None if there is none, if the files have no last start, or if vehicles may stay after their trips, on routes that repeat or by a
+    rerouter.
 
     Args:
         files: Route files and additional files, which may be gzipped.
@@ -50,8 +55,10 @@ def _starts_s(path: Path) -> Iterator[float]:
 def _start_s(element: bytes, text: bytes) -> float:
     """Return when the last vehicle of an element starts; minus infinity if the file does not have the time."""
     attributes = {key.decode(): value.decode(errors="replace") for key, value in _ATTRIBUTE.findall(text)}
-    if element in (b"include", b"calibrator"):
+    if element in _AT_ANY_TIME or (element == b"route" and attributes.get("repeat", "0") not in ("", "0")):
         return math.inf
+    if element == b"route":
+        return -math.inf
     if element not in (b"flow", b"personFlow"):
         return _seconds(attributes.get("depart", ""), -math.inf)
     return _flow_end_s(attributes)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from v2xsim.errors import UserError, reason_of
+from v2xsim.errors import TemporaryFilesError
 from v2xsim.results.columns import schema_of
 from v2xsim.results.row_groups import GROUP_ROWS
 from v2xsim.results.store import all_pieces_in
@@ -39,7 +39,7 @@ class NewRows:
         """Return the table to which the next rows are added.
 
         Raises:
-            UserError: If the temporary file cannot be written.
+            TemporaryFilesError: If the file cannot be written.
         """
         # Arrays of one tick have a hundred bytes each besides their values.
         if len(self._columns) >= GROUP_ROWS:
@@ -65,10 +65,7 @@ class NewRows:
                 self._writer.write_table(piece)
                 self._written += piece.num_rows
         except OSError as trouble:
-            raise UserError(
-                f"{_path(self._folder)}: must have room for temporary files, but cannot be written: {reason_of(trouble)}; the environment "
-                "variable TMPDIR names another folder"
-            ) from None
+            raise TemporaryFilesError(_path(self._folder), trouble) from None
         self._pieces = []
 
 

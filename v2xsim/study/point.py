@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from v2xsim.atomic import write_atomically
-from v2xsim.errors import UserError, reason_of
+from v2xsim.errors import StorageError, UserError, reason_of
 from v2xsim.results.errors import ResultsError
 from v2xsim.runfolder import RunFolderError, staged
 from v2xsim.scenario.load import from_data
@@ -55,7 +55,7 @@ def work(job: Job) -> int:
     """Do a job; return the exit code of its process: 0 for success, 1 for failure, 3 if the folder cannot be written."""
     try:
         _run(job)
-    except (ResultsError, RunFolderError) as error:
+    except (ResultsError, RunFolderError, StorageError) as error:
         return _failed(job, "disk", str(error))
     except UserError as error:
         # A MemoryError in a user's part arrives as the cause of another error.

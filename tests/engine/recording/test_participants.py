@@ -74,6 +74,11 @@ def test_a_station_of_the_last_tick_has_the_offset_of_its_clock():
     assert [row["clock_offset_us"] for row in rows.values()] == [300, -700]
 
 
+def test_a_station_that_has_left_keeps_the_offset_of_its_clock():
+    rows = written(tick([0, 1], [0, 1], clock_offset_us=[300, -700]), tick([0], [0], clock_offset_us=[300]), tick([0]))
+    assert [row["clock_offset_us"] for row in rows.values()] == [300, -700]
+
+
 def test_a_roadside_unit_is_a_row_with_its_mast():
     row = written(tick([1], [0, 1]), names=("mast", "car"), units=[MAST])["mast"]
     assert (row["kind"], row["length_m"], row["width_m"]) == ("roadside", 0, 0)

@@ -4,7 +4,6 @@ import numpy as np
 
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.stations.agent_set import AgentSet, grown
-from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.mobility.base import Names
 from v2xsim.records import Prisms
 from v2xsim.results.tables import Coded, Columns
@@ -18,13 +17,13 @@ class Participants:
 
     def __init__(self) -> None:
         self._there, self._stations, self._egos = AgentSet(), AgentSet(), AgentSet()
-        # By agent: class; length, width, height, antenna height; largest number of lidars that it carried.
+        # By agent: class; length, width, height, antenna height; largest number of lidars that it carried; error of its clock.
         self._kind, self._body_m, self._lidars = np.zeros(0, np.int8), np.zeros((0, 4)), np.zeros(0, np.int64)
-        self._errors = StationErrors.none(0)
+        self._clock_offset_us = np.zeros(0, np.int64)
 
     def note(self, instant: Instant) -> None:
         """Remember the road users and stations of a tick."""
-        snapshot, fleet, self._errors = instant.snapshot, instant.fleet, instant.errors
+        snapshot, fleet, errors = instant.snapshot, instant.fleet, instant.errors
         new = np.flatnonzero(self._there.add(snapshot.agent))
         if len(new):
             agent, size_m = snapshot.agent[new], snapshot.boxes.size_m[new]
@@ -37,6 +36,8 @@ class Participants:
             self._egos.add(fleet.agent[fleet.ego])
             self._lidars = grown(self._lidars, int(fleet.agent.max()) + 1)
             self._lidars[fleet.agent] = np.maximum(self._lidars[fleet.agent], fleet.lidars)
+            self._clock_offset_us = grown(self._clock_offset_us, len(self._lidars))
+            self._clock_offset_us[fleet.agent] = errors.clock_offset_us
 
     def write(self, table: Columns, names: Names, roadside_units: list[Roadside]) -> None:
         """Write one row for every road user that appeared and for every roadside unit."""
@@ -56,14 +57,13 @@ class Participants:
             # A roadside unit has the height of its mast and no body.
             if agent in mast_m and agent not in self._there:
                 body_m[row] = 0.0, 0.0, mast_m[agent], mast_m[agent]
-        clock_offset_us = dict(zip(self._errors.agent.tolist(), self._errors.clock_offset_us.tolist(), strict=True))
         table.add(
             agent=rows, name=[names.name_of(agent) for agent in agents],
             kind=["roadside" if agent in mast_m else KINDS[code] for agent, code in zip(agents, kind, strict=True)],
             length_m=body_m[:, 0], width_m=body_m[:, 1], height_m=body_m[:, 2], antenna_m=body_m[:, 3],
             station=np.array([agent in self._stations for agent in agents]), lidars=lidars[rows],
             ego=np.array([agent in self._egos for agent in agents]),
-            clock_offset_us=np.array([clock_offset_us.get(agent, 0) for agent in agents], np.int64),
+            clock_offset_us=grown(self._clock_offset_us, count)[rows],
         )  # fmt: skip
 
 
