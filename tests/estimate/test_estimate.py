@@ -122,7 +122,8 @@ def test_the_check_prints_time_memory_and_disk():
     line = next(line for line in done.stdout.splitlines() if "estimate" in line)
     for words in (
         "GB of memory",
-        "MB on disk",
+        "MB on disk,",
+        "MB while the run ends",
         "16 road users",
         "6 stations with 15 links, 3 of the stations with lidars",
     ):
