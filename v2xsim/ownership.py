@@ -57,6 +57,20 @@ class Owned:
         """Path beside the folder for an earlier folder that is being replaced."""
         return self.folder.with_suffix(_ASIDE)
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether a run has written rows into the folder."""
+        with suppress(OSError):
+            files = (self.folder / KEPT.parent).glob("*.arrows"), self.folder.glob("*.parquet")
+            return (self.folder / KEPT).exists() and any(map(any, files))
+        return False
+
+    def leave(self) -> None:
+        """Leave the folder with its mark, as a process that is killed does."""
+        if os.getpid() == self.pid:
+            with suppress(OSError):
+                os.close(self.lock)
+
     def release(self) -> None:
         """Remove the folder and its mark. A forked process must not do this for its parent, so nothing happens there."""
         if os.getpid() != self.pid:

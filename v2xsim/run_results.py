@@ -31,7 +31,7 @@ def results_of(
     """
     started, scenario, recording = time.perf_counter(), simulation.scenario, simulation.recording
     store, simulated = recording.store, simulated_s(scenario.run.duration_s, scenario.run.step_s)
-    recording.join(roads)
+    recording.join(roads, round((scenario.run.begin_s + simulated) * 1e6))
     rows = all_metrics(
         store.groups,
         recording.average_precision(),

@@ -82,7 +82,7 @@ def finished(folder: Path) -> Path:
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Path]:
+def staged(folder: Path, *, keeps_rows: bool = False) -> Iterator[Path]:
     """Yield an empty temporary folder into which a run is written; at the end it is moved to the final path.
 
     An earlier run at the final path is replaced only then; it is kept if the new run fails or is stopped. Two runs cannot write one folder
@@ -90,11 +90,14 @@ def staged(folder: Path) -> Iterator[Path]:
 
     Args:
         folder: The final path. The folder may be empty or hold a run with its pictures and its report; missing parent folders are made.
+        keeps_rows: Whether an error in the block leaves the rows that the run had written, as a kill does.
 
     Raises:
         RunFolderError: If the final folder holds other files, another process writes it, or it cannot be written.
     """
-    with staging.staged(folder, lambda target: _check_replaceable(target, folder), RunFolderError) as temporary:
+    with staging.staged(
+        folder, lambda target: _check_replaceable(target, folder), RunFolderError, keeps_rows=keeps_rows
+    ) as temporary:
         yield temporary
 
 

@@ -383,6 +383,8 @@ class Simulation:
             yield
         except BaseException as failure:
             self._failure = failure
+            if self._draft is not None:
+                self._draft.leave_rows(failure)
             self.close()
             raise
 

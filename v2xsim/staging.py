@@ -28,7 +28,9 @@ _open: set[Owned] = set()
 
 
 @contextmanager
-def staged(folder: Path, check: Callable[[Path], None], error: type[UserError]) -> Iterator[Path]:
+def staged(
+    folder: Path, check: Callable[[Path], None], error: type[UserError], *, keeps_rows: bool = False
+) -> Iterator[Path]:
     """Yield an empty temporary folder; at the end of the block it is moved to its final path, in place of what is there.
 
     An earlier folder at the final path is replaced only then; it is kept if the block fails or is stopped.
@@ -38,6 +40,7 @@ def staged(folder: Path, check: Callable[[Path], None], error: type[UserError]) 
         check: Function that raises an error if what is at the final path must not be replaced. It is called with the path before
             the block and after it.
         error: Class of the errors that this function raises.
+        keeps_rows: Whether an error in the block leaves the rows of a run that are in the temporary folder, as a kill does.
 
     Raises:
         UserError: If the final path cannot be written, or another process is writing it.
@@ -49,7 +52,12 @@ def staged(folder: Path, check: Callable[[Path], None], error: type[UserError]) 
     made = [above for above in target.parents if not above.exists()]
     try:
         with _taken(target, folder, error) as owned:
-            yield owned.folder
+            try:
+                yield owned.folder
+            except Exception as failure:
+                if keeps_rows:
+                    _leave_rows(owned, folder, failure)
+                raise
             _open_to_others(owned.folder)
             _refuse(folder, _cleared_within(target, _PATIENCE_S), error)
             check(target)
@@ -72,8 +80,16 @@ class Draft:
         folder: The temporary folder.
     """
 
-    def __init__(self, folder: Path, target: Path, shown: Path, error: type[UserError], last: str) -> None:
+    def __init__(
+        self, folder: Path, target: Path, shown: Path, error: type[UserError], last: str, owned: Owned | None
+    ) -> None:
         self.folder, self._target, self._shown, self._error, self._last = folder, target, shown, error, last
+        self._owned = owned
+
+    def leave_rows(self, failure: BaseException) -> None:
+        """Leave the rows of a run that are in the folder, as a kill does, after an error; note in the error where they are."""
+        if self._owned is not None and isinstance(failure, Exception):
+            _leave_rows(self._owned, self._shown, failure)
 
     def commit(self) -> None:
         """Move the files into the target folder, each in one step.
@@ -116,11 +132,11 @@ def drafted(folder: Path, error: type[UserError], last: str = "") -> Iterator[Dr
     """
     target = Path(os.path.realpath(folder))
     if any(owned.folder == target for owned in _open):
-        yield Draft(target, target, folder, error, last)
+        yield Draft(target, target, folder, error, last, None)
         return
     _refuse_unwritable(target, folder, error)
     with _taken(target, folder, error) as owned:
-        yield Draft(owned.folder, target, folder, error, last)
+        yield Draft(owned.folder, target, folder, error, last, owned)
 
 
 @contextmanager
@@ -190,8 +206,20 @@ def _taken(target: Path, folder: Path, error: type[UserError]) -> Iterator[Owned
         raise
     finally:
         with undisturbed():
+            if owned in _open:
+                _open.discard(owned)
+                owned.release()
+
+
+def _leave_rows(owned: Owned, folder: Path, failure: Exception) -> None:
+    """Leave a folder with the rows of a run, if there are any, and note in the error how to read them."""
+    with undisturbed():
+        if owned in _open and owned.has_rows:
             _open.discard(owned)
-            owned.release()
+            owned.leave()
+            failure.add_note(
+                f"what the run had written stays until the folder is written again; v2xsim.open({str(folder)!r}, partial=True) reads it"
+            )
 
 
 def _refuse_special(target: Path, folder: Path, error: type[UserError]) -> None:

@@ -1,5 +1,6 @@
 """Runs that have not ended: what they have written is there, and looks like no finished run."""
 
+import errno
 import shutil
 
 import pytest
@@ -9,7 +10,9 @@ import v2xsim
 from v2xsim.engine.recording import recording
 from v2xsim.opened import NotRecordedError, OpenError
 from v2xsim.results import results
+from v2xsim.results.errors import ResultsError
 from v2xsim.results.manifest import manifest_of
+from v2xsim.runfolder import staged
 
 SETTINGS = "cooperation.fusion=early"
 
@@ -53,6 +56,47 @@ def test_what_was_written_is_evaluated(going_on):
     assert same(evaluation.tables["awareness"], run.tables["awareness"])
     assert evaluation.metrics["coverage_before"].count == run.tables["fusion"].num_rows
     assert len(run.frames()) == run.tables["fusion"].num_rows
+
+
+@pytest.mark.parametrize(("failure", "stays"), [(ZeroDivisionError, True), (KeyboardInterrupt, False)])
+def test_an_error_leaves_the_rows_that_a_run_had_written_and_a_stop_does_not(tmp_path, monkeypatch, failure, stays):
+    monkeypatch.setattr(recording, "_HELD_S", -1.0)
+
+    def on_frame(frame):
+        if frame.time_s > 1.0:
+            raise failure
+
+    with pytest.raises(failure) as caught:
+        v2xsim.run(scenario(SETTINGS), out=tmp_path / "run", threads=1, on_frame=on_frame)
+    assert any("partial=True" in note for note in getattr(caught.value, "__notes__", [])) == stays
+    assert bool(list(tmp_path.iterdir())) == stays
+    if stays:
+        part = v2xsim.open(tmp_path / "run", partial=True).tables["packets"]
+        assert 0 < part.num_rows < finished(SETTINGS)[0].tables["packets"].num_rows
+        v2xsim.run(scenario(SETTINGS), out=tmp_path / "run")
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_rows_stay_if_the_files_cannot_be_written_at_the_end(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    whole = finished(SETTINGS)[0].tables["packets"].num_rows
+    monkeypatch.setattr(results, "manifest_of", full)
+    with (
+        pytest.raises(ResultsError, match="free some space") as caught,
+        staged(tmp_path / "run", keeps_rows=True) as at,
+    ):
+        v2xsim.run(scenario(SETTINGS), out=at)
+    assert str(tmp_path / "run") in caught.value.__notes__[0]
+    part = v2xsim.open(tmp_path / "run", partial=True)
+    assert part.tables["packets"].num_rows == whole
+
+
+def test_an_error_before_any_row_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), staged(tmp_path / "run", keeps_rows=True):
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
 
 
 def test_metrics_and_replays_need_a_finished_run(going_on):
@@ -100,10 +144,9 @@ def test_a_run_that_is_killed_just_before_its_end_is_opened_with_what_it_has_wri
     whole = v2xsim.run(scenario(SETTINGS), out=tmp_path / "run")
     run = v2xsim.open(tmp_path / "killed", partial=True)
     assert not run.is_complete
-    assert run.until_s == pytest.approx(1.4)
-    part = run.tables["states"]
-    assert part.num_rows > 0
-    assert same(part, whole.tables["states"].slice(0, part.num_rows))
+    assert run.until_s == pytest.approx(1.5)
+    for name, table in whole.tables.items():
+        assert name == "metrics" or same(run.tables[name], table)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "run"]
     assert not (tmp_path / "run" / "segments").exists()
 

@@ -48,7 +48,8 @@ class _Group(TyperGroup):
             try:
                 return super().invoke(ctx)
             except UserError as error:
-                for line in f"error: {error}".splitlines():
+                notes: list[str] = getattr(error, "__notes__", [])
+                for line in "\n".join([f"error: {error}", *notes]).splitlines():
                     print_text(line, error_width(), color=typer.colors.RED, err=True)
                 raise typer.Exit(USAGE_ERROR) from None
 

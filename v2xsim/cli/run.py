@@ -81,7 +81,7 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
     print_warnings(loaded.notes)
     folder = out if out is not None else default_folder(loaded, _settings(overrides))
     print_notes(left_from_elsewhere(folder.parent))
-    with staged(folder) as staging, progress_bar() as progress:
+    with staged(folder, keeps_rows=True) as staging, progress_bar() as progress:
         # Imported here, so that a wrong scenario or folder is reported before the engine takes seconds to load.
         from v2xsim.simulate import run
 

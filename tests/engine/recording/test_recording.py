@@ -152,7 +152,7 @@ def test_who_took_part_is_recorded_by_name_with_the_buildings():
         names.register(name)
     record = Recording(scenario(), BEGIN_US, rectangle_of_buildings((0, 0, 1, 1)), names)
     record.tick(tick(agents=(EGO, HELPER)))
-    record.join(Roads.none())
+    record.join(Roads.none(), 2_000_000)
     assert [row["name"] for row in stored(record, "agents")] == ["ego", "helper"]
     assert len(stored(record, "buildings")) == 4
 
@@ -160,7 +160,7 @@ def test_who_took_part_is_recorded_by_name_with_the_buildings():
 @pytest.mark.parametrize(("clouds_every_s", "count"), [(1.0, 4), (0.0, 0)])
 def test_roads_are_recorded_where_there_will_be_pictures(clouds_every_s, count):
     record = recording(record={"clouds_every_s": clouds_every_s})
-    record.join(roads_from([Street(center_m=[(0, 0), (9, 0)], lanes=2)]))
+    record.join(roads_from([Street(center_m=[(0, 0), (9, 0)], lanes=2)]), 2_000_000)
     assert len(stored(record, "roads")) == count
 
 
@@ -169,7 +169,7 @@ def test_roadside_units_of_the_scenario_are_recorded():
     names.register("mast")
     with_mast = scenario(stations={"roadside": [{"id": "mast", "position_m": [1, 2], "height_m": 6}]})
     record = Recording(with_mast, BEGIN_US, names=names)
-    record.join(Roads.none())
+    record.join(Roads.none(), 2_000_000)
     assert [(row["name"], row["kind"]) for row in stored(record, "agents")] == [("mast", "roadside")]
 
 
@@ -182,7 +182,7 @@ def test_rows_go_to_the_store_after_a_while(monkeypatch):
     monkeypatch.setattr("time.monotonic", lambda: math.inf)
     record.tick(tick(BEGIN_US + 100_000))
     assert len(rows(record, "links")) == 3
-    record.join(Roads.none())
+    record.join(Roads.none(), 2_000_000)
     assert len(stored(record, "links")) == 6
 
 

@@ -101,15 +101,19 @@ class Recording:
         """End the thread."""
         self._later.close()
 
-    def join(self, roads: Roads) -> None:
+    def join(self, roads: Roads, end_us: int) -> None:
         """Write the road users, stations and roadside units of the run, and the roads for pictures, and make the final row groups.
 
         From now on, the store has the row groups of all tables.
+
+        Args:
+            roads: Roads of the run.
+            end_us: Time at which the run has ended.
         """
         # Only pictures show roads, and a city has many: a run without pictures needs none.
         if self._scenario.record.clouds_every_s > 0:
             write_roads(self.tables["roads"], roads)
-        self._put_away(None)
+        self._put_away(end_us)
         self._later.wait()
         self.store.join()
 
@@ -117,7 +121,7 @@ class Recording:
         """Return whether the rows that are held should go to the store now."""
         return time.monotonic() - self._stored_s > _HELD_S or any(len(t) > GROUP_ROWS for t in self.tables.values())
 
-    def _put_away(self, time_us: int | None) -> None:
+    def _put_away(self, time_us: int) -> None:
         """Move all rows to the store; those of the road users that were there so far replace the earlier ones."""
         taken = {name: table.detached() for name, table in self.tables.items() if name not in _SCORED}
         agents = Columns("agents")
@@ -125,14 +129,13 @@ class Recording:
         self._later.do(partial(self._store, taken, agents, time_us))
         self._stored_s = time.monotonic()
 
-    def _store(self, taken: dict[str, Columns], agents: Columns, time_us: int | None) -> None:
+    def _store(self, taken: dict[str, Columns], agents: Columns, time_us: int) -> None:
         """Move rows to the store: those that were taken, and those of all frames scored so far."""
         for name, table in (*taken.items(), *((name, self.tables[name]) for name in _SCORED)):
             if len(table):
                 self.store.put(name, table.take())
         self.store.replace("agents", agents.take())
-        if time_us is not None:
-            self.store.written(time_us)
+        self.store.written(time_us)
 
     def average_precision(self) -> dict[str, list[tuple[float, float]]]:
         """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`)."""
