@@ -27,7 +27,7 @@ MEMORY_BYTES: Mapping[str, float] = {
     "100,000 rays of a tick": 7.83e6,
 }
 DISK_BYTES: Mapping[str, float] = {
-    "tick": 0, "vehicle tick": 0, "link tick": 50, "receiver of an ego tick": 0, "ego tick": 1670, "100,000 rays of a recorded cloud": 1.23e6,
+    "tick": 0, "vehicle tick": 0, "link tick": 35, "receiver of an ego tick": 0, "ego tick": 1340, "100,000 rays of a recorded cloud": 1.23e6,
 }  # fmt: skip
 ERROR = 0.3
 """Largest relative error of the estimates of 34 runs, each with costs fitted to the 33 others; 12 of the runs are not from `bench scale`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,19 +10,31 @@ import pyarrow.parquet as pq
 from v2xsim.results.columns import COLUMNS, schema_of
 from v2xsim.results.errors import ResultsError
 
-# The first bytes of all numbers are stored together, then the second bytes, and so on. So point clouds, by far the largest table,
-# take a fifth less space.
-_SPLIT_COLUMNS = {"clouds": ["x_m", "y_m", "z_m"]}
+# Columns with their smallest and largest value in each row group: the readers find an instant, a kept frame and the extent by them.
+_BOUNDED = ("frame", "x_m", "y_m")
+# Tables in whose numbers of 64 bits the first bytes are alike in neighbouring rows.
+_SMOOTH = ("clouds", "states", "stations")
+
+
+def writer_options(table: str) -> dict[str, Any]:
+    """Return how the columns of a table are stored, as arguments of `ParquetWriter`.
+
+    Measured numbers hardly repeat: a list of the distinct ones (a dictionary) takes most of the time of writing, and more space than the
+    numbers themselves. Where neighbouring rows are alike, the first bytes of all numbers are stored together, then the second bytes.
+    """
+    schema = schema_of(table)
+    measured = [field for field in schema if pa.types.is_floating(field.type)]
+    split = [field.name for field in measured if field.type == pa.float32() or table in _SMOOTH]
+    return {
+        "compression": "zstd", "use_byte_stream_split": split,
+        "use_dictionary": [name for name in schema.names if name not in {field.name for field in measured}],
+        "write_statistics": [name for name in schema.names if name.endswith("_us") or name in _BOUNDED],
+    }  # fmt: skip
 
 
 def write_groups(groups: Iterable[pa.Table], path: Path, table: str) -> None:
     """Write the row groups of a table into a Parquet file."""
-    split = _SPLIT_COLUMNS.get(table, [])
-    schema = schema_of(table)
-    dictionaries = [name for name in schema.names if name not in split]
-    with pq.ParquetWriter(
-        path, schema, compression="zstd", use_byte_stream_split=split, use_dictionary=dictionaries
-    ) as writer:
+    with pq.ParquetWriter(path, schema_of(table), **writer_options(table)) as writer:
         for group in groups:
             writer.write_table(group, row_group_size=group.num_rows)
 
