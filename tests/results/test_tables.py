@@ -108,6 +108,18 @@ def test_numbers_of_texts_may_fill_a_column_of_plain_text():
     assert columns.finished()["metric"].to_pylist() == ["b", "a", "b"]
 
 
+def test_blocks_with_one_value_may_have_no_row_or_many():
+    columns = Columns("unheard")
+    for rows in (0, 2):
+        columns.add(bin_m=rows, link_state=np.array(["LOS"] * rows, object), count=1)
+    assert columns.finished()["bin_m"].to_pylist() == [2, 2]
+
+
+def test_more_words_than_a_column_can_have_are_an_error():
+    with pytest.raises(pa.ArrowInvalid):
+        unheard(np.array([f"state {n}" for n in range(200)], object))
+
+
 def test_numbers_of_texts_count_as_rows():
     assert len(Coded(np.array([1, 0, 1]), ["a", "b"])) == 3
 

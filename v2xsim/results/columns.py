@@ -4,6 +4,8 @@ Every time is integer microseconds of traffic time. Agents are numbers; the `age
 are in the world frame (docs/frames.md) unless the column's meaning has another one.
 """
 
+from functools import cache
+
 import pyarrow as pa
 
 _WORD = pa.dictionary(pa.int8(), pa.string())
@@ -348,6 +350,7 @@ def reference() -> str:
     return "\n".join(lines) + "\n"
 
 
+@cache
 def schema_of(table: str) -> pa.Schema:
     """Return the Arrow schema of a table; the meaning of each column is in the metadata of its field."""
     return pa.schema([pa.field(n, _TYPES[t], metadata={"meaning": m}) for n, t, m in COLUMNS[table]])

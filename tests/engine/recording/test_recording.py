@@ -192,3 +192,12 @@ def test_many_rows_go_to_the_store_at_once(monkeypatch):
     record.tick(tick())
     record.tick(tick(BEGIN_US + 100_000))
     assert len(rows(record, "links")) == 3
+
+
+def test_only_a_table_with_many_rows_goes_to_the_store_before_its_time(monkeypatch):
+    monkeypatch.setattr("v2xsim.engine.recording.recording.GROUP_ROWS", 5)
+    record, agents = recording(), (1, 2, 3, 4)
+    record.tick(tick(agents=agents))
+    record.tick(tick(BEGIN_US + 100_000, agents))
+    assert len(rows(record, "links")) == 6
+    assert len(rows(record, "states")) == 8

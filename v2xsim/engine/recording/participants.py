@@ -41,29 +41,28 @@ class Participants:
 
     def write(self, table: Columns, names: Names, roadside_units: list[Roadside]) -> None:
         """Write one row for every road user that appeared and for every roadside unit."""
-        height_of = {unit.id: unit.height_m for unit in roadside_units}
-        mast_m = {agent: height_of[name] for agent in range(len(names)) if (name := names.name_of(agent)) in height_of}
+        count = len(names)
+        mast_m = np.zeros(count)
+        for unit in roadside_units:
+            mast = names.agent_of(unit.id)
+            if mast is not None:
+                mast_m[mast] = unit.height_m
+        has_mast, is_there = mast_m > 0.0, self._there.flags(count)
         # Names in the scenario that never appeared have no row.
-        agents = [agent for agent in range(len(names)) if agent in mast_m or agent in self._there]
-        if not agents:
+        rows = np.flatnonzero(has_mast | is_there)
+        if len(rows) == 0:
             return
-        rows, count = np.array(agents, np.int64), len(names)
-        kind, body_m, lidars = (
-            grown(self._kind, count)[rows],
-            grown(self._body_m, count)[rows],
-            grown(self._lidars, count),
-        )
-        for row, agent in enumerate(agents):
-            # A roadside unit has the height of its mast and no body.
-            if agent in mast_m and agent not in self._there:
-                body_m[row] = 0.0, 0.0, mast_m[agent], mast_m[agent]
+        body_m = grown(self._body_m, count)[rows]
+        # A roadside unit has the height of its mast and no body.
+        is_mast_alone = (has_mast & ~is_there)[rows]
+        body_m[is_mast_alone] = 0.0
+        body_m[is_mast_alone, 2:] = mast_m[rows[is_mast_alone], None]
+        kind = np.where(has_mast, len(KINDS), grown(self._kind, count)[:count])
         table.add(
-            agent=rows, name=[names.name_of(agent) for agent in agents],
-            kind=["roadside" if agent in mast_m else KINDS[code] for agent, code in zip(agents, kind, strict=True)],
+            agent=rows, name=[names.name_of(agent) for agent in rows.tolist()], kind=Coded(kind[rows], (*KINDS, "roadside")),
             length_m=body_m[:, 0], width_m=body_m[:, 1], height_m=body_m[:, 2], antenna_m=body_m[:, 3],
-            station=np.array([agent in self._stations for agent in agents]), lidars=lidars[rows],
-            ego=np.array([agent in self._egos for agent in agents]),
-            clock_offset_us=grown(self._clock_offset_us, count)[rows],
+            station=self._stations.flags(count)[rows], lidars=grown(self._lidars, count)[rows],
+            ego=self._egos.flags(count)[rows], clock_offset_us=grown(self._clock_offset_us, count)[rows],
         )  # fmt: skip
 
 

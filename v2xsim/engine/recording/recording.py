@@ -1,6 +1,7 @@
 """The result tables of a run, filled while it runs; their rows go to a store about every two seconds."""
 
 import time
+from collections.abc import Iterable
 from functools import partial
 
 from v2xsim.engine.instant import Instant
@@ -33,8 +34,8 @@ _SCORED = (
 class Recording:
     """Collects the tables of a run.
 
-    Rows are held for about two seconds, then they go to the store. The tables do not depend on when this happens. A thread of its own may
-    score frames and store rows, because no station reads scores or tables.
+    Rows are held for about two seconds, then they go to the store; those of a table with many rows go earlier. The tables do not
+    depend on when this happens. A thread of its own may score frames and store rows, because no station reads scores or tables.
 
     Args:
         scenario: Scenario of the run.
@@ -67,9 +68,7 @@ class Recording:
 
     def tick(self, instant: Instant) -> None:
         """Record the road users and stations of a tick, and the links between stations."""
-        if self._is_full():
-            with self._stages.writing:
-                self._put_away(instant.time_us)
+        self._put_away_held(instant.time_us)
         self._participants.note(instant)
         self._truth_tables.add(instant)
         self._kept_frames.tick(instant)
@@ -117,25 +116,43 @@ class Recording:
         self._later.wait()
         self.store.join()
 
-    def _is_full(self) -> bool:
-        """Return whether the rows that are held should go to the store now."""
-        return time.monotonic() - self._stored_s > _HELD_S or any(len(t) > GROUP_ROWS for t in self.tables.values())
+    def _put_away_held(self, time_us: int) -> None:
+        """Move the rows of all tables to the store if they have been held for long, and before that only those of long tables."""
+        if time.monotonic() - self._stored_s > _HELD_S:
+            with self._stages.writing:
+                self._put_away(time_us)
+        elif full := [name for name, table in self.tables.items() if len(table) > GROUP_ROWS]:
+            with self._stages.writing:
+                self._later.do(partial(self._store, self._detached(full), full))
 
     def _put_away(self, time_us: int) -> None:
         """Move all rows to the store; those of the road users that were there so far replace the earlier ones."""
-        taken = {name: table.detached() for name, table in self.tables.items() if name not in _SCORED}
         agents = Columns("agents")
         self._participants.write(agents, self._names, self._scenario.stations.roadside)
-        self._later.do(partial(self._store, taken, agents, time_us))
+        self._later.do(partial(self._store_all, self._detached(self.tables), agents, time_us))
         self._stored_s = time.monotonic()
 
-    def _store(self, taken: dict[str, Columns], agents: Columns, time_us: int) -> None:
-        """Move rows to the store: those that were taken, and those of all frames scored so far."""
-        for name, table in (*taken.items(), *((name, self.tables[name]) for name in _SCORED)):
-            if len(table):
-                self.store.put(name, table.take())
+    def _detached(self, names: Iterable[str]) -> dict[str, Columns]:
+        """Return the rows of those tables among some that the simulation fills, and forget them."""
+        return {name: self.tables[name].detached() for name in names if name not in _SCORED}
+
+    def _store_all(self, taken: dict[str, Columns], agents: Columns, time_us: int) -> None:
+        """Move the rows of all tables to the store; arguments as in `_store`."""
+        self._store(taken, self.tables)
         self.store.replace("agents", agents.take())
         self.store.written(time_us)
+
+    def _store(self, taken: dict[str, Columns], names: Iterable[str]) -> None:
+        """Move rows of some tables to the store.
+
+        Args:
+            taken: Rows of the tables that the simulation fills; it may be filling them again.
+            names: The tables. Of those that are filled when frames are scored, all rows so far go to the store.
+        """
+        for name in names:
+            table = taken.get(name, self.tables[name])
+            if len(table):
+                self.store.put(name, table.take())
 
     def average_precision(self) -> dict[str, list[tuple[float, float]]]:
         """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`)."""

@@ -37,6 +37,10 @@ class AgentSet:
     def __contains__(self, agent: int) -> bool:
         return agent < len(self._is_in) and bool(self._is_in[agent])
 
+    def flags(self, count: int) -> Bool[np.ndarray, " agents"]:
+        """Return for each agent id below `count` whether it is in the set."""
+        return grown(self._is_in, count)[:count]
+
     @property
     def agents(self) -> list[int]:
         """All agent ids in the set, in rising order."""
