@@ -35,6 +35,12 @@ def test_rows_of_different_streams_have_the_numbers_of_each():
     np.testing.assert_array_equal(together[2:], streams.uniforms("detector", 2, 1000, agent[2:], count=5))
 
 
+def test_the_keys_of_several_rows_are_those_of_each():
+    rows = [(3, 100_000, 0), (3, 100_000, 1), (2**40, -1, 7)]
+    assert Streams(7).keys("lidar", rows).tolist() == [Streams(7).key("lidar", *row) for row in rows]
+    assert len(Streams(7).keys("lidar", [])) == 0
+
+
 def test_the_order_of_the_keys_counts():
     key = np.array([1], np.uint64)
     one, other = np.array([1]), np.array([2])

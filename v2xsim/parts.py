@@ -122,6 +122,20 @@ class Part:
     name: ClassVar[str] = ""
     file: ClassVar[Path | None] = None
 
+    def does_many(self, one: str, many: str) -> bool:
+        """Return whether a method for many inputs at once can be called instead of the method of the kind.
+
+        A user's part has none: its method is called for one input at a time, and each result is checked. Nor has a class that
+        defines the method of the kind in another way than the class from which it inherits the method for many.
+
+        Args:
+            one: Name of the method of the kind, such as `detect`.
+            many: Name of the method that gives, for many inputs, the same results as `one` for each.
+        """
+        if self.file is not None:
+            return False
+        return next((many in vars(cls) for cls in type(self).__mro__ if one in vars(cls) or many in vars(cls)), False)
+
 
 _P = TypeVar("_P", bound=Part)
 

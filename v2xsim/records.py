@@ -189,6 +189,15 @@ class Detections:
             np.concatenate([p.truth for p in parts]),
         )
 
+    def split(self, before: Int64[np.ndarray, " cuts"]) -> "list[Detections]":
+        """Return the parts between some rows, in memory that they share; the inverse of `joined`.
+
+        Args:
+            before: Row of the first detection of each part but the first, in rising order.
+        """
+        ends = [*before.tolist(), len(self)]
+        return [self[slice(first, end)] for first, end in zip([0, *ends[:-1]], ends, strict=True)]
+
 
 @dataclass(frozen=True)
 class PerceptionMatrix:

@@ -4,6 +4,7 @@ A random number depends on the seed, the name of the purpose and the keys, and n
 additional vehicle, relay or recorder does not change any other random number.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -22,6 +23,12 @@ class Streams:
         """Return a 64-bit key made from the seed, the name of a purpose and integer keys."""
         text = f"{self.seed}|{name}|{'|'.join(map(str, map(int, keys)))}"
         return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+
+    def keys(self, name: str, rows: Iterable[tuple[int, ...]]) -> UInt64[np.ndarray, " rows"]:
+        """Return what `key` returns for each of several rows of integer keys."""
+        head = f"{self.seed}|{name}|"
+        texts = [f"{head}{'|'.join(map(str, row))}".encode() for row in rows]
+        return np.frombuffer(b"".join([blake2b(text, digest_size=8).digest() for text in texts]), "<u8")
 
     def generator(self, name: str, *keys: int | np.int64) -> Generator:
         """Return a new numpy random generator for a purpose and its integer keys."""

@@ -47,7 +47,12 @@ class Noise:
     @property
     def lost_below(self) -> np.uint64:
         """A return is lost if the upper 48 bits of its random number are below this."""
-        return np.uint64(round(self.dropout * 2.0**48))
+        return _lost_below(self.dropout)
+
+
+@lru_cache
+def _lost_below(dropout: float) -> np.uint64:
+    return np.uint64(round(dropout * 2.0**48))
 
 
 @dataclass(frozen=True, eq=False)

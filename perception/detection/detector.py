@@ -3,7 +3,7 @@
 The built-in detector is `visibility_model`: it detects a road user with a probability that depends on its points.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from v2xsim.part_answers import detections_from
 from v2xsim.parts import Kind, Part
 from v2xsim.plugins import ask
-from v2xsim.records import Boxes, Detections
+from v2xsim.records import Boxes, Detections, PerceptionMatrix
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,37 @@ class DetectorView:
         return self.places()
 
 
+@dataclass(frozen=True)
+class DetectorViews:
+    """Input of a detector for several frames at once, with only those road users that have lidar points.
+
+    Attributes:
+        frame: Number of the frame of each object, in rising order. A road user is one object in each frame that has points
+            on it.
+        objects: As in `DetectorView`, for the objects of all frames.
+        agent: As in `DetectorView`.
+        points: As in `DetectorView`.
+        matrices: Perception matrix of each frame; false positives may appear in its observed cells.
+        object_draws: Function that returns n uniform random numbers in (0, 1) for each object: those of `DetectorView`.
+        frame_draws: Function that returns rows x n uniform random numbers in (0, 1) for each frame: those of
+            `DetectorView`.
+    """
+
+    frame: Int64[np.ndarray, " objects"]
+    objects: Boxes
+    agent: Int64[np.ndarray, " objects"]
+    points: Int64[np.ndarray, " objects"]
+    matrices: Sequence[PerceptionMatrix]
+    object_draws: Callable[[int], Float[np.ndarray, "objects draws"]]
+    frame_draws: Callable[[int, int], Float[np.ndarray, "frames rows draws"]]
+
+
 class Detector(Part):
-    """Base of detectors."""
+    """Base of detectors.
+
+    A built-in detector that needs no cloud may also define `detect_each(views: DetectorViews) -> list[Detections]`: what
+    `detect` returns for each of several frames, to the last bit, in one computation for all (`Part.does_many`).
+    """
 
     kind = Kind("detector", "model", ("detect",), "v2xsim.perception.detection")
 
@@ -76,3 +105,9 @@ def detections_of(detector: Detector, view: DetectorView) -> Detections:
         PartError: If a user's detector raises an exception or returns anything but valid detections.
     """
     return detections_from(detector, "detect", ask(detector, "detect", view), view.agent)
+
+
+def detections_of_each(detector: Detector, views: DetectorViews) -> list[Detections]:
+    """Return the detections of a built-in detector in several frames; for a detector that has the method `detect_each`."""
+    each: list[Detections] = ask(detector, "detect_each", views)
+    return each

@@ -20,7 +20,7 @@ received points under the same random numbers. The model has no confusion of cla
 two objects at once and no errors that persist over frames.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
@@ -29,8 +29,8 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from v2xsim.parts import Above, AtLeast, AtMost, part
-from v2xsim.perception.detection.detector import Detector, DetectorView
-from v2xsim.records import Boxes, Detections
+from v2xsim.perception.detection.detector import Detector, DetectorView, DetectorViews
+from v2xsim.records import Boxes, Detections, PerceptionMatrix
 
 OBJECT_DRAWS = 10
 """Number of uniform random numbers per object: detected, x, y, z, yaw, length, width, height, score.
@@ -114,6 +114,22 @@ class Visibility(Detector):
             view.objects[rows], view.agent[rows], view.points[rows], view.row_draws(rows, OBJECT_DRAWS), clutter, self
         )
 
+    def detect_each(self, views: DetectorViews) -> list[Detections]:
+        """Return what `detect` returns for each of several frames, to the last bit.
+
+        The arrays of one frame are so short that numpy would need ten times as long for each frame alone.
+        """
+        seen, true_detections = _true_detections(
+            views.objects, views.agent, views.points, views.object_draws(OBJECT_DRAWS), self
+        )
+        wrong_frame, wrong_detections = _false_positives_of(
+            views.matrices, views.frame_draws(most_false(self), CLUTTER_DRAWS), self
+        )
+        numbers = np.concatenate([views.frame[seen], wrong_frame])
+        # The order stays the same within each frame: first its objects, then its false positives.
+        every = Detections.joined([true_detections, wrong_detections])[np.argsort(numbers, kind="stable")]
+        return every.split(np.cumsum(np.bincount(numbers, minlength=len(views.matrices)))[:-1])
+
 
 @dataclass(frozen=True)
 class Clutter:
@@ -181,48 +197,6 @@ def detect(
     return Detections.joined([true_detections, wrong]) if len(wrong) else true_detections
 
 
-def detect_each(
-    frame: Int64[np.ndarray, " objects"],
-    objects: Boxes,
-    truth: Int64[np.ndarray, " objects"],
-    points: Int64[np.ndarray, " objects"],
-    draws: Float[np.ndarray, "objects draws"],
-    clutter_draws: Float[np.ndarray, "frames most clutter_draws"],
-    places: Callable[[int], Float[np.ndarray, "places 2"]],
-    params: Visibility,
-) -> list[Detections]:
-    """Return the detections of several frames; those of each frame are what `detect` gives for it, to the last bit.
-
-    The arrays of one frame are so short that numpy would need ten times as long for each frame alone.
-
-    Args:
-        frame: Number of the frame of each object, in rising order.
-        objects: As in `detect`, for the objects of all frames.
-        truth: As in `detect`.
-        points: As in `detect`.
-        draws: As in `detect`.
-        clutter_draws: Draws of the clutter of each frame.
-        places: Returns the possible positions of false positives of a frame. It is called only for frames that have any.
-        params: Parameters of the model.
-    """
-    seen, true_detections = _true_detections(objects, truth, points, draws, params)
-    of_frame, place_m, wrong_draws = [frame[seen]], [np.zeros((0, 2))], [np.zeros((0, CLUTTER_DRAWS))]
-    counts = _false_counts(clutter_draws, params)
-    for number in np.flatnonzero(counts).tolist():
-        own_draws, own_places = clutter_draws[number, : counts[number]], places(number)
-        if len(own_places):
-            of_frame.append(np.full(len(own_draws), number))
-            wrong_draws.append(own_draws)
-            place_m.append(_places_of(own_draws, own_places))
-    parts = [true_detections, _false_detections(np.concatenate(place_m), np.concatenate(wrong_draws))]
-    numbers, every = np.concatenate(of_frame), Detections.joined(parts)
-    # The order stays the same within each frame: first its objects, then its false positives.
-    order = np.argsort(numbers, kind="stable")
-    ends = np.cumsum(np.bincount(numbers, minlength=len(clutter_draws)))
-    # Each frame takes memory of its own, so that none keeps the others.
-    return [every[rows] for rows in np.split(order, ends[:-1])]
-
-
 def _true_detections(
     objects: Boxes, truth: Int64[np.ndarray, " objects"], points: Int64[np.ndarray, " objects"],
     draws: Float[np.ndarray, "objects draws"], params: Visibility,
@@ -269,6 +243,29 @@ def false_positives(clutter: Clutter, params: Visibility) -> Detections:
         return Detections.none()
     draws = clutter.draws[:count]
     return _false_detections(_places_of(draws, clutter.place_m), draws)
+
+
+def _false_positives_of(
+    matrices: Sequence[PerceptionMatrix], draws: Float[np.ndarray, "frames most draws"], params: Visibility
+) -> tuple[Int64[np.ndarray, " wrong"], Detections]:
+    """Return the false positives of several frames, and the frame of each; they lie in observed cells of its matrix."""
+    # Imported here, so that a scenario can be checked without loading compiled code.
+    from v2xsim.perception.detection.observed_cells import places_in
+
+    counts = _false_counts(draws, params)
+    place_m = np.zeros((int(counts.sum()), 2))
+    first, is_placed = 0, np.ones(len(place_m), np.bool_)
+    for number in np.flatnonzero(counts).tolist():
+        matrix, end = matrices[number], first + int(counts[number])
+        share = draws[number, : end - first, 0]
+        if not places_in(matrix.code, matrix.lower, float(matrix.cell_m), share, place_m[first:end]):
+            is_placed[first:end] = False
+        first = end
+    frame = np.repeat(np.arange(len(counts)), counts)
+    row = np.arange(len(frame)) - np.repeat(np.cumsum(counts) - counts, counts)
+    if not is_placed.all():
+        frame, row, place_m = frame[is_placed], row[is_placed], place_m[is_placed]
+    return frame, _false_detections(place_m, draws[frame, row])
 
 
 def _places_of(

@@ -1,13 +1,19 @@
 """What every detector and fusion scheme among the built-in parts must obey, whatever it computes: laws, not values."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.contract.kinds import assert_same, every
 from v2xsim import part_trials as trials
+from v2xsim.engine.stations.sensing import observed_centers_m
 from v2xsim.gpu.bev.fusion.scheme import FusionScheme, fused_of
-from v2xsim.perception.detection.detector import Detector, detections_of
+from v2xsim.perception.detection.detector import Detector, DetectorViews, detections_of, detections_of_each
+from v2xsim.perception.detection.visibility_model import Visibility
+from v2xsim.records import FREE, Boxes, Detections, PerceptionMatrix
 
 
 @every(Detector)
@@ -28,6 +34,40 @@ class TestEveryDetector:
         view = trials.detector_view(6)
         found = detections_of(part, replace(view, points=np.zeros(6, np.int64)))
         assert (found.truth < 0).all()
+
+    def test_detects_in_several_frames_at_once_what_it_detects_in_each_alone(self, part):
+        if not part.does_many("detect", "detect_each"):
+            pytest.skip("it has one way only")
+        views, matrices = [trials.detector_view(size) for size in (6, 0, 3)], [observed(n) for n in range(3)]
+        alone = [
+            detections_of(part, replace(view, places=partial(observed_centers_m, matrix)))
+            for view, matrix in zip(views, matrices, strict=True)
+        ]
+        together = detections_of_each(part, views_of_all(views, matrices))
+        assert sum(len(found) for found in alone) > 0
+        for one, other in zip(together, alone, strict=True):
+            assert_same(one, other)
+
+
+def views_of_all(views, matrices):
+    """Return inputs for several frames as one input."""
+    rows = [np.flatnonzero(view.points) for view in views]
+    pairs = list(zip(views, rows, strict=True))
+    return DetectorViews(
+        np.repeat(np.arange(len(views)), [len(some) for some in rows]),
+        Boxes.joined([view.objects[some] for view, some in pairs]),
+        np.concatenate([view.agent[some] for view, some in pairs]),
+        np.concatenate([view.points[some] for view, some in pairs]),
+        matrices,
+        lambda count: np.concatenate([view.row_draws(some, count) for view, some in pairs]),
+        lambda number, count: np.array([view.frame_draws(number, count) for view in views]),
+    )
+
+
+def observed(number):
+    """Return a matrix of which a few cells are observed; of number 0, none."""
+    code = (np.arange(20).reshape(4, 5) * number % 7 == 1).astype(np.uint8) * FREE
+    return PerceptionMatrix(np.array([number, -2]), 2.0, code)
 
 
 @every(FusionScheme)
@@ -55,3 +95,28 @@ class TestEveryFusionScheme:
         turned = fused_of(part, replace(view, received=twins[::-1]))
         assert_same(straight.points, turned.points)
         assert_same(straight.detections, turned.detections)
+
+
+@dataclass(frozen=True)
+class Blind(Visibility):
+    """A detector that inherits the way for many frames, and detects in another way than it."""
+
+    def detect(self, view):
+        return Detections.none()
+
+
+@dataclass(frozen=True)
+class Named(Visibility):
+    """A detector that changes nothing in how it detects."""
+
+
+@dataclass(frozen=True)
+class Users(Visibility):
+    """A detector of a user's file."""
+
+    file = Path("own.py")
+
+
+@pytest.mark.parametrize(("detector", "does"), [(Visibility, True), (Named, True), (Blind, False), (Users, False)])
+def test_a_way_for_many_frames_is_taken_only_if_it_is_that_of_the_way_for_one(detector, does):
+    assert detector().does_many("detect", "detect_each") == does

@@ -38,7 +38,7 @@ def test_a_tick_has_its_road_users_its_stations_and_their_captures():
     moment = world().begin(2_000_000, StationErrors.none(0))
     np.testing.assert_allclose(moment.snapshot.boxes.center_m[:, 0], [20.0, 20.0])
     assert len(moment.fleet) == 2
-    assert [frame.agent for future in moment.sensed for frame, _ in future.result()] == [moment.fleet.agent[1]]
+    assert [frame.agent for frame, _ in moment.sensed.result()] == [moment.fleet.agent[1]]
 
 
 def test_errors_go_on_from_the_tick_before():
@@ -69,7 +69,7 @@ def test_buildings_stand_between_stations_and_in_the_way_of_their_lidars():
     this = world(HOUSE)
     moment = this.begin(2_000_000, StationErrors.none(0))
     assert this.instant(moment, LinkBudget.none()).links.state.tolist() == [NLOSB]
-    assert moment.sensed[0].result()[0][0].on_building.any()
+    assert moment.sensed.result()[0][0].on_building.any()
 
 
 def test_a_link_goes_on_from_the_tick_before():

@@ -274,7 +274,7 @@ class Simulation:
             self.plausibility.note(instant.snapshot, instant.fleet)
         boxes_are_shared, followed = self.scenario.cooperation.fusion.shares.is_boxes, []
         with self.stages.scans:
-            captured = [one for sensed in moment.sensed for one in sensed.result()]
+            captured = moment.sensed.result()
         for frame, capture in captured:
             self._captures.put(frame, capture)
             self.stations.keep_frame(frame)

@@ -25,14 +25,13 @@ class BegunTick:
         snapshot: True state of all road users.
         fleet: True state of all stations.
         errors: Errors of the pose and the clock that each station believes.
-        sensed: Futures of the captures of all stations with a lidar, several stations each; together they are in rising order of
-            the stations' agent ids.
+        sensed: Future of the captures of all stations with a lidar, in rising order of the stations' agent ids.
     """
 
     snapshot: Snapshot
     fleet: Fleet
     errors: StationErrors
-    sensed: list[Future[list[Sensed]]]
+    sensed: Future[list[Sensed]]
 
 
 class World:

@@ -38,8 +38,7 @@ def points_of(rig=0, lidars=1, **settings):
     nothing = indexed(Prisms(np.zeros((0, 2)), np.zeros(1, np.int64), np.zeros(0), np.zeros(0)))
     sensing = Sensing(Scenario.model_validate(data), nothing, Streams(1), 1)
     try:
-        (future,) = sensing.begin(WORLD, stations, errors)
-        return future.result()[0][0].points_m
+        return sensing.begin(WORLD, stations, errors).result()[0][0].points_m
     finally:
         sensing.close()
 

@@ -43,8 +43,7 @@ def sensed(error=(0.0, 0.0, 0.0), clock_offset_us=0, threads=1, lidars=1, device
     errors = StationErrors(stations.agent, 100_000, np.array([error, (9.0, 9.0, 9.0)]), np.array([clock_offset_us, 0]))
     sensing = Sensing(scenario, indexed(HOUSE), Streams(1), threads)
     try:
-        (future,) = sensing.begin(WORLD, stations, errors)
-        ((frame, capture),) = future.result()
+        ((frame, capture),) = sensing.begin(WORLD, stations, errors).result()
         return frame, capture, sensing
     finally:
         sensing.close()
@@ -187,8 +186,7 @@ def noted(rows, **settings):
     errors = StationErrors(
         stations.agent, 100_000, np.tile([*ERROR_M[:2], 0.0], (len(rows), 1)), np.zeros(len(rows), int)
     )
-    futures = Sensing(scenario, indexed(HOUSE), Streams(1), 1).begin(WORLD, stations, errors)
-    return [pair for future in futures for pair in future.result()], detector.views
+    return Sensing(scenario, indexed(HOUSE), Streams(1), 1).begin(WORLD, stations, errors).result(), detector.views
 
 
 def test_the_detector_reads_the_cloud_the_cells_and_the_bodies_as_the_station_places_them():
@@ -207,11 +205,8 @@ def test_the_detector_reads_the_cloud_the_cells_and_the_bodies_as_the_station_pl
 def test_the_built_in_detector_detects_for_several_stations_what_it_detects_for_each_alone(false_per_frame):
     pairs, views = noted([0, 1, 2])
     model = Visibility(half_points=100.0, false_per_frame=false_per_frame)
-    together = sensing_module._visible(
-        [capture for _, capture in pairs],
-        [StationScan(f.returns, c.object_id, c.points, f.matrix) for f, c in pairs],
-        model,
-    )
+    scans = [StationScan(f.returns, c.object_id, c.points, f.matrix) for f, c in pairs]
+    together = model.detect_each(sensing_module._views([capture for _, capture in pairs], scans))
     alone = [model.detect(view) for view in views]
     assert sum(len(one) for one in alone) > 0
     for one, other in zip(together, alone, strict=True):
@@ -241,13 +236,13 @@ def test_a_capture_holds_the_true_pose_and_the_believed_one():
 
 def scanned(monkeypatch, **settings):
     """The lidars of the first car as they are scanned, and the bodies."""
-    calls, scan = [], Scanner.scan
+    calls, begin = [], Scanner.begin
 
     def noted(self, lidars, boxes, box_id):
         calls.append((lidars, boxes, box_id))
-        return scan(self, lidars, boxes, box_id)
+        return begin(self, lidars, boxes, box_id)
 
-    monkeypatch.setattr(Scanner, "scan", noted)
+    monkeypatch.setattr(Scanner, "begin", noted)
     sensed(**settings)
     (call,) = calls
     return call
@@ -329,7 +324,7 @@ def test_stations_are_captured_in_their_order():
     begun = sensing.begin(WORLD, fleet_in(WORLD, [0, 1, 2], lidars=[1, 0, 1]), StationErrors(
         WORLD.agent, 100_000, np.array([[0.0] * 3, [9.0] * 3, [1.0, 2.0, 0.0]]), np.array([10, 20, 30]),
     ))  # fmt: skip
-    frames = [frame for future in begun for frame, _ in future.result()]
+    frames = [frame for frame, _ in begun.result()]
     assert [(one.agent, one.stamp_us) for one in frames] == [(3, 100_010), (8, 100_030)]
     np.testing.assert_allclose(frames[1].pose, [1.0, 32.0, 0.0, 0.0])
 
@@ -374,9 +369,36 @@ def test_rays_are_cast_on_the_device_of_the_scenario(monkeypatch):
 
 
 @pytest.mark.parametrize(("count", "callers", "sizes"), [
-    (0, 1, []), (3, 1, [3]), (25, 1, [9, 8, 8]), (1, 2, [1]), (10, 2, [3, 3, 2, 2]), (50, 2, [7, 7, 6, 6, 6, 6, 6, 6]),
+    (0, 1, []), (3, 1, [3]), (25, 1, [25]), (1, 2, [1]), (10, 2, [2, 3, 2, 3]), (50, 2, [12, 13, 12, 13]),
 ])  # fmt: skip
 def test_stations_are_shared_out_evenly_and_in_their_order(count, callers, sizes):
-    parts = sensing_module._parts(np.arange(count), callers)
+    parts = sensing_module._parts(count, callers)
     assert [len(part) for part in parts] == sizes
-    assert [row for part in parts for row in part.tolist()] == list(range(count))
+    assert [row for part in parts for row in part] == list(range(count))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_every_station_is_captured_once_whichever_thread_scans_it(threads):
+    sensing = Sensing(scenario_with(), indexed(HOUSE), Streams(1), threads)
+    errors = StationErrors(WORLD.agent, 100_000, np.zeros((3, 3)), np.zeros(3, int))
+    begun = [sensing.begin(WORLD, fleet_in(WORLD, [0, 1, 2], lidars=1), errors) for _ in range(8)]
+    try:
+        assert [[frame.agent for frame, _ in one.result()] for one in begun] == [[3, 5, 8]] * 8
+    finally:
+        sensing.close()
+
+
+def test_an_error_of_a_detector_on_any_thread_is_raised_where_the_frames_are_taken():
+    @dataclass(frozen=True)
+    class Failing(Visibility):
+        def detect(self, view):
+            raise RuntimeError("no power")
+
+    scenario = scenario_with().model_copy(update={"detector": Failing()})
+    sensing = Sensing(scenario, indexed(HOUSE), Streams(1), 2)
+    errors = StationErrors(WORLD.agent, 100_000, np.zeros((3, 3)), np.zeros(3, int))
+    try:
+        with pytest.raises(RuntimeError, match="no power"):
+            sensing.begin(WORLD, fleet_in(WORLD, [0, 1, 2], lidars=1), errors).result()
+    finally:
+        sensing.close()

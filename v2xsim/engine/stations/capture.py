@@ -1,14 +1,15 @@
 """The truth behind each frame. Sensor models and metrics read it; no decision of a station does."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from jaxtyping import Float, Int32, Int64
+from jaxtyping import Float, Int32, Int64, UInt64
 
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.records import Boxes
-from v2xsim.spatial.poses import believed_from_true, moved_boxes
+from v2xsim.spatial.poses import believed_from_true, inverses, moved_boxes, pose_matrices
 from v2xsim.streams import Streams, uniforms_from
 from v2xsim.world.snapshot import Snapshot
 
@@ -21,7 +22,7 @@ class DetectorDraws:
     """
 
     def __init__(self, streams: Streams, station: int, time_us: int, agent: Int64[np.ndarray, " agents"]) -> None:
-        self._streams, self._station, self._time_us, self._agent = streams, station, time_us, agent
+        self.streams, self.station, self.time_us, self._agent = streams, station, time_us, agent
         # A detector runs twice on a frame, alone and after fusion, and must get the same random numbers both times.
         self._drawn: dict[tuple[str, int, int], Float[np.ndarray, "rows draws"]] = {}
 
@@ -29,31 +30,30 @@ class DetectorDraws:
         """Return `count` random numbers for each road user."""
         key = ("detector", 0, count)
         if key not in self._drawn:
-            self._drawn[key] = self._streams.uniforms(
-                "detector", self._station, self._time_us, self._agent, count=count
-            )
+            self._drawn[key] = self.streams.uniforms("detector", self.station, self.time_us, self._agent, count=count)
         return self._drawn[key]
 
     def of_rows(self, rows: Int64[np.ndarray, " rows"], count: int) -> Float[np.ndarray, "rows draws"]:
         """Return the rows of `of_objects(count)` of some road users; the numbers of the others are not computed."""
-        return self._streams.uniforms("detector", self._station, self._time_us, self._agent[rows], count=count)
+        return self.streams.uniforms("detector", self.station, self.time_us, self._agent[rows], count=count)
 
     def of_frame(self, rows: int, count: int) -> Float[np.ndarray, "rows draws"]:
         """Return `rows` rows of `count` random numbers that belong to no road user, such as for false positives."""
         key = ("clutter", rows, count)
         if key not in self._drawn:
-            self._drawn[key] = self._streams.uniforms(
-                "clutter", self._station, self._time_us, np.arange(rows), count=count
+            self._drawn[key] = self.streams.uniforms(
+                "clutter", self.station, self.time_us, np.arange(rows), count=count
             )
         return self._drawn[key]
 
-    def key(self, name: str) -> int:
-        """Return the random key of the frame for the draws of road users (`detector`) or those of the frame (`clutter`)."""
-        return self._streams.key(name, self._station, self._time_us)
+
+def _keys(draws: Sequence[DetectorDraws], name: str) -> UInt64[np.ndarray, " frames"]:
+    """Return the random key of each frame for the draws of road users (`detector`) or those of the frame (`clutter`)."""
+    return draws[0].streams.keys(name, [(one.station, one.time_us) for one in draws])
 
 
 def draws_of_rows(
-    draws: list[DetectorDraws], frame: Int64[np.ndarray, " rows"], agent: Int64[np.ndarray, " rows"], count: int
+    draws: Sequence[DetectorDraws], frame: Int64[np.ndarray, " rows"], agent: Int64[np.ndarray, " rows"], count: int
 ) -> Float[np.ndarray, "rows draws"]:
     """Return `count` random numbers for a road user of a frame in each row, as `DetectorDraws.of_rows` does for one frame.
 
@@ -63,14 +63,12 @@ def draws_of_rows(
         agent: Agent id of the road user.
         count: Random numbers per row.
     """
-    key = np.array([one.key("detector") for one in draws], np.uint64)
-    return uniforms_from(key[frame], agent, count=count)
+    return uniforms_from(_keys(draws, "detector")[frame], agent, count=count)
 
 
-def draws_of_frames(draws: list[DetectorDraws], rows: int, count: int) -> Float[np.ndarray, "frames rows draws"]:
+def draws_of_frames(draws: Sequence[DetectorDraws], rows: int, count: int) -> Float[np.ndarray, "frames rows draws"]:
     """Return what `DetectorDraws.of_frame(rows, count)` returns, for several frames."""
-    key = np.array([one.key("clutter") for one in draws], np.uint64)
-    numbers = uniforms_from(np.repeat(key, rows), np.tile(np.arange(rows), len(draws)), count=count)
+    numbers = uniforms_from(np.repeat(_keys(draws, "clutter"), rows), np.tile(np.arange(rows), len(draws)), count=count)
     return numbers.reshape(len(draws), rows, count)
 
 
@@ -103,6 +101,14 @@ class Capture:
     def apparent(self) -> Boxes:
         """Bodies of all road users where the station would place them: moved by the error of its own pose."""
         return moved_boxes(self.snapshot.boxes, self.believed_from_true)
+
+
+def believed_from_true_of(captures: Sequence[Capture]) -> Float[np.ndarray, "captures 4 4"]:
+    """Return `Capture.believed_from_true` of each of several captures."""
+    if not captures:
+        return np.zeros((0, 4, 4))
+    true, believed = np.array([one.pose for one in captures]), np.array([one.believed for one in captures])
+    return pose_matrices(believed) @ inverses(pose_matrices(true))
 
 
 class Captures:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int32, Int64, UInt8
-from numba import njit
+from jaxtyping import Float, Int32, Int64
+from numba import carray, njit  # type: ignore[attr-defined]
 
-from v2xsim.engine.stations.lent_memory import ReturnMemory, parts, written_parts
+from v2xsim.engine.stations.lent_memory import ReturnMemory, address_of, parts, pointer, written_parts
 from v2xsim.gpu.lidar.cast import Scan, as_cast, cast_rays, plain
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.rays import Rays, rays_of
@@ -76,118 +76,134 @@ class Scanner:
     def __init__(
         self, obstacles: Obstacles, cell_m: float, extent_m: float, cast: Callable[..., Scan] | None = None
     ) -> None:
-        self._obstacles, self._buildings, self._cast = obstacles, plain(obstacles), cast
-        self._cell_m, self._half = cell_m, int(np.ceil(extent_m / cell_m))
+        self.obstacles, self.buildings, self.cast = obstacles, plain(obstacles), cast
+        self.cell_m, self.half = cell_m, int(np.ceil(extent_m / cell_m))
         self._rays: dict[int, tuple[Beams, Rays]] = {}
-        self._memory = ReturnMemory()
+        self._joined: dict[tuple[int, ...], tuple[Any, ...]] = {}
+        self.memory = ReturnMemory()
 
     def lower(self, position_m: Float[np.ndarray, "stations 2"]) -> Int64[np.ndarray, "stations 2"]:
         """Return the index in the world grid of cell (0, 0) of the matrices of stations that believe to be at some positions."""
-        return np.floor(position_m / self._cell_m).astype(np.int64) - self._half
+        return np.floor(position_m / self.cell_m).astype(np.int64) - self.half
 
     def scan(self, lidars: Lidars, boxes: Boxes, box_id: Int64[np.ndarray, " boxes"]) -> list[StationScan]:
-        """Return what the lidars of each of some stations measure.
+        """Return what the lidars of each of some stations measure; arguments as of `begin`."""
+        return self.begin(lidars, boxes, box_id).measured(0, len(lidars.agent))
+
+    def begin(self, lidars: Lidars, boxes: Boxes, box_id: Int64[np.ndarray, " boxes"]) -> "Scans":
+        """Return the scans of some stations, which are measured part by part.
 
         Args:
             lidars: The lidars.
             boxes: Bounding boxes of all road users.
             box_id: Agent id of each box, in rising order.
         """
-        rays = [self._rays_of(beams) for beams in lidars.beams]
-        sizes = [(len(one.elevation), len(one.cos_az)) for one in rays]
-        stations, side = len(lidars.agent), 2 * self._half
-        written = _Written(
-            [self._memory.block(beams * columns) for beams, columns in sizes],
-            np.empty((len(sizes), max((beams for beams, _ in sizes), default=0) + 1), np.int64),
-            np.zeros(len(sizes), np.int64),
-            np.zeros((stations, len(box_id)), np.int64),
-            np.zeros((stations, side, side), np.uint8),
-        )
-        if rays:
-            measure = self._on_processor if self._cast is None else self._on_device
-            measure(lidars, rays, boxes, box_id, written)
-        return self._cut(lidars, rays, written)
+        return Scans(self, lidars, boxes, box_id)
 
-    def _rays_of(self, beams: Beams) -> Rays:
+    def rays_of(self, beams: Beams) -> Rays:
+        """Return the rays of a beam pattern; they are computed once."""
         # The beam patterns of a run live as long as the run, so their identities stay distinct.
         if id(beams) not in self._rays:
             self._rays[id(beams)] = (beams, rays_of(beams))
         return self._rays[id(beams)][1]
 
-    def _on_processor(
-        self, lidars: Lidars, rays: list[Rays], boxes: Boxes, box_id: np.ndarray, written: "_Written"
-    ) -> None:
-        models = list({id(one): one for one in rays}.values())
-        number = {id(one): n for n, one in enumerate(models)}
-        arguments = (
-            np.array([number[id(one)] for one in rays]), lidars.station, lidars.world_from_sensor, lidars.believed,
-            np.array([noise.key for noise in lidars.noise], np.uint64),
-            np.array([noise.lost_below for noise in lidars.noise], np.uint64),
-            *_behind_each_other(models), boxes.center_m, boxes.size_m, boxes.yaw_rad, box_id,
-            lidars.agent, lidars.lower * self._cell_m, float(self._cell_m), *self._buildings, *written.arrays(),
-        )  # fmt: skip
-        _scan_all(*arguments)
-
-    def _on_device(
-        self, lidars: Lidars, rays: list[Rays], boxes: Boxes, box_id: np.ndarray, written: "_Written"
-    ) -> None:
-        assert self._cast is not None
-        address, first, count, hits, code = written.arrays()
-        lower_m = lidars.lower * self._cell_m
-        for n, s in enumerate(lidars.station.tolist()):
-            scan = self._cast(
-                lidars.beams[n], lidars.world_from_sensor[n], boxes, box_id, self._obstacles, int(lidars.agent[s])
-            )
-            depth, row = as_cast(scan, box_id)
-            arguments = (
-                depth, row, np.uint64(lidars.noise[n].key), lidars.noise[n].lost_below, box_id, lidars.believed[n],
-                lower_m[s, 0], lower_m[s, 1], float(self._cell_m), *rays[n], address[n], first[n], hits[s], code[s],
-            )  # fmt: skip
-            count[n] = _measure(*arguments)
-
-    def _cut(self, lidars: Lidars, rays: list[Rays], written: "_Written") -> list[StationScan]:
-        """Return the scan of each station, so that none keeps the memory of another."""
-        returns: list[list[LidarReturns]] = [[] for _ in lidars.agent]
-        ids: list[list[np.ndarray]] = [[] for _ in lidars.agent]
-        for n, (s, count) in enumerate(zip(lidars.station.tolist(), written.count.tolist(), strict=True)):
-            beams, columns = len(rays[n].elevation), len(rays[n].cos_az)
-            range_m, object_id, column, on_building = parts(written.blocks[n], beams * columns, count)
-            first = written.first[n, : beams + 1].copy()
-            mount = lidars.vehicle_from_sensor[n].copy()
-            returns[s].append(LidarReturns(rays[n], mount, lidars.noise[n], first, range_m, column, on_building))
-            ids[s].append(object_id)
-        return [
-            StationScan(
-                Returns(tuple(returns[s])),
-                ids[s][0] if len(ids[s]) == 1 else np.concatenate([np.zeros(0, np.int32), *ids[s]]),
-                written.hits[s].copy(),
-                PerceptionMatrix(lidars.lower[s].copy(), self._cell_m, written.code[s].copy()),
-            )
-            for s in range(len(lidars.agent))
-        ]
+    def joined(self, patterns: dict[int, Beams]) -> tuple[Any, ...]:
+        """Return the rays of several beam patterns as arguments of `_scan_all`."""
+        key = tuple(patterns)
+        if key not in self._joined:
+            self._joined[key] = _behind_each_other([self.rays_of(beams) for beams in patterns.values()])
+        return self._joined[key]
 
 
-@dataclass(frozen=True)
-class _Written:
-    """What the compiled call writes.
+class Scans:
+    """The scans of the lidars of some stations at an instant. Several threads may measure different stations.
 
-    Attributes:
-        blocks: Memory for the returns of each lidar.
-        first: For each lidar, the row of the first return of each beam, as in `LidarReturns`.
-        count: Number of returns of each lidar.
-        hits: For each station, the number of returns on each box.
-        code: Codes of the perception matrix of each station.
+    Args:
+        scanner: What is the same at all instants.
+        lidars: The lidars.
+        boxes: Bounding boxes of all road users.
+        box_id: Agent id of each box, in rising order.
     """
 
-    blocks: list[np.ndarray]
-    first: Int64[np.ndarray, "lidars most_beams_plus_1"]
-    count: Int64[np.ndarray, " lidars"]
-    hits: Int64[np.ndarray, "stations agents"]
-    code: UInt8[np.ndarray, "stations nx ny"]
+    def __init__(self, scanner: Scanner, lidars: Lidars, boxes: Boxes, box_id: Int64[np.ndarray, " boxes"]) -> None:
+        self._scanner, self._lidars, self._boxes, self._box_id = scanner, lidars, boxes, box_id
+        self._rays = [scanner.rays_of(beams) for beams in lidars.beams]
+        sizes = [len(one.elevation) * len(one.cos_az) for one in self._rays]
+        most_beams = max((len(one.elevation) for one in self._rays), default=0)
+        stations, side = len(lidars.agent), 2 * scanner.half
+        # Returns and codes have memory of their own for each lidar and station, so that none keeps that of another.
+        self._blocks = [scanner.memory.block(size) for size in sizes]
+        self._codes = [np.zeros((side, side), np.uint8) for _ in range(stations)]
+        self._address = np.array([address_of(block) for block in self._blocks], np.int64)
+        self._first = np.empty((len(sizes), most_beams + 1), np.int64)
+        self._count = np.zeros(len(sizes), np.int64)
+        # Number of returns of each station on each box.
+        self.hits = np.zeros((stations, len(box_id)), np.int64)
+        self._lower_m = lidars.lower * scanner.cell_m
+        self._arguments = self._for_processor() if scanner.cast is None and len(sizes) else ()
 
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """Return the arrays as the last arguments of `_scan_all`."""
-        return np.array([block.ctypes.data for block in self.blocks]), self.first, self.count, self.hits, self.code
+    def measured(self, begin: int, end: int) -> list[StationScan]:
+        """Return what the lidars of the stations from number `begin` up to, not including, `end` measure."""
+        first, last = np.searchsorted(self._lidars.station, [begin, end]).tolist()
+        if self._scanner.cast is not None:
+            self._on_device(first, last)
+        elif last > first:
+            _scan_all(first, last, *self._arguments)
+        returns: list[list[LidarReturns]] = [[] for _ in range(begin, end)]
+        ids: list[list[np.ndarray]] = [[] for _ in range(begin, end)]
+        lidars, count = self._lidars, self._count[first:last].tolist()
+        for n, s, kept in zip(range(first, last), lidars.station[first:last].tolist(), count, strict=True):
+            rays = self._rays[n]
+            beams, columns = len(rays.elevation), len(rays.cos_az)
+            range_m, object_id, column, on_building = parts(self._blocks[n], beams * columns, kept)
+            mount, first_row = lidars.vehicle_from_sensor[n], self._first[n, : beams + 1]
+            returns[s - begin].append(
+                LidarReturns(rays, mount, lidars.noise[n], first_row, range_m, column, on_building)
+            )
+            ids[s - begin].append(object_id)
+        return [
+            StationScan(
+                Returns(tuple(returns[s - begin])),
+                ids[s - begin][0]
+                if len(ids[s - begin]) == 1
+                else np.concatenate([np.zeros(0, np.int32), *ids[s - begin]]),
+                self.hits[s],
+                PerceptionMatrix(lidars.lower[s], self._scanner.cell_m, self._codes[s]),
+            )
+            for s in range(begin, end)
+        ]
+
+    def _for_processor(self) -> tuple[Any, ...]:
+        """Return the arguments of `_scan_all` behind the first two."""
+        lidars, boxes = self._lidars, self._boxes
+        patterns = {id(beams): beams for beams in lidars.beams}
+        number = {key: n for n, key in enumerate(patterns)}
+        return (
+            np.array([number[id(beams)] for beams in lidars.beams]), lidars.station, lidars.world_from_sensor, lidars.believed,
+            np.array([noise.key for noise in lidars.noise], np.uint64),
+            np.array([noise.lost_below for noise in lidars.noise], np.uint64),
+            *self._scanner.joined(patterns), boxes.center_m, boxes.size_m, boxes.yaw_rad, self._box_id,
+            lidars.agent, self._lower_m, float(self._scanner.cell_m), *self._scanner.buildings,
+            self._address, self._first, self._count, self.hits,
+            np.array([address_of(code) for code in self._codes], np.int64), 2 * self._scanner.half,
+        )  # fmt: skip
+
+    def _on_device(self, first: int, last: int) -> None:
+        """Measure with some of the lidars, whose rays are cast on another device."""
+        lidars, scanner = self._lidars, self._scanner
+        assert scanner.cast is not None
+        for n, s in zip(range(first, last), lidars.station[first:last].tolist(), strict=True):
+            scan = scanner.cast(
+                lidars.beams[n], lidars.world_from_sensor[n], self._boxes, self._box_id, scanner.obstacles,
+                int(lidars.agent[s]),
+            )  # fmt: skip
+            depth, row = as_cast(scan, self._box_id)
+            arguments = (
+                depth, row, np.uint64(lidars.noise[n].key), lidars.noise[n].lost_below, self._box_id, lidars.believed[n],
+                self._lower_m[s, 0], self._lower_m[s, 1], float(scanner.cell_m), *self._rays[n], self._address[n],
+                self._first[n], self.hits[s], self._codes[s],
+            )  # fmt: skip
+            self._count[n] = _measure(*arguments)
 
 
 def _behind_each_other(models: list[Rays]) -> tuple[Any, ...]:
@@ -202,23 +218,23 @@ def _behind_each_other(models: list[Rays]) -> tuple[Any, ...]:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _scan_all(  # type: ignore[no-untyped-def]
-    model, station, pose, believed, key, lost_below,
+    begin, end, model, station, pose, believed, key, lost_below,
     elevation, cos_el, sin_el, cos_az, sin_az, reach_m, first_beam, first_column,
     center, size, yaw, box_id, agent, lower_m, cell_m,
     vertex, seam, first_vertex, base, top, grid_origin, cell, nx, ny, offset, item, lower, upper,
-    address, first, count, hits, code,
+    address, first, count, hits, code_address, side,
 ):  # fmt: skip
-    """Cast and measure the scans of all lidars of some stations.
+    """Cast and measure the scans of the lidars from number `begin` up to, not including, `end`.
 
-    The arguments have an element for each lidar (`model` to `lost_below`), lie behind each other for all beams or columns of all
+    The other arguments have an element for each lidar (`model` to `lost_below`), lie behind each other for all beams or columns of all
     models (`elevation` to `first_column`: those of model m begin at first_beam[m] and first_column[m]), describe the bodies and
     the stations (`center` to `cell_m`) and the buildings, as in `cast_rays` (`vertex` to `upper`).
 
     Written are, for each lidar, the returns in the block of memory at an address, as `lent_memory.parts` reads them, the rows of
     the first returns of its beams (`first`) and the number of its returns (`count`); for each station, the number of returns on
-    each box (`hits`) and the codes of its matrix (`code`).
+    each box (`hits`) and, at an address, the codes of its matrix with `side` x `side` cells.
     """
-    for n in range(len(model)):
+    for n in range(begin, end):
         s, m = station[n], model[n]
         b0, b1, c0, c1 = first_beam[m], first_beam[m + 1], first_column[m], first_column[m + 1]
         depth, row = cast_rays(
@@ -229,7 +245,7 @@ def _scan_all(  # type: ignore[no-untyped-def]
         count[n] = _measure(
             depth, row, key[n], lost_below[n], box_id, believed[n], lower_m[s, 0], lower_m[s, 1], cell_m,
             elevation[b0:b1], cos_el[b0:b1], sin_el[b0:b1], cos_az[c0:c1], sin_az[c0:c1], reach_m[m],
-            address[n], first[n], hits[s], code[s],
+            address[n], first[n], hits[s], carray(pointer(code_address[s]), (side, side), np.uint8),
         )  # fmt: skip
 
 

@@ -1,13 +1,22 @@
 """The sensing of each station at a tick: point cloud, perception matrix and the station's own detections."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
 
-from v2xsim.engine.stations.capture import Capture, DetectorDraws, draws_of_frames, draws_of_rows
+from v2xsim.engine.stations.capture import (
+    Capture,
+    DetectorDraws,
+    believed_from_true_of,
+    draws_of_frames,
+    draws_of_rows,
+)
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.rigs import Rigs
@@ -19,28 +28,21 @@ from v2xsim.gpu.lidar.cast import Scan
 from v2xsim.gpu.lidar.incidence import incidence_cosines
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.gpu.lidar.returns import Noise
-from v2xsim.perception.detection.detector import DetectorView, detections_of
-from v2xsim.perception.detection.visibility_model import (
-    CLUTTER_DRAWS,
-    OBJECT_DRAWS,
-    Visibility,
-    detect_each,
-    most_false,
-)
+from v2xsim.perception.detection.detector import DetectorView, DetectorViews, detections_of, detections_of_each
 from v2xsim.records import Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud
 from v2xsim.scenario.schema import Scenario
-from v2xsim.spatial.poses import inverses, moved_rows, pose_matrices, pose_matrix
+from v2xsim.spatial.poses import moved_rows, pose_matrices, pose_matrix
 from v2xsim.streams import Streams
 from v2xsim.world.snapshot import Snapshot
 
-# Stations whose lidars one thread scans in one call; more take more memory and wait longer for each other.
-_MOST_AT_ONCE = 12
 # Mounts of lidars at different heights that are kept.
 _KEPT_MOUNTS = 4096
 
 # Types of inner functions. A type that is written there would be built again for each frame.
 _Points = Float[np.ndarray, "points 3"]
 _Hits = Int64[np.ndarray, " agents"]
+
+_T = TypeVar("_T")
 
 Sensed = tuple[Frame, Capture]
 """A station's frame, which has only what the station knows, and the truth behind the frame."""
@@ -70,22 +72,16 @@ class Sensing:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def begin(self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors) -> list[Future[list[Sensed]]]:
-        """Start the capture of every station with a lidar; return futures of several stations each.
-
-        All captures together are in rising order of the stations' agent ids.
-        """
-        rows, believed = np.flatnonzero(fleet.lidars), errors.applied_to(fleet.pose)
+    def begin(self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors) -> Future[list[Sensed]]:
+        """Start the capture of every station with a lidar; their frames come in rising order of the stations' agent ids."""
         if self._pool is None:
-            return [_done(self._sense(snapshot, fleet, errors, believed, part)) for part in _parts(rows, 1)]
-        return [
-            self._pool.submit(self._sense, snapshot, fleet, errors, believed, part)
-            for part in _parts(rows, self._callers)
-        ]
+            return _done(self._sense(snapshot, fleet, errors))
+        return self._pool.submit(self._sense, snapshot, fleet, errors)
 
     def cloud(self, snapshot: Snapshot, fleet: Fleet, row: int) -> PointCloud:
         """Return the lidar returns of one station at a tick; they depend on nothing but the arguments, scenario and seed."""
-        (scan,) = self._scanned(snapshot, fleet, fleet.pose, np.array([row]))
+        lidars = self._lidars(snapshot.time_us, fleet, fleet.pose, np.array([row]))
+        (scan,) = self._scanner.scan(lidars, snapshot.boxes, snapshot.agent)
         number = np.arange(len(scan.returns.lidars), dtype=np.uint8)
         return PointCloud(
             snapshot.time_us, scan.returns.points_m, scan.object_id.astype(np.int64),
@@ -112,61 +108,84 @@ class Sensing:
     def _vehicle_from_sensor(self, rig: int, number: int, base_m: float) -> Float[np.ndarray, "4 4"]:
         return self._rigs.lidars(rig)[number].vehicle_from_sensor(base_m)
 
-    def _scanned(
-        self,
-        snapshot: Snapshot,
-        fleet: Fleet,
-        believed: Float[np.ndarray, "stations 4"],
-        rows: Int64[np.ndarray, " rows"],
-    ) -> list[StationScan]:
-        """Return what the lidars of some stations measured."""
-        settings, time_us, number_of = self._scenario.lidars, snapshot.time_us, np.arange(len(rows))
-        beams, mounts, noise = [], [], []
-        for agent, rig, base_m, count in zip(
-            *(array[rows].tolist() for array in (fleet.agent, fleet.rig, fleet.mount_base_m, fleet.lidars)), strict=True
-        ):
-            for number, lidar in enumerate(self._rigs.lidars(rig)[:count]):
-                beams.append(lidar.beams)
-                mounts.append(self._mount(rig, number, base_m))
-                key = self._streams.key("lidar", agent, time_us, number)
-                noise.append(Noise(settings.range_noise_m, settings.dropout, key))
-        station, mount = np.repeat(number_of, fleet.lidars[rows]), np.array(mounts).reshape(-1, 4, 4)
+    def _lidars(
+        self, time_us: int, fleet: Fleet, believed: Float[np.ndarray, "stations 4"], rows: Int64[np.ndarray, " rows"]
+    ) -> Lidars:
+        """Return the lidars of some stations."""
+        settings = self._scenario.lidars
+        agent, carried = fleet.agent[rows], fleet.lidars[rows]
+        station = np.repeat(np.arange(len(rows)), carried)
+        number = np.arange(len(station)) - np.repeat(np.cumsum(carried) - carried, carried)
+        of_lidar = [array[station].tolist() for array in (agent, fleet.rig[rows], fleet.mount_base_m[rows])]
+        every = list(zip(*of_lidar, number.tolist(), strict=True))
+        keys = self._streams.keys("lidar", [(owner, time_us, n) for owner, _, _, n in every])
+        beams = tuple([self._rigs.lidars(rig)[n].beams for _, rig, _, n in every])
+        noise = tuple([Noise(settings.range_noise_m, settings.dropout, key) for key in keys.tolist()])
+        mount = np.array([self._mount(rig, n, base_m) for _, rig, base_m, n in every]).reshape(-1, 4, 4)
         # Rays are cast from the true pose of the station, and their returns are placed by the pose that it believes.
-        lidars = Lidars(
-            fleet.agent[rows], self._scanner.lower(believed[rows, :2]), station, tuple(beams), mount,
-            pose_matrices(fleet.pose[rows])[station] @ mount, pose_matrices(believed[rows])[station] @ mount, tuple(noise),
+        return Lidars(
+            agent, self._scanner.lower(believed[rows, :2]), station, beams, mount,
+            pose_matrices(fleet.pose[rows])[station] @ mount, pose_matrices(believed[rows])[station] @ mount, noise,
         )  # fmt: skip
-        return self._scanner.scan(lidars, snapshot.boxes, snapshot.agent)
 
-    def _sense(
-        self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors, believed: Float[np.ndarray, "stations 4"],
-        rows: Int64[np.ndarray, " rows"],
-    ) -> list[Sensed]:  # fmt: skip
-        """Return the frame of each of some stations and the truth behind it, with what the station detects."""
-        time_us, scans = snapshot.time_us, self._scanned(snapshot, fleet, believed, rows)
-        captures = [
-            Capture(
-                fleet.pose[row], believed[row], snapshot, scan.object_id, scan.hits,
-                DetectorDraws(self._streams, int(fleet.agent[row]), time_us, snapshot.agent),
-            )
-            for row, scan in zip(rows.tolist(), scans, strict=True)
-        ]  # fmt: skip
+    def _sense(self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors) -> list[Sensed]:
+        """Return the frame of each station with a lidar and the truth behind it, with what the station detects.
+
+        Several threads scan, each with one compiled call for several stations. What needs the lock of the interpreter is done
+        once for all stations, as far as possible.
+        """
+        rows, believed = np.flatnonzero(fleet.lidars), errors.applied_to(fleet.pose)
+        lidars = self._lidars(snapshot.time_us, fleet, believed, rows)
+        scans = self._scanner.begin(lidars, snapshot.boxes, snapshot.agent)
+        agent, stamp_us = fleet.agent[rows].tolist(), (snapshot.time_us + errors.clock_offset_us[rows]).tolist()
+        time_us, detector = snapshot.time_us, self._scenario.detector
+        detects_many = detector.does_many("detect", "detect_each")
+
+        def captured(part: range) -> list[tuple[StationScan, Capture, Detections | None]]:
+            measured = []
+            for n, scan in zip(part, scans.measured(part.start, part.stop), strict=True):
+                row = rows[n]
+                draws = DetectorDraws(self._streams, agent[n], time_us, snapshot.agent)
+                capture = Capture(fleet.pose[row], believed[row], snapshot, scan.object_id, scan.hits, draws)
+                found = None if detects_many else detections_of(detector, _view(capture, scan))
+                measured.append((scan, capture, found))
+            return measured
+
+        measured = self._shared_out(_parts(len(rows), self._callers), captured)
+        captures = [capture for _, capture, _ in measured]
+        detections = [found for _, _, found in measured if found is not None]
+        if detects_many and captures:
+            detections = detections_of_each(detector, _views(captures, [scan for scan, _, _ in measured]))
         frames = [
             Frame(
-                int(fleet.agent[row]), time_us, time_us + int(errors.clock_offset_us[row]), believed[row],
-                fleet.velocity_mps[row], scan.returns, scan.matrix, found,
+                agent[n], time_us, stamp_us[n], capture.believed, fleet.velocity_mps[row], scan.returns, scan.matrix,
+                detections[n],
             )
-            for row, scan, found in zip(rows.tolist(), scans, self._detected(captures, scans), strict=True)
+            for n, (row, (scan, capture, _)) in enumerate(zip(rows, measured, strict=True))
         ]  # fmt: skip
         return list(zip(frames, captures, strict=True))
 
-    def _detected(self, captures: list[Capture], scans: list[StationScan]) -> list[Detections]:
-        """Return what each of some stations detects by itself."""
-        detector = self._scenario.detector
-        # A class derived from the visibility model may detect in another way.
-        if type(detector) is Visibility:
-            return _visible(captures, scans, detector)
-        return [detections_of(detector, _view(capture, scan)) for capture, scan in zip(captures, scans, strict=True)]
+    def _shared_out(self, parts: list[range], work: Callable[[range], list[_T]]) -> list[_T]:
+        """Do work for each part, on this thread and on others that are free, and return all results in order."""
+        done: dict[int, list[_T]] = {}
+        waiting = deque(enumerate(parts))
+
+        def take() -> None:
+            while waiting:
+                try:
+                    number, part = waiting.popleft()
+                except IndexError:
+                    return
+                done[number] = work(part)
+
+        helpers = min(len(parts), self._callers) - 1 if self._pool is not None else 0
+        others = [self._pool.submit(take) for _ in range(helpers)] if self._pool is not None else []
+        take()
+        # What has not begun finds nothing to do. To wait for it could take for ever: all threads could wait for each other.
+        for other in others:
+            if not other.cancel():
+                other.result()
+        return [one for number in range(len(parts)) for one in done[number]]
 
     def detector_of(
         self, ego: Frame, capture: Capture, code: UInt8[np.ndarray, "nx ny"],
@@ -206,30 +225,25 @@ def _view(capture: Capture, scan: StationScan) -> DetectorView:
     )  # fmt: skip
 
 
-def _visible(captures: list[Capture], scans: list[StationScan], detector: Visibility) -> list[Detections]:
-    """Return what the visibility model detects for each of some stations: as it does for each alone, in one computation."""
-    if not captures:
-        return []
+def _views(captures: Sequence[Capture], scans: Sequence[StationScan]) -> DetectorViews:
+    """Return what a detector gets of the scans of several stations at once."""
     draws, snapshot = [capture.draws for capture in captures], captures[0].snapshot
-    true, believed = (
-        pose_matrices(np.array([getattr(capture, name) for capture in captures])) for name in ("pose", "believed")
-    )
     # Objects without points are never detected.
     points = np.array([capture.points for capture in captures])
     frame, row = np.nonzero(points)
     agent = snapshot.agent[row]
-    return detect_each(
-        frame, moved_rows(snapshot.boxes, believed @ inverses(true), frame, row), agent, points[frame, row],
-        draws_of_rows(draws, frame, agent, OBJECT_DRAWS), draws_of_frames(draws, most_false(detector), CLUTTER_DRAWS),
-        lambda number: observed_centers_m(scans[number].matrix), detector,
+    return DetectorViews(
+        frame, moved_rows(snapshot.boxes, believed_from_true_of(captures), frame, row), agent, points[frame, row],
+        [scan.matrix for scan in scans], lambda count: draws_of_rows(draws, frame, agent, count),
+        lambda rows, count: draws_of_frames(draws, rows, count),
     )  # fmt: skip
 
 
-def _parts(rows: Int64[np.ndarray, " rows"], callers: int) -> list[Int64[np.ndarray, " part"]]:
-    """Return rows in parts of about one size, one for each call of a thread: at least two for each of several threads."""
-    at_least = -(-len(rows) // _MOST_AT_ONCE)
-    count = at_least if callers == 1 else 2 * callers * max(1, -(-at_least // (2 * callers)))
-    return [part for part in np.array_split(rows, max(1, count)) if len(part)]
+def _parts(count: int, callers: int) -> list[range]:
+    """Return the numbers of stations in parts of about one size, one for each call of a thread: two for each of several threads."""
+    parts = min(count, 1 if callers == 1 else 2 * callers)
+    ends = [count * n // parts for n in range(parts + 1)] if parts else [0]
+    return [range(begin, end) for begin, end in pairwise(ends)]
 
 
 def _done(sensed: list[Sensed]) -> Future[list[Sensed]]:
