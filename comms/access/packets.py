@@ -3,7 +3,7 @@
 Every access layer (csma, sidelink, random_slot) is an object with the same three calls, so that the engine, the validation and the
 benchmark run the same code:
 
-    submit(packets)                    takes packets that become ready at the present instant or later
+    submit(packets)                    takes packets that become ready at the present instant or later; -> their ends, if known
     advance(until_us, field)           -> receptions of all packets that ended by then, and busy time
     reindexed(row, station_key)        carries the state over to another list of stations
 

@@ -49,8 +49,8 @@ class RandomSlot:
         self._new: list[Transmissions] = []
         self._own = no_intervals(stations)
 
-    def submit(self, packets: Packets) -> None:
-        """Draw a slot for each packet.
+    def submit(self, packets: Packets) -> Int64[np.ndarray, " packets"]:
+        """Draw a slot for each packet, and return the time at which the packet ends.
 
         The packets of one station that become ready together draw one after the other, and do not overlap.
         """
@@ -62,11 +62,11 @@ class RandomSlot:
         self._own, start = choose_in_turn(
             self._own, packets.sender, packets.ready_us, window, airtime, draw, params.slot_us
         )
+        end = start + airtime
         self._new.append(
-            Transmissions(
-                packets.number, packets.sender, packets.target, start, start + airtime, packets.mcs, packets.key
-            )
+            Transmissions(packets.number, packets.sender, packets.target, start, end, packets.mcs, packets.key)
         )
+        return end
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
         """Return the packets that ended by `until_us`, and each station's busy time in us since the call before."""

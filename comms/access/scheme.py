@@ -29,8 +29,13 @@ class AccessLayer(Protocol):
     def dropped(self) -> list[int]:
         """Numbers of packets that a full queue dropped before they were sent; the caller empties the list."""
 
-    def submit(self, packets: Packets) -> None:
-        """Add packets; a packet may become ready at the present instant or later."""
+    def submit(self, packets: Packets) -> Int64[np.ndarray, " packets"] | None:
+        """Add packets; a packet may become ready at the present instant or later.
+
+        Returns:
+            The time at which each packet ends if it is sent, or None if the layer does not know it yet. Then the engine must
+            ask more often whether an awaited packet has arrived.
+        """
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
         """Return the packets that ended by `until_us`, and each station's busy time in us since the call before."""
@@ -170,16 +175,26 @@ class _Watched:
         self._scheme, self._layer = scheme, layer
         # Numbers of the packets that were submitted and have not ended.
         self._waiting: set[int] = set()
+        # The end of each packet for which the layer returned one.
+        self._end_us: dict[int, int] = {}
 
     @property
     def dropped(self) -> list[int]:
         dropped: list[int] = call(self._scheme, "layer.dropped", getattr, self._layer, "dropped")
         self._waiting.difference_update(dropped)
+        for number in dropped:
+            self._end_us.pop(number, None)
         return dropped
 
-    def submit(self, packets: Packets) -> None:
+    def submit(self, packets: Packets) -> Int64[np.ndarray, " packets"] | None:
         self._waiting.update(packets.number.tolist())
-        call(self._scheme, "layer.submit", self._layer.submit, packets)
+        ends_us = call(self._scheme, "layer.submit", self._layer.submit, packets)
+        if ends_us is None:
+            return None
+        axes = {"packets": len(packets)}
+        ends_us = array_from(self._scheme, "layer.submit", ends_us, axes, "int64", name="ends of the packets")
+        self._end_us.update(zip(packets.number.tolist(), ends_us.tolist(), strict=True))
+        return ends_us
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
         receptions = call(self._scheme, "layer.advance", self._layer.advance, until_us, field)
@@ -205,6 +220,11 @@ class _Watched:
         if len(set(ended)) < len(ended) or not self._waiting.issuperset(ended):
             raise self._wrong("must return as number the packets that were submitted, each once")
         self._waiting.difference_update(ended)
+        for number, end_us in zip(ended, receptions.ended_us.tolist(), strict=True):
+            if (wanted_us := self._end_us.pop(number, end_us)) != end_us:
+                raise self._wrong(
+                    f"must return as ended_us what submit returned: {wanted_us} for packet {number}, got {end_us}"
+                )
         if receptions.offset[0] != 0 or receptions.offset[-1] != rows or (np.diff(receptions.offset) < 0).any():
             raise self._wrong(f"must return as offset numbers that rise from 0 to the {rows} receptions")
         for name, array, least, most in (

@@ -241,6 +241,34 @@ def test_every_station_has_a_busy_time(busy_us, why):
     assert why in refused((receptions(), busy_us))
 
 
+def test_the_ends_that_a_users_layer_returns_are_passed_on():
+    layer = Scripted()
+    layer.submit = lambda submitted: submitted.ready_us + 400
+    watched = layer_of(scheme_of(layer), RadioSettings(), 0, keys(STATIONS))
+    assert watched.submit(packets([(0, 1_000, 0), (1, 2_000, 0)])).tolist() == [1_400, 2_400]
+
+
+def test_a_users_layer_may_not_know_when_packets_end():
+    assert layer_of(scheme_of(Scripted()), RadioSettings(), 0, keys(STATIONS)).submit(packets([(0, 0, 0)])) is None
+
+
+@pytest.mark.parametrize("ends_us", [np.zeros(2), np.zeros(3, np.int64), 400])
+def test_each_packet_has_an_end(ends_us):
+    layer = Scripted()
+    layer.submit = lambda submitted: ends_us
+    with pytest.raises(PartError, match=r"layer\.submit must return as ends of the packets"):
+        layer_of(scheme_of(layer), RadioSettings(), 0, keys(STATIONS)).submit(packets([(0, 0, 0), (1, 0, 0)]))
+
+
+def test_a_packet_ends_when_the_layer_said_that_it_would():
+    layer = Scripted((receptions(), NO_BUSY_TIME))
+    layer.submit = lambda submitted: np.array([400, 800])
+    watched = layer_of(scheme_of(layer), RadioSettings(), 0)
+    watched.submit(packets([(0, 0, 0), (0, 0, 0)]))
+    with pytest.raises(PartError, match=r"must return as ended_us what submit returned: 800 for packet 1, got 900"):
+        watched.advance(1_000, FIELD)
+
+
 def test_a_packet_does_not_end_twice():
     again = (receptions(), NO_BUSY_TIME)
     assert "must return as number the packets that were submitted, each once" in refused(again, again)

@@ -8,8 +8,8 @@ from tests.engine.channel.scripted_radio import AIRTIME_US, announced, asked
 from tests.engine.small_world import answer, report
 from v2xsim.comms.messages.sizes import PACKET_HEADER_BYTES
 from v2xsim.engine.channel import radio as radio_module
+from v2xsim.engine.channel.awaited import QUANTUM_US
 from v2xsim.engine.channel.messages import AnswerMessage, ReportMessage
-from v2xsim.engine.channel.radio import QUANTUM_US
 from v2xsim.engine.clock import Order
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
 from v2xsim.streams import Streams
@@ -223,7 +223,7 @@ def test_an_announcement_that_nobody_waits_for_wakes_nobody_behind_one_that_some
     this.air.send(asked(ego=5))
     this.air.send(announced(7), awaited=False)
     this.clock.run_until(400)
-    assert this.air._awaited == {0, 1}
+    assert this.air._awaited._numbers == {0, 1}
 
 
 def test_time_that_is_settled_is_not_settled_again(setup):
@@ -285,4 +285,4 @@ def test_a_dropped_packet_is_forgotten_and_lost_when_it_is_noticed(setup):
     this.layer.dropped.append(0)
     this.run(5000)
     assert this.rows()["end_us"] == [500]
-    assert (this.air._flying, this.air._retries, this.air._awaited, this.layer.dropped) == ({}, {}, set(), [])
+    assert (this.air._flying, this.air._retries, len(this.air._awaited), this.layer.dropped) == ({}, {}, 0, [])

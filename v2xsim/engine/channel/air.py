@@ -1,6 +1,6 @@
 """The interface of a channel, and the ideal channel, which delivers every message to every station in range."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -92,6 +92,9 @@ class Air(Protocol):
     def forward(self, packet: Packet, *, sender: int, target: int) -> None:
         """Send a received packet again, unchanged, from a relay to a station or to EVERYBODY."""
 
+    def relays(self, origins: Set[int]) -> None:
+        """Note the stations whose announcements a relay forwards: a relay acts on those that are under way, too."""
+
     def settle(self) -> None:
         """Deliver all packets that have arrived by now."""
 
@@ -131,6 +134,9 @@ class IdealAir:
     def forward(self, packet: Packet, *, sender: int, target: int) -> None:
         """Raise AssertionError: no message over an ideal channel has a relay."""
         raise AssertionError("an ideal channel has no relays")
+
+    def relays(self, origins: Set[int]) -> None:
+        """Do nothing: no message over an ideal channel has a relay."""
 
     def settle(self) -> None:
         """Do nothing: every message that was sent has arrived already."""

@@ -1,12 +1,12 @@
 """How messages get from station to station over the radio: fragments, the access layer, the medium, acknowledgements.
 
-Only the access layer knows when a packet ends. So while a station waits for a packet (a request, an answer, or an
-awareness message that a relay forwards), a SimPy event every QUANTUM_US checks for arrivals. A station therefore acts on
-a packet up to QUANTUM_US after its end. At all other times, one compiled call computes the access layer up to the instant
-at which a process next reads its results.
+While a station waits for a packet (a request, an answer, or an awareness message that a relay forwards), SimPy events
+look for arrivals (`v2xsim.engine.channel.awaited`). A station therefore acts on a packet up to QUANTUM_US after its end.
+At all other times, one compiled call computes the access layer up to the instant at which a process next reads its
+results.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import numpy as np
 from jaxtyping import Float
@@ -21,11 +21,12 @@ from v2xsim.comms.pairs import carried, kept_rows
 from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.engine.channel.access import access_layer
 from v2xsim.engine.channel.air import Deliver, Ended, Heard, PacketEnd, ignore_end
+from v2xsim.engine.channel.awaited import Awaited
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.channel.messages import APPLICATION, AWARENESS, Message, Packet
 from v2xsim.engine.channel.packet_table import PacketTable
 from v2xsim.engine.channel.under_way import Over, UnderWay, ignore_over
-from v2xsim.engine.clock import Clock, Order, Process
+from v2xsim.engine.clock import Clock
 from v2xsim.engine.stages import Stages
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
 from v2xsim.engine.stations.fleet import Fleet
@@ -33,7 +34,6 @@ from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema_radio import Radio
 from v2xsim.streams import Streams
 
-QUANTUM_US = 500
 # Packets of a station that left are forgotten after this time: by then its packets on the air have ended, and its queued
 # packets are never sent.
 _GIVEN_UP_US = 1_000_000
@@ -61,8 +61,7 @@ class RadioAir:
         self._packets_sent = 0
         # For each packet that may still be repeated, the number of its repetitions so far.
         self._retries: dict[int, int] = {}
-        self._awaited: set[int] = set()
-        self._somebody_waits = clock.event()
+        self._awaited = Awaited(clock, self._submit, self.settle)
         # Packets that wait to be handed to the access layer: number, row of the sender, row of the target (-1 for a broadcast
         # or a station that has left), time at which the packet enters its sender's queue, size with headers, MCS, and period.
         self._submissions: list[tuple[int, ...]] = []
@@ -72,7 +71,6 @@ class RadioAir:
         self._phase_us: dict[int, int] = {}
         self._reception_key = np.zeros(0, np.uint64)
         self._departed: list[tuple[int, list[int]]] = []
-        clock.start(self._arrivals())
 
     def tick(self, fleet: Fleet, links: LinkBudget) -> None:
         """Deliver the packets that arrived over the old links, then replace the links by those of the new tick."""
@@ -114,6 +112,15 @@ class RadioAir:
         )
         self._enqueue([copy], 0)
 
+    def relays(self, origins: Set[int]) -> None:
+        """Note the stations whose announcements a relay forwards: a relay acts on those that are under way, too."""
+        if origins:
+            self._awaited.watch(
+                number
+                for number, packet in self._flying.items()
+                if packet.sender in origins and packet.hop == 1 and packet.message.kind == AWARENESS
+            )
+
     def settle(self) -> None:
         """Deliver all packets that have arrived by now."""
         with self._stages.radio:
@@ -142,16 +149,6 @@ class RadioAir:
     def close(self) -> None:
         """Write the counts of the whole run into the result tables."""
         self._table.close()
-
-    def _arrivals(self) -> Process:
-        """Check for arrivals every QUANTUM_US as long as a station waits for a packet."""
-        # An event at every quantum of the whole run would cost more time than computing the medium itself.
-        while True:
-            yield self._somebody_waits
-            self._somebody_waits = self._clock.event()
-            while self._awaited:
-                yield self._clock.after(QUANTUM_US, Order.ARRIVAL)
-                self.settle()
 
     def _reindex(self, fleet: Fleet) -> None:
         """Adapt the state of the access layer to a new set of stations."""
@@ -186,7 +183,7 @@ class RadioAir:
         self._under_way.end(packet.message)
 
     def _forget(self, number: int) -> None:
-        self._awaited.discard(number)
+        self._awaited.remove((number,))
         self._retries.pop(number, None)
 
     def _enqueue(
@@ -230,8 +227,6 @@ class RadioAir:
             self._submitted_keys.append(key)
             if awaited:
                 self._awaited.add(number)
-        if awaited and not self._somebody_waits.triggered:
-            self._somebody_waits.succeed()
 
     def _submit(self) -> None:
         """Give new packets to the access layer."""
@@ -240,7 +235,8 @@ class RadioAir:
         number, sender, target, ready, size, mcs, period = np.ascontiguousarray(np.array(self._submissions, np.int64).T)
         key = np.array(self._submitted_keys, np.uint64)
         self._submissions, self._submitted_keys = [], []
-        self._layer.submit(Packets(number, sender, target, ready, size, mcs, period, key))
+        ends_us = self._layer.submit(Packets(number, sender, target, ready, size, mcs, period, key))
+        self._awaited.submitted(number.tolist(), ends_us)
 
     def _advance(self, until_us: int) -> None:
         """Run the access layer up to a time and deliver the packets that ended by then."""
@@ -265,7 +261,7 @@ class RadioAir:
         numbers = receptions.number.tolist()
         packets = [self._flying.pop(number) for number in numbers]
         # This must come before the delivery below, which may add awaited packets.
-        self._awaited.difference_update(numbers)
+        self._awaited.remove(numbers)
         with self._stages.recording:
             self._table.add(receptions, packets, self._fleet, self._links)
         delivered = receptions.outcome == DELIVERED

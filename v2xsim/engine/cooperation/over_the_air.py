@@ -82,6 +82,7 @@ class OverTheAir:
             delivery = self._stations.delivery(now_us, self._radio)
             predict = partial(self._stations.all_delivery, now_us, self._radio)
             self._relaying.replan(states, delivery, predict, frame_us)
+            self._air.relays(self._relaying.plan.forwarders.keys())
         paths = Paths(states, delivery, self._relaying.plan, self._min_delivery)
         known = [self._stations.knowledge_of(ego.agent) for ego, _ in egos]
         return candidates(known, paths, now_us, self._stations.forget_us)
