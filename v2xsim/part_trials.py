@@ -24,7 +24,7 @@ from v2xsim.gpu.bev.fusion.scheme import FusionScheme, FusionView, Received, fus
 from v2xsim.parts import Part, base_of
 from v2xsim.perception.detection.detector import Detector, DetectorView, detections_of
 from v2xsim.perception.matching.choice import order_of
-from v2xsim.perception.matching.rule import MatchingRule, MatchingView
+from v2xsim.perception.matching.rule import MatchingRule, MatchingView, MatchingViews
 from v2xsim.records import FREE, LOS, NLOSB, NLOSV, OCCUPIED, UNOBSERVED, Boxes, Detections, Prisms
 from v2xsim.scenario.choices import parts_in
 from v2xsim.scenario.fields import Section
@@ -120,6 +120,17 @@ def matching_view(size: int) -> MatchingView:
         np.where(_numbers(6, 6) > 0.3, _numbers(6, 6), 0.0), code, identities(size),
         20.0 + 10.0 * np.arange(size), np.linspace(0.6, 1.0, size), np.arange(size) % 2 == 1, 300.0 + 50.0 * np.arange(size),
         1000.0, 3, lambda: _numbers(size),
+    )  # fmt: skip
+
+
+def matching_views(size: int) -> MatchingViews:
+    """Return a trial input for matching rules with three requesters, of which one knows no helper and two know the same ones."""
+    view, requesters, helpers = matching_view(size), 3, np.arange(2 * size) % size
+    lower = np.array([[0, 0], [9, 9], [1, -2]])
+    return MatchingViews(
+        np.repeat(view.blind_weight[None], requesters, axis=0), lower, np.array([0, size, size, 2 * size]), view.agent[helpers],
+        view.distance_m[helpers[::-1]], view.delivery[helpers], view.relayed[helpers], view.cost_bytes[helpers], helpers, view.code,
+        np.zeros((size, 2), np.int64), view.budget_bytes, view.max_helpers, lambda row: _numbers(size + row)[row:],
     )  # fmt: skip
 
 

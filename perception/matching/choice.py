@@ -3,38 +3,54 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Int64
 
 from v2xsim.part_answers import array_from
-from v2xsim.perception.matching.rule import MatchingRule, MatchingView
+from v2xsim.perception.matching.rule import MatchingRule, MatchingView, MatchingViews, Orders
 from v2xsim.plugins import ask, wrong_answer
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One helper that the requester asks for data.
+class Choices:
+    """The helpers that requesters ask for data: requester by requester, for each the best helper first.
 
     Attributes:
-        helper: Row of the helper in the `MatchingView` that the rule was given.
-        cells: Which cells are requested from this helper; no cell is requested from two helpers.
-        gain: Share of the requester's total blind weight that lies in the requested cells, 0 to 1.
+        requester: Row of the requester in the `MatchingViews` that the rule was given.
+        helper: Row of the helper in their arrays over helpers.
+        cells: Which cells are requested from the helper, at least one; a requester requests no cell from two helpers.
     """
 
-    helper: int
-    cells: Bool[np.ndarray, "nx ny"]
-    gain: float
+    requester: Int64[np.ndarray, " choices"]
+    helper: Int64[np.ndarray, " choices"]
+    cells: Bool[np.ndarray, "choices nx ny"]
 
 
-def chosen_helpers(rule: MatchingRule, view: MatchingView) -> list[Choice]:
-    """Return the helpers to ask under a rule, best first, with the cells to request from each.
+def chosen_helpers(rule: MatchingRule, views: MatchingViews) -> Choices:
+    """Return the helpers that requesters ask under a rule, with the cells to request from each.
 
     Raises:
         PartError: If a user's rule raises an exception or returns anything but rows of helpers.
     """
-    if not rule.asks or len(view.agent) == 0:
-        return []
-    allowed = within_limits(order_of(rule, view), view.cost_bytes, view.budget_bytes, view.max_helpers)
-    return [choice for choice in shared_out(allowed, view.blind_weight, view.observed) if choice.cells.any()]
+    if not rule.asks or len(views.agent) == 0:
+        none = np.zeros(0, np.int64)
+        return Choices(none, none, np.zeros((0, *views.blind_weight.shape[1:]), bool))
+    return shared_out(orders_of(rule, views), views)
+
+
+def orders_of(rule: MatchingRule, views: MatchingViews) -> Orders:
+    """Return the helpers that a rule chooses for each requester; a rule is not called for requesters without helpers.
+
+    Raises:
+        PartError: As in `order_of`.
+    """
+    # A user's rule is called for one requester after the other, so that each of its results is checked.
+    orders = rule.choose_all(views) if rule.file is None else None
+    if orders is not None:
+        return orders
+    nobody, has_helpers = np.zeros(0, np.int64), np.diff(views.offset) > 0
+    return Orders.of(
+        [order_of(rule, views.of(row)) if some else nobody for row, some in enumerate(has_helpers.tolist())]
+    )
 
 
 def order_of(rule: MatchingRule, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
@@ -60,29 +76,16 @@ def order_of(rule: MatchingRule, view: MatchingView) -> Int64[np.ndarray, " chos
     return rows
 
 
-def within_limits(
-    rows: Int64[np.ndarray, " chosen"], cost_bytes: Float[np.ndarray, " helpers"], budget_bytes: float, max_helpers: int
-) -> list[int]:
-    """Return the first `max_helpers` helpers, in their order, whose answers fit into the byte budget."""
-    allowed: list[int] = []
-    left = float(budget_bytes)
-    for row in rows.tolist():
-        # No break: a later helper with a smaller answer may still fit.
-        if len(allowed) < max_helpers and cost_bytes[row] <= left:
-            allowed.append(row)
-            left -= float(cost_bytes[row])
-    return allowed
+def shared_out(orders: Orders, views: MatchingViews) -> Choices:
+    """Return the helpers to ask of those that a rule chose, each with the blind cells that it observed and none before it did.
 
+    Helpers are taken in their order, up to `max_helpers`, as long as their answers fit into the byte budget; a later helper with
+    a smaller answer may still fit. A helper that has no blind cell to offer is not asked.
+    """
+    # Imported here, so that a scenario can be checked without loading compiled kernels.
+    from v2xsim.perception.matching.greedy_loops import shared_out as compiled
 
-def shared_out(
-    chosen: list[int], blind_weight: Float[np.ndarray, "nx ny"], observed: Bool[np.ndarray, "helpers nx ny"]
-) -> list[Choice]:
-    """Return the chosen helpers, each with the blind cells that it observed and no helper before it did."""
-    open_cells, total = blind_weight > 0.0, float(blind_weight.sum())
-    choices = []
-    for helper in chosen:
-        cells = open_cells & observed[helper]
-        open_cells = open_cells & ~cells  # No cell is requested twice.
-        gain = float(blind_weight[cells].sum()) / total if total > 0.0 else 0.0
-        choices.append(Choice(helper, cells, gain))
-    return choices
+    return Choices(*compiled(
+        orders.offset, orders.helper, views.blind_weight, views.lower, views.offset, views.matrix, views.codes, views.lowers,
+        np.asarray(views.cost_bytes, np.float64), float(views.budget_bytes), int(views.max_helpers),
+    ))  # fmt: skip

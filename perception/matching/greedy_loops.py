@@ -1,4 +1,4 @@
-"""Compiled loops of the greedy choice of helpers: they read the blind cells of a requester alone, and not the whole grid."""
+"""Compiled loops of the choice of helpers, over all requesters of an instant; each reads the matrices that it knows."""
 
 import numpy as np
 from numba import njit
@@ -11,27 +11,119 @@ _MARGIN = 1e-9
 
 
 @njit(cache=True, nogil=True)
-def window(codes, lowers, lower_x, lower_y, nx, ny):  # type: ignore[no-untyped-def]
-    """Return matrices of one shape on another window of the same grid; cells outside their own windows are UNOBSERVED."""
-    moved = np.zeros((len(codes), nx, ny), codes.dtype)
-    for k in range(len(codes)):
-        x, y = lower_x - lowers[k, 0], lower_y - lowers[k, 1]
+def window(codes, lowers, rows, lower, nx, ny):  # type: ignore[no-untyped-def]
+    """Return some of the matrices on another window of the same grid; cells outside their own windows are UNOBSERVED."""
+    moved = np.zeros((len(rows), nx, ny), codes.dtype)
+    for k in range(len(rows)):
+        m = rows[k]
+        x, y = lower[0] - lowers[m, 0], lower[1] - lowers[m, 1]
         first, last = max(0, -y), min(ny, codes.shape[2] - y)
         for i in range(max(0, -x), min(nx, codes.shape[1] - x)):
             for j in range(first, last):
-                moved[k, i, j] = codes[k, i + x, j + y]
+                moved[k, i, j] = codes[m, i + x, j + y]
     return moved
 
 
 @njit(cache=True, nogil=True)
-def counted(code, blind):  # type: ignore[no-untyped-def]
-    """Return how many of some cells each helper observed, and how many it saw occupied."""
-    observed, occupied = np.zeros(len(code), np.int64), np.zeros(len(code), np.int64)
-    for k in range(len(code)):
-        for cell in blind:
-            observed[k] += code[k, cell] != UNOBSERVED
-            occupied[k] += code[k, cell] == OCCUPIED
+def counted(weight, lower, offset, matrix, codes, lowers):  # type: ignore[no-untyped-def]
+    """Return how many of its requester's blind cells each helper observed, and how many it saw occupied.
+
+    Args:
+        weight: Weight of each cell of each requester; 0 for those that are not blind.
+        lower: World cell index of cell (0, 0) of each requester.
+        offset: Index of each requester's first helper.
+        matrix: Row of each helper's matrix.
+        codes: Matrices as codes.
+        lowers: World cell index of cell (0, 0) of each matrix.
+    """
+    observed, occupied = np.zeros(len(matrix), np.int64), np.zeros(len(matrix), np.int64)
+    nx, ny = weight.shape[1:]
+    for r in range(len(weight)):
+        for k in range(offset[r], offset[r + 1]):
+            m = matrix[k]
+            x, y = lower[r, 0] - lowers[m, 0], lower[r, 1] - lowers[m, 1]
+            first, last = max(0, -y), min(ny, codes.shape[2] - y)
+            for i in range(max(0, -x), min(nx, codes.shape[1] - x)):
+                for j in range(first, last):
+                    code = codes[m, i + x, j + y]
+                    observed[k] += (weight[r, i, j] > 0.0) & (code != UNOBSERVED)
+                    occupied[k] += (weight[r, i, j] > 0.0) & (code == OCCUPIED)
     return observed, occupied
+
+
+@njit(cache=True, nogil=True)
+def shared_out(  # type: ignore[no-untyped-def]
+    order_offset, order, weight, lower, offset, matrix, codes, lowers, cost_bytes, budget_bytes, max_helpers
+):
+    """Return requester, helper and cells of each choice of `v2xsim.perception.matching.choice.shared_out`."""
+    requester, helper, count = np.empty(len(order), np.int64), np.empty(len(order), np.int64), 0
+    for r in range(len(weight)):
+        left_bytes, taken = budget_bytes, 0
+        for n in range(order_offset[r], order_offset[r + 1]):
+            k = offset[r] + order[n]
+            # No break: a later helper with a smaller answer may still fit.
+            if taken < max_helpers and cost_bytes[k] <= left_bytes:
+                requester[count], helper[count] = r, k
+                count, taken, left_bytes = count + 1, taken + 1, left_bytes - cost_bytes[k]
+    nx, ny = weight.shape[1:]
+    cells, is_open = np.zeros((count, nx, ny), np.bool_), np.empty((nx, ny), np.bool_)
+    kept, previous = 0, -1
+    for n in range(count):
+        r, m = requester[n], matrix[helper[n]]
+        if r != previous:
+            is_open[:], previous = weight[r] > 0.0, r
+        x, y = lower[r, 0] - lowers[m, 0], lower[r, 1] - lowers[m, 1]
+        first, last = max(0, -y), min(ny, codes.shape[2] - y)
+        asked = 0
+        for i in range(max(0, -x), min(nx, codes.shape[1] - x)):
+            for j in range(first, last):
+                # No cell is requested twice.
+                is_asked = is_open[i, j] & (codes[m, i + x, j + y] != UNOBSERVED)
+                cells[kept, i, j] = is_asked
+                is_open[i, j] &= not is_asked
+                asked += is_asked
+        # The cells of a helper that has none to offer are all False, so they need no reset for the next one.
+        if asked:
+            requester[kept], helper[kept] = r, helper[n]
+            kept += 1
+    return requester[:kept].copy(), helper[:kept].copy(), cells[:kept]
+
+
+@njit(cache=True, nogil=True)
+def best_by_gain(weight, lower, offset, matrix, codes, lowers, delivery, cost_bytes, budget_bytes, max_helpers):  # type: ignore[no-untyped-def]
+    """Return for each requester the better of two greedy choices: one by gain per byte, one by gain alone.
+
+    The arguments are those of `counted`, `delivery` as in `expected`, and the others as in `greedy`.
+
+    Returns:
+        Index of the first helper of each requester among the chosen helpers, and their rows among those of their requesters.
+    """
+    begin, rows = np.zeros(len(weight) + 1, np.int64), np.empty(len(matrix), np.int64)
+    nx, ny = weight.shape[1:]
+    for r in range(len(weight)):
+        first, last = offset[r], offset[r + 1]
+        begin[r + 1] = begin[r]
+        if first == last:
+            continue
+        flat = weight[r].ravel()
+        blind = np.flatnonzero(flat > 0.0)
+        weights = flat[blind]
+        code = window(codes, lowers, matrix[first:last], lower[r], nx, ny).reshape(last - first, nx * ny)
+        worth, cost = delivery[first:last], cost_bytes[first:last]
+        best = greedy(weights, blind, code, worth / cost, cost, budget_bytes, max_helpers)
+        # With equal answer sizes both choices are the same.
+        if cost.min() < cost.max():
+            by_gain, total = (
+                greedy(weights, blind, code, worth, cost, budget_bytes, max_helpers),
+                pairwise_sum(flat, nx * ny),
+            )
+            if expected(by_gain, weights, blind, code, worth, total) > expected(
+                best, weights, blind, code, worth, total
+            ):
+                best = by_gain
+        begin[r + 1] += len(best)
+        rows[begin[r] : begin[r + 1]] = best
+    return begin, rows[: begin[len(weight)]].copy()
 
 
 @njit(cache=True, nogil=True)

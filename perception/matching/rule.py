@@ -5,10 +5,10 @@ perception matrix matching method for quick sensor fusion matching procedures"; 
 Each built-in rule is one file in `rules`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -66,6 +66,90 @@ class MatchingView:
         return self.draw()
 
 
+@dataclass(frozen=True)
+class MatchingViews:
+    """Inputs of a matching rule for all requesters of one instant. The view of one requester is `of(row)`.
+
+    The helpers of requester r are the rows from `offset[r]` to `offset[r + 1]` of the arrays over helpers. They are what this
+    requester knows: no choice of a requester may read the rows of another one.
+
+    Attributes:
+        blind_weight: Weight of each cell that each requester does not see, as in `MatchingView`.
+        lower: World cell index of cell (0, 0) of each requester's grid.
+        offset: Index of the first helper of each requester; one entry more than requesters.
+        agent: Identity of each helper, in rising order for each requester.
+        distance_m: Distance between the requester and each helper, as in `MatchingView`.
+        delivery: Predicted probability that a packet of each helper's answer arrives, 0 to 1.
+        relayed: Whether the path of each helper's answer uses a relay.
+        cost_bytes: Predicted size of each helper's answer, above 0.
+        matrix: Row of each helper's announced matrix in `codes` and `lowers`.
+        codes: Announced matrices as codes, each on its own window of the same grid.
+        lowers: World cell index of cell (0, 0) of each announced matrix.
+        budget_bytes: Largest total size of the answers to one requester.
+        max_helpers: Largest number of helpers that one requester may ask.
+        draw: Function that takes the row of a requester and returns a random number for each of its helpers.
+    """
+
+    blind_weight: Float[np.ndarray, "requesters nx ny"]
+    lower: Int64[np.ndarray, "requesters 2"]
+    offset: Int64[np.ndarray, " requesters_plus_1"]
+    agent: Int64[np.ndarray, " helpers"]
+    distance_m: Float[np.ndarray, " helpers"]
+    delivery: Float[np.ndarray, " helpers"]
+    relayed: Bool[np.ndarray, " helpers"]
+    cost_bytes: Float[np.ndarray, " helpers"]
+    matrix: Int64[np.ndarray, " helpers"]
+    codes: UInt8[np.ndarray, "matrices mx my"]
+    lowers: Int64[np.ndarray, "matrices 2"]
+    budget_bytes: float
+    max_helpers: int
+    draw: Callable[[int], Float[np.ndarray, " helpers"]]
+
+    def __len__(self) -> int:
+        return len(self.lower)
+
+    @staticmethod
+    def only(view: MatchingView) -> "MatchingViews":
+        """Return the inputs for a single requester."""
+        helpers, here = len(view.agent), np.zeros((1, 2), np.int64)
+        return MatchingViews(
+            view.blind_weight[None], here, np.array([0, helpers]), view.agent, view.distance_m, view.delivery, view.relayed,
+            view.cost_bytes, np.arange(helpers), view.code, np.repeat(here, helpers, axis=0), view.budget_bytes, view.max_helpers,
+            lambda _: view.draw(),
+        )  # fmt: skip
+
+    def of(self, row: int) -> MatchingView:
+        """Return the view of one requester."""
+        # Imported here, so that a scenario can be checked without loading compiled kernels.
+        from v2xsim.perception.matching.greedy_loops import window
+
+        own = slice(int(self.offset[row]), int(self.offset[row + 1]))
+        code = window(self.codes, self.lowers, self.matrix[own], self.lower[row], *self.blind_weight.shape[1:])
+        return MatchingView(
+            self.blind_weight[row], code, self.agent[own], self.distance_m[own], self.delivery[own], self.relayed[own],
+            self.cost_bytes[own], self.budget_bytes, self.max_helpers, lambda: self.draw(row),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Orders:
+    """The helpers that a rule chooses for each requester, best first.
+
+    Attributes:
+        offset: Index of the first helper of each requester; one entry more than requesters.
+        helper: Row of each helper among those of its requester.
+    """
+
+    offset: Int64[np.ndarray, " requesters_plus_1"]
+    helper: Int64[np.ndarray, " chosen"]
+
+    @staticmethod
+    def of(rows: Sequence[Int64[np.ndarray, " _"]]) -> "Orders":
+        """Return the choices of requesters, given one by one."""
+        offset = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+        return Orders(offset, np.concatenate([np.zeros(0, np.int64), *rows]))
+
+
 class MatchingRule(Part):
     """Base of matching rules.
 
@@ -85,3 +169,13 @@ class MatchingRule(Part):
         towards `max_helpers` and the byte budget.
         """
         raise NotImplementedError
+
+    def choose_all(self, views: MatchingViews) -> Orders | None:
+        """Return what `choose` returns for each requester, in less time; None if the rule has no such way (the default)."""
+        return None
+
+    def __init_subclass__(cls, **keys: Any) -> None:
+        """Do not let a rule that replaces `choose` inherit `choose_all`, which would make the choices of the rule it derives from."""
+        super().__init_subclass__(**keys)
+        if "choose" in cls.__dict__ and "choose_all" not in cls.__dict__:
+            cls.choose_all = MatchingRule.choose_all  # type: ignore[method-assign]

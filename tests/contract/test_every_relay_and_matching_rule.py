@@ -8,8 +8,8 @@ from tests.contract.kinds import assert_same, every
 from v2xsim import part_trials as trials
 from v2xsim.comms.relay.choice import chosen_relays, scores_of
 from v2xsim.comms.relay.rule import RelayRule
-from v2xsim.perception.matching.choice import chosen_helpers, order_of
-from v2xsim.perception.matching.rule import MatchingRule
+from v2xsim.perception.matching.choice import chosen_helpers, order_of, orders_of
+from v2xsim.perception.matching.rule import MatchingRule, MatchingViews, Orders
 
 RELAYING = every(RelayRule, lambda rule: rule.relays)
 
@@ -63,17 +63,23 @@ class TestEveryMatchingRule:
         for budget in (0.0, 350.0, 800.0, 1e6):
             for most in (0, 1, 3):
                 view = replace(trials.matching_view(8), budget_bytes=budget, max_helpers=most)
-                helpers = [choice.helper for choice in chosen_helpers(part, view)]
+                helpers = chosen_helpers(part, MatchingViews.only(view)).helper.tolist()
                 assert view.cost_bytes[helpers].sum() <= budget
                 assert len(set(helpers)) == len(helpers) <= most
 
     def test_asks_each_blind_cell_of_one_helper_that_sees_it(self, part):
         view = replace(trials.matching_view(8), budget_bytes=1e6, max_helpers=8)
-        choices = chosen_helpers(part, view)
-        assert len(choices) > 1
-        assert sum(choice.cells.astype(int) for choice in choices).max() == 1
-        for choice in choices:
-            assert (choice.cells <= (view.observed[choice.helper] & (view.blind_weight > 0.0))).all()
+        choices = chosen_helpers(part, MatchingViews.only(view))
+        assert len(choices.helper) > 1
+        assert choices.cells.sum(axis=0).max() == 1
+        assert (choices.cells <= (view.observed[choices.helper] & (view.blind_weight > 0.0))).all()
+
+    def test_chooses_for_many_requesters_what_it_chooses_for_each_of_them_alone(self, part):
+        views = trials.matching_views(8)
+        nobody = np.zeros(0, np.int64)
+        alone = [order_of(part, view) if len(view.agent) else nobody for view in map(views.of, range(len(views)))]
+        assert [len(rows) > 1 for rows in alone] == [True, False, True]
+        assert_same(orders_of(part, views), Orders.of(alone))
 
     def test_gives_rows_no_meaning(self, part):
         view, order = trials.matching_view(8), np.array([5, 2, 7, 0, 3, 6, 1, 4])

@@ -5,6 +5,7 @@ A matrix is 4 x 4 cells of 2 m from the origin by default. Cars head east.
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -447,10 +448,36 @@ class SilentAir(Air):
         """Write nothing."""
 
 
-def candidates_from(*known):
-    """Return possible helpers of an ego, given one by one."""
+@dataclass
+class Candidate:
+    """A possible helper of an ego, as in `Candidates`."""
+
+    agent: int
+    matrix: PerceptionMatrix
+    position_m: np.ndarray
+    delivery: float
+    relay: int
+
+
+def candidates_from(*of_egos):
+    """Return the possible helpers of egos, given as one list for each ego."""
+    known = [item for of_ego in of_egos for item in of_ego]
     return Candidates(
-        np.array([item.agent for item in known], np.int64), [item.matrix for item in known],
+        np.cumsum([0, *map(len, of_egos)]), np.array([item.agent for item in known], np.int64),
         np.array([item.position_m for item in known], float).reshape(-1, 2), np.array([item.delivery for item in known], float),
-        np.array([item.relay for item in known], np.int64),
+        np.array([item.relay for item in known], np.int64), np.arange(len(known)), [item.matrix for item in known],
     )  # fmt: skip
+
+
+def each_candidate(known):
+    """Return the possible helpers of egos as one list for each ego."""
+    rows = zip(
+        known.agent.tolist(),
+        known.matrix.tolist(),
+        known.position_m,
+        known.delivery.tolist(),
+        known.relay.tolist(),
+        strict=True,
+    )
+    each = [Candidate(agent, known.matrices[matrix], *others) for agent, matrix, *others in rows]
+    return [each[first:last] for first, last in pairwise(known.offset.tolist())]

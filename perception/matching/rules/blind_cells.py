@@ -12,10 +12,10 @@ therefore a second pass ignores the sizes, and the better result is taken (Lesko
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Int64
 
 from v2xsim.parts import part
-from v2xsim.perception.matching.rule import MatchingRule, MatchingView
+from v2xsim.perception.matching.rule import MatchingRule, MatchingView, MatchingViews, Orders
 
 
 @part("blind_cells")
@@ -25,49 +25,15 @@ class BlindCells(MatchingRule):
 
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
         """Return the better of two greedy choices: one by gain per byte, one by gain alone."""
+        return self.choose_all(MatchingViews.only(view)).helper
+
+    def choose_all(self, views: MatchingViews) -> Orders:
+        """Return the choice of each requester."""
         # Imported here, so that a scenario can be checked without loading compiled kernels.
-        from v2xsim.perception.matching.greedy_loops import expected
+        from v2xsim.perception.matching.greedy_loops import best_by_gain
 
-        blind = np.flatnonzero(view.blind_weight > 0.0)
-        weight, code = view.blind_weight.ravel()[blind], view.code.reshape(len(view.code), view.blind_weight.size)
-        cost = np.asarray(view.cost_bytes, np.float64)
-        by_rate = _greedy(weight, blind, code, view.delivery / cost, cost, view.budget_bytes, view.max_helpers)
-        # With equal answer sizes both choices are the same.
-        if len(cost) == 0 or cost.min() == cost.max():
-            return by_rate
-        by_gain = _greedy(weight, blind, code, view.delivery, cost, view.budget_bytes, view.max_helpers)
-        delivery, total = np.asarray(view.delivery, np.float64), float(view.blind_weight.sum())
-        rated, plain = (expected(rows, weight, blind, code, delivery, total) for rows in (by_rate, by_gain))
-        return by_gain if plain > rated else by_rate
-
-
-def greedy(
-    weight: Float[np.ndarray, " cells"],
-    observed: Bool[np.ndarray, "helpers cells"],
-    worth: Float[np.ndarray, " helpers"],
-    cost_bytes: Float[np.ndarray, " helpers"],
-    budget_bytes: float,
-    max_helpers: int,
-) -> list[int]:
-    """Return helpers in the order of choice: the next has the largest new blind weight times `worth` that fits the budget."""
-    code = observed.astype(np.uint8)
-    return _greedy(weight, np.arange(len(weight)), code, worth, cost_bytes, budget_bytes, max_helpers).tolist()
-
-
-def _greedy(
-    weight: Float[np.ndarray, " blind"],
-    blind: Int64[np.ndarray, " blind"],
-    code: UInt8[np.ndarray, "helpers cells"],
-    worth: Float[np.ndarray, " helpers"],
-    cost_bytes: Float[np.ndarray, " helpers"],
-    budget_bytes: float,
-    max_helpers: int,
-) -> Int64[np.ndarray, " chosen"]:
-    """Return helpers in the order of choice; `blind` has the index of each blind cell in the columns of `code`."""
-    from v2xsim.perception.matching import greedy_loops
-
-    chosen: Int64[np.ndarray, " chosen"] = greedy_loops.greedy(
-        np.asarray(weight, np.float64), blind, code, np.asarray(worth, np.float64), np.asarray(cost_bytes, np.float64),
-        float(budget_bytes), int(max_helpers),
-    )  # fmt: skip
-    return chosen
+        return Orders(*best_by_gain(
+            np.asarray(views.blind_weight, np.float64), views.lower, views.offset, views.matrix, views.codes, views.lowers,
+            np.asarray(views.delivery, np.float64), np.asarray(views.cost_bytes, np.float64), float(views.budget_bytes),
+            int(views.max_helpers),
+        ))  # fmt: skip

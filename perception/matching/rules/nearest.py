@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from v2xsim.parts import part
-from v2xsim.perception.matching.rule import MatchingRule, MatchingView
+from v2xsim.perception.matching.rule import MatchingRule, MatchingView, MatchingViews, Orders
 
 
 @part("nearest")
@@ -17,3 +17,8 @@ class Nearest(MatchingRule):
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
         """Return the rows of all helpers, sorted by their distance from the requester."""
         return np.argsort(view.distance_m, kind="stable").astype(np.int64)
+
+    def choose_all(self, views: MatchingViews) -> Orders:
+        """Return the choice of each requester."""
+        requester = np.repeat(np.arange(len(views)), np.diff(views.offset))
+        return Orders(views.offset, np.lexsort((views.distance_m, requester)) - views.offset[requester])

@@ -21,7 +21,7 @@ from tests.engine.small_world import (
 )
 from v2xsim.engine.channel.air import Heard
 from v2xsim.engine.clock import Clock
-from v2xsim.engine.cooperation.matching import Ask, Candidate
+from v2xsim.engine.cooperation.matching import Ask
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
 from v2xsim.engine.cooperation.relaying import ChosenRelay, Relaying, RelayPlan
 from v2xsim.engine.cooperation.transfers import Transfer
@@ -74,7 +74,7 @@ def asked(scene, relay=NOBODY, helpers=(HELPER,), cells=4):
     """Let an ego ask helpers for its frame of 100 ms, and return the messages."""
     ego = frame(EGO, 100_000, code=np.zeros((cells, cells)))
     wanted = np.ones((cells, cells), bool)
-    scene.exchange.ask(ego, [Ask(Candidate(h, ego.matrix, np.zeros(2), 1.0, relay), wanted, 900) for h in helpers])
+    scene.exchange.ask(ego, [Ask(h, relay, wanted, 900) for h in helpers])
     return scene.air.sent
 
 

@@ -11,6 +11,7 @@ from tests.engine.small_world import (
     awareness,
     awareness_packet,
     detections,
+    each_candidate,
     frame,
     nothing_sent,
     own_states,
@@ -22,7 +23,7 @@ from v2xsim.engine.channel.air import Heard
 from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.at_once import AtOnce
 from v2xsim.engine.cooperation.blind_zone import BlindZone
-from v2xsim.engine.cooperation.matching import Ask, Candidate
+from v2xsim.engine.cooperation.matching import Ask
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.records import FREE
 
@@ -79,9 +80,8 @@ def candidates_of(stations, own=OWN, egos=None, **keys):
     """Return whom each ego may ask; where stations is a choice, all cells of the ego matter alike."""
     egos = [frame(EGO, 100_000)] if egos is None else egos
     ground = np.ones((4, 4), bool)
-    return exchange(stations, **keys).candidates(
-        own, 100_000, [(ego, BlindZone(ground, np.ones((4, 4)))) for ego in egos]
-    )
+    zones = [(ego, BlindZone(ground, np.ones((4, 4)))) for ego in egos]
+    return each_candidate(exchange(stations, **keys).candidates(own, 100_000, zones))
 
 
 def test_an_ego_may_ask_everybody_else_who_has_a_frame():
@@ -123,7 +123,7 @@ CELLS = np.ones((4, 4), bool)
 
 
 def ask_of(helper):
-    return Ask(Candidate(helper, frame(helper).matrix, np.zeros(2), 1.0, NOBODY), CELLS, 900)
+    return Ask(helper, NOBODY, CELLS, 900)
 
 
 def answering(request):

@@ -13,6 +13,7 @@ from tests.engine.small_world import (
     OTHER,
     RELAY,
     STEP_US,
+    Candidate,
     SilentAir,
     answer,
     answer_message,
@@ -33,7 +34,6 @@ from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.blind_zone import BlindZones
 from v2xsim.engine.cooperation.cooperation import Cooperation
 from v2xsim.engine.cooperation.exchange import Exchange
-from v2xsim.engine.cooperation.matching import Candidate
 from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.own_tracks import OwnTracks
@@ -67,10 +67,10 @@ class Post(Exchange):
     def candidates(self, own, frame_us, egos):
         self.matched.append((own, frame_us, [ego.agent for ego, _ in egos]))
         sees = np.full((4, 4), FREE, np.uint8)
-        return [candidates_from(Candidate(HELPER, matrix(sees), np.zeros(2), 1.0, NOBODY)) for _ in egos]
+        return candidates_from(*[[Candidate(HELPER, matrix(sees), np.zeros(2), 1.0, NOBODY)] for _ in egos])
 
     def ask(self, ego, asks):
-        self.asked.append((ego.agent, [one.candidate.agent for one in asks], asks))
+        self.asked.append((ego.agent, [one.helper for one in asks], asks))
 
     def receive(self, heard):
         raise AssertionError("nothing is sent here")

@@ -15,7 +15,6 @@ from tests.engine.small_world import (
     fleet_of,
     frame,
     links_of,
-    matrix,
     nothing_sent,
     obstacles,
     own_states,
@@ -31,7 +30,7 @@ from v2xsim.engine.cooperation.blind_zone import BlindZones
 from v2xsim.engine.cooperation.cooperation import Cooperation
 from v2xsim.engine.cooperation.exchange import fragments_of, request_of
 from v2xsim.engine.cooperation.fusing import fused
-from v2xsim.engine.cooperation.matching import Ask, Candidate
+from v2xsim.engine.cooperation.matching import Ask
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
 from v2xsim.engine.cooperation.relaying import Relaying
 from v2xsim.engine.stations.contents import NOBODY
@@ -45,7 +44,7 @@ from v2xsim.world.footprints import FootprintMap
 def test_a_request_asks_the_chosen_helper_for_the_chosen_cells():
     ego = frame(EGO, 100_000, pose=(3, 4, 5, 6), lower=(7, 8))
     cells = np.eye(4, dtype=bool)
-    asked = request_of(12, ego, Ask(Candidate(HELPER, matrix(), np.zeros(2), 1.0, NOBODY), cells, 900))
+    asked = request_of(12, ego, Ask(HELPER, NOBODY, cells, 900))
     assert (asked.number, asked.ego, asked.helper, asked.frame_us) == (12, EGO, HELPER, 100_000)
     assert (asked.allowance_bytes, asked.cell_m) == (900, 2.0)
     assert asked.cells is cells

@@ -9,16 +9,18 @@ from tests.engine.small_world import (
     HELPER,
     OTHER,
     RELAY,
+    Candidate,
     awareness,
     candidates_from,
     cooperation,
+    each_candidate,
     frame,
     knowledge,
     matrix,
     own_states,
 )
 from v2xsim.comms.relay.links import LinkDelivery
-from v2xsim.engine.cooperation.matching import Candidate, asks, candidates
+from v2xsim.engine.cooperation.matching import asks, candidates
 from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.cooperation.relaying import ChosenRelay, RelayPlan
 from v2xsim.engine.stations.contents import NOBODY
@@ -37,7 +39,7 @@ def reachable(known, *, delivery=1.0, relayed=()):
     own = own_states([EGO, HELPER, OTHER, RELAY])
     plan = RelayPlan({(EGO, helper): ChosenRelay(RELAY, 0.0, 0.0, 0.0, 0.0) for helper in relayed})
     paths = Paths(own, LinkDelivery.everywhere(4, delivery), plan, 0.7)
-    return list(candidates([known], paths, NOW_US, FORGET_US)[0])
+    return each_candidate(candidates([known], paths, NOW_US, FORGET_US))[0]
 
 
 def ego_that_heard(*origins, arrived_us=NOW_US, grid=None):
@@ -54,7 +56,7 @@ def test_an_ego_may_ask_stations_whose_matrix_it_knows_in_rising_order():
 def test_each_ego_has_the_candidates_that_it_would_have_alone():
     egos = [ego_that_heard(HELPER, OTHER), ego_that_heard(), ego_that_heard(99, OTHER, RELAY)]
     paths = Paths(own_states([EGO, HELPER, OTHER, RELAY]), LinkDelivery.everywhere(4, 1.0), RelayPlan.none(), 0.7)
-    found = candidates(egos, paths, NOW_US, FORGET_US)
+    found = each_candidate(candidates(egos, paths, NOW_US, FORGET_US))
     assert [[item.agent for item in known] for known in found] == [[HELPER, OTHER], [], [OTHER, RELAY]]
 
 
@@ -121,11 +123,16 @@ def helper(agent, codes, *, position_m=(0.0, 0.0), delivery=1.0, relay=NOBODY, l
 
 
 def asked(*known, weight=ALL_BLIND, ego=None, **keys):
-    return asks(frame(EGO) if ego is None else ego, weight, candidates_from(*known), cooperation(**keys), Streams(1))
+    return asked_under(cooperation(**keys), known, weight, ego)
+
+
+def asked_under(rule, known, weight, ego):
+    egos = [frame(EGO) if ego is None else ego]
+    return asks(egos, weight[None], candidates_from(known), rule, Streams(1))[0]
 
 
 def agents_of(requests):
-    return [one.candidate.agent for one in requests]
+    return [one.helper for one in requests]
 
 
 def test_a_helper_is_asked_for_the_blind_cells_that_it_sees():
@@ -177,6 +184,21 @@ def test_one_helper_and_one_byte_are_no_prohibition():
     assert len(asked(helper(HELPER, columns(0, 2)), max_helpers=1, budget_bytes=1)) == 1
 
 
+def test_each_ego_asks_as_it_would_alone():
+    blind_left, blind_right = np.zeros((4, 4)), np.zeros((4, 4))
+    blind_left[:2], blind_right[2:] = 1.0, 1.0
+    weights, lonely = np.stack([blind_left, ALL_BLIND, blind_right]), []
+    known = [helper(HELPER, columns(0, 2)), helper(OTHER, columns(1, 4))]
+    egos = [frame(EGO), frame(EGO + 50), frame(EGO + 60)]
+    together = asks(egos, weights, candidates_from(known, lonely, known[::-1]), cooperation(), Streams(1))
+    alone = [asked(*mine, weight=weight) for mine, weight in zip((known, lonely, known[::-1]), weights, strict=True)]
+    assert [agents_of(requests) for requests in together] == [[HELPER], [], [OTHER]]
+    for requests, expected in zip(together, alone, strict=True):
+        assert [(one.helper, one.cells.tolist(), one.allowance_bytes) for one in requests] == [
+            (one.helper, one.cells.tolist(), one.allowance_bytes) for one in expected
+        ]
+
+
 class Listener(MatchingRule):
     """A matching rule that keeps what it was shown, and asks everybody in order."""
 
@@ -192,7 +214,7 @@ def shown(*known, weight=ALL_BLIND, ego=None, **keys):
     """Return what a matching rule is shown."""
     listener = Listener()
     rule = cooperation(**keys).model_copy(update={"matching": listener})
-    asks(frame(EGO) if ego is None else ego, weight, candidates_from(*known), rule, Streams(1))
+    asked_under(rule, known, weight, ego)
     return listener.view
 
 
@@ -306,7 +328,7 @@ def test_the_budget_is_divided_in_proportion_to_what_the_answers_are_predicted_t
     full, empty = columns(0, 2), columns(2, 4)
     full[0] = OCCUPIED
     requests = asked(helper(HELPER, full), helper(OTHER, empty), budget_bytes=1900, **EARLY)
-    allowances = {one.candidate.agent: one.allowance_bytes for one in requests}
+    allowances = {one.helper: one.allowance_bytes for one in requests}
     assert allowances == {HELPER: int(1900 * 314 / 380), OTHER: int(1900 * 66 / 380)}
 
 

@@ -12,6 +12,7 @@ from tests.engine.small_world import (
     awareness,
     awareness_packet,
     detections,
+    each_candidate,
     frame,
     matrix,
     report,
@@ -157,7 +158,7 @@ def candidates_of(scene, *, bad=True):
         scene.stations.measure(np.array([receiver]), sender, np.array([40.0]), NOW_US)
     scene.known_to(EGO).learn(awareness(HELPER, grid=matrix()), 0, NOW_US)
     zone = BlindZone(np.ones((4, 4), bool), np.ones((4, 4)))
-    (known,) = scene.exchange.candidates(OWN, 100_000, [(frame(EGO, 100_000), zone)])
+    (known,) = each_candidate(scene.exchange.candidates(OWN, 100_000, [(frame(EGO, 100_000), zone)]))
     return [(item.agent, item.relay, round(item.delivery, 2)) for item in known]
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from v2xsim.perception.matching.choice import chosen_helpers, shared_out, within_limits
+from tests.perception.matching.single import asked_by, shared_by
 from v2xsim.perception.matching.gain import gains
 from v2xsim.perception.matching.rule import MatchingView
-from v2xsim.perception.matching.rules.blind_cells import BlindCells, greedy
+from v2xsim.perception.matching.rules.blind_cells import BlindCells
 from v2xsim.perception.matching.rules.nearest import Nearest
 from v2xsim.perception.matching.rules.none import NoMatching
 
@@ -27,7 +27,7 @@ def view(observed, cost=None, delivery=None, distance=None, weight=None, budget=
 
 
 def asked(rule, *given, **more):
-    return [choice.helper for choice in chosen_helpers(rule, view(*given, **more))]
+    return [choice.helper for choice in asked_by(rule, view(*given, **more))]
 
 
 def test_of_two_that_see_the_same_the_cheaper_is_asked():
@@ -94,42 +94,39 @@ def test_between_choices_of_equal_worth_the_one_by_rate_is_taken():
 
 
 def test_each_cell_is_asked_of_the_first_helper_that_sees_it():
-    first, second = chosen_helpers(BlindCells(), view(rows_of("xxxx  ", "  xxxx")))
+    first, second = asked_by(BlindCells(), view(rows_of("xxxx  ", "  xxxx")))
     assert (first.cells[0].tolist(), second.cells[0].tolist()) == ([True] * 4 + [False] * 2, [False] * 4 + [True] * 2)
 
 
 def test_gains_are_shares_of_the_whole_blind_weight():
-    first, second = chosen_helpers(BlindCells(), view(rows_of("xx  ", "  x "), weight=[3.0, 1.0, 2.0, 4.0]))
+    first, second = asked_by(BlindCells(), view(rows_of("xx  ", "  x "), weight=[3.0, 1.0, 2.0, 4.0]))
     assert (first.gain, second.gain) == (0.4, 0.2)
 
 
 def test_cells_that_the_requester_sees_are_asked_of_nobody():
-    (only,) = chosen_helpers(BlindCells(), view(rows_of("xxxx"), weight=[0.0, 1.0, 0.0, 1.0]))
+    (only,) = asked_by(BlindCells(), view(rows_of("xxxx"), weight=[0.0, 1.0, 0.0, 1.0]))
     assert only.cells[0].tolist() == [False, True, False, True]
 
 
-def test_greedy_takes_the_largest_worth_first_and_stops_where_nothing_is_left_to_gain():
-    observed = rows_of("xx   ", "xxx  ", "  xx ")[:, 0]
-    chosen = greedy(np.ones(5), observed, np.ones(3), np.ones(3), 10.0, 3)
-    assert chosen == [1, 2]
-
-
-def test_greedy_without_helpers_chooses_nobody():
-    assert greedy(np.ones(5), np.zeros((0, 5), bool), np.zeros(0), np.zeros(0), 10.0, 3) == []
+def test_the_largest_gain_comes_first_and_nobody_is_chosen_who_adds_nothing():
+    assert BlindCells().choose(view(rows_of("xx   ", "xxx  ", "  xx "))).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(("most", "rows"), [(0, []), (1, [2]), (2, [2, 0]), (9, [2, 0, 1])])
 def test_helpers_are_allowed_in_their_order_up_to_the_most(most, rows):
-    assert within_limits(np.array([2, 0, 1]), np.full(3, 10.0), 30.0, most) == rows
+    choices = shared_by([2, 0, 1], view(rows_of("x  ", " x ", "  x"), cost=[10.0] * 3, budget=30.0, most=most))
+    assert [choice.helper for choice in choices] == rows
 
 
 def test_a_helper_that_does_not_fit_leaves_its_bytes_to_the_next():
-    assert within_limits(np.array([0, 1, 2]), np.array([60.0, 50.0, 40.0]), 100.0, 9) == [0, 2]
+    choices = shared_by([0, 1, 2], view(rows_of("x  ", " x ", "  x"), cost=[60.0, 50.0, 40.0], budget=100.0, most=9))
+    assert [choice.helper for choice in choices] == [0, 2]
 
 
-def test_of_no_blind_weight_every_gain_is_nothing():
-    (only,) = shared_out([0], np.zeros((1, 3)), rows_of("xxx"))
-    assert (only.gain, only.cells.any()) == (0.0, np.False_)
+def test_a_helper_without_a_cell_to_offer_keeps_its_place_and_its_bytes():
+    observed = rows_of("   ", "x  ", "xx ")
+    assert [choice.helper for choice in shared_by([0, 1, 2], view(observed, most=2))] == [1]
+    assert [choice.helper for choice in shared_by([0, 1, 2], view(observed, budget=200.0))] == [1]
 
 
 def test_the_nearest_helpers_come_first_and_of_equally_near_ones_the_lower_row():

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.perception.matching.single import asked_by, shared_by
 from v2xsim.parts import PartError
-from v2xsim.perception.matching.choice import chosen_helpers, order_of, shared_out, within_limits
+from v2xsim.perception.matching.choice import order_of
 from v2xsim.perception.matching.gain import gains
 from v2xsim.perception.matching.relevance import relevance
 from v2xsim.perception.matching.rule import MatchingView
@@ -30,15 +31,12 @@ def view_of(weight, observed, distance, delivery, cost, budget, most):
 
 def choose_helpers(weight, observed, delivery, cost, budget, most):
     """Return whom the rule `blind_cells` asks."""
-    return chosen_helpers(
-        BlindCells(), view_of(weight, observed, np.zeros(len(observed)), delivery, cost, budget, most)
-    )
+    return asked_by(BlindCells(), view_of(weight, observed, np.zeros(len(observed)), delivery, cost, budget, most))
 
 
 def choose_nearest(weight, observed, distance, cost, budget, most):
-    """Return whom the rule `nearest` picks, those with nothing to offer included."""
-    order = Nearest().choose(view_of(weight, observed, distance, np.ones(len(observed)), cost, budget, most))
-    return shared_out(within_limits(order, cost, budget, most), weight, observed)
+    """Return whom the rule `nearest` asks."""
+    return asked_by(Nearest(), view_of(weight, observed, distance, np.ones(len(observed)), cost, budget, most))
 
 
 weights = arrays(np.float64, SHAPE, elements=st.integers(0, 4).map(float))
@@ -59,8 +57,8 @@ def covered_weight(weight, observed, helpers) -> float:
 
 
 def around(position=(0.0, 0.0), velocity=(0.0, 0.0), **more):
-    lower = np.array([-25, -25])
-    return relevance(lower, (50, 50), 2.0, np.array(position), np.array(velocity), **more)
+    lower, every = np.array([[-25, -25]]), np.ones((1, 50, 50), bool)
+    return relevance(lower, every, 2.0, np.array([position]), np.array([velocity]), **more)[0]
 
 
 def test_around_a_vehicle_at_rest_relevance_falls_with_the_time_another_needs_to_come():
@@ -208,11 +206,13 @@ def test_under_a_byte_budget_it_covers_at_least_half_of_that(request_):
     assert reached >= 0.5 * (1 - 1 / np.e) * best - 1e-9
 
 
-def test_the_baseline_asks_the_nearest_even_if_it_sees_nothing_new():
+def test_the_baseline_picks_the_nearest_even_if_it_sees_nothing_new():
     blind = np.ones((1, 3))
     observed = np.array([[[False] * 3], [[True] * 3]])
-    choices = choose_nearest(blind, observed, np.array([5.0, 50.0]), np.full(2, 100.0), 1000, 1)
-    assert [(c.helper, c.gain) for c in choices] == [(0, 0.0)]
+    near, far, cost = 5.0, 50.0, np.full(2, 100.0)
+    # The nearest one takes the only place, and has no cell to offer.
+    assert choose_nearest(blind, observed, np.array([near, far]), cost, 1000, 1) == []
+    assert [c.helper for c in choose_nearest(blind, observed, np.array([far, near]), cost, 1000, 1)] == [1]
 
 
 @given(requests())
@@ -274,7 +274,7 @@ def test_the_answer_of_a_built_in_rule_is_not_checked_in_every_tick(monkeypatch)
     assert answered(monkeypatch, np.array([1, 1]), file=None).tolist() == [1, 1]
 
 
-@pytest.mark.parametrize(("weight", "gain"), [([0.25, 0.5], 1 / 3), ([0.0, 0.0], 0.0)])
-def test_the_gain_of_a_helper_is_its_share_of_all_blind_weight(weight, gain):
-    (choice,) = shared_out([0], np.array([weight]), np.array([[[True, False]]]))
-    assert choice.gain == pytest.approx(gain)
+def test_a_helper_that_sees_no_blind_cell_is_not_asked():
+    one = np.ones(1)
+    view = view_of(np.array([[0.0, 0.5]]), np.array([[[True, False]]]), one, one, one, 9.0, 1)
+    assert shared_by([0], view) == []

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from v2xsim.perception.matching.choice import shared_out
-from v2xsim.perception.matching.greedy_loops import counted, expected, greedy, window
+from v2xsim.perception.matching.greedy_loops import best_by_gain, counted, expected, greedy, shared_out, window
 from v2xsim.perception.matching.matrix import shifted
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, PerceptionMatrix
 from v2xsim.spatial.sums import pairwise_sum
@@ -56,14 +55,76 @@ def test_the_choice_is_that_of_sums_over_whole_arrays(seed):
         chosen = greedy(weight.ravel()[blind], blind, flat, worth, cost, budget, 4)
         seen = code[:, weight > 0.0] != UNOBSERVED
         assert chosen.tolist() == summed_by_numpy(seen, weight[weight > 0.0], worth, cost, budget, 4)
-        choices = shared_out(chosen.tolist(), weight, code != UNOBSERVED)
-        share = sum(choice.gain * float(delivery[choice.helper]) for choice in choices)
+        share, still_open = 0.0, weight > 0.0
+        for helper in chosen.tolist():
+            cells = still_open & (code[helper] != UNOBSERVED)
+            share += float(weight[cells].sum()) / float(weight.sum()) * float(delivery[helper])
+            still_open &= ~cells
         assert expected(chosen, weight.ravel()[blind], blind, flat, delivery, float(weight.sum())) == share
 
 
-def test_cells_are_counted_by_what_a_helper_saw():
-    code = np.array([[UNOBSERVED, FREE, OCCUPIED, OCCUPIED], [FREE, FREE, FREE, OCCUPIED]], np.uint8)
-    assert [column.tolist() for column in counted(code, np.array([0, 1, 2]))] == [[2, 3], [1, 0]]
+def town(seed):
+    """Return the inputs of five requesters, one of them without helpers, that know nine matrices on other windows."""
+    rng = np.random.default_rng(seed)
+    helpers = np.array([3, 0, 5, 1, 6])
+    offset = np.concatenate([[0], np.cumsum(helpers)])
+    weight = np.where(rng.random((5, 12, 10)) < 0.6, rng.choice([0.25, 0.1, 1 / 3, 0.7], (5, 12, 10)), 0.0)
+    codes = rng.choice(np.array([UNOBSERVED, FREE, OCCUPIED], np.uint8), (9, 12, 10))
+    matrix = np.concatenate([rng.permutation(9)[:count] for count in helpers])
+    grids = rng.integers(-5, 5, (5, 2)), offset, matrix, codes, rng.integers(-5, 5, (9, 2))
+    return weight, *grids, rng.choice([0.5, 0.9, 1.0], 15), rng.choice([100.0, 300.0, 700.0], 15)
+
+
+def seen_by(seed):
+    """Return for each requester the row of its first helper, and the codes of its helpers on its own window."""
+    weight, lower, offset, matrix, codes, lowers, *_ = town(seed)
+    return [
+        (first, window(codes, lowers, matrix[first:last], lower[r], *weight.shape[1:]))
+        for r, (first, last) in enumerate(zip(offset[:-1].tolist(), offset[1:].tolist(), strict=True))
+    ]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_blind_cells_are_counted_by_what_a_helper_saw(seed):
+    weight, *grids = town(seed)[:6]
+    observed, occupied = counted(weight, *grids)
+    for r, (first, code) in enumerate(seen_by(seed)):
+        own, blind = slice(first, first + len(code)), weight[r] > 0.0
+        assert observed[own].tolist() == ((code != UNOBSERVED) & blind).sum(axis=(1, 2)).tolist()
+        assert occupied[own].tolist() == ((code == OCCUPIED) & blind).sum(axis=(1, 2)).tolist()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_each_requester_gets_the_better_of_both_greedy_choices(seed):
+    *grids, delivery, cost = town(seed)
+    begin, rows = best_by_gain(*grids, delivery, cost, 900.0, 3)
+    for r, (first, code) in enumerate(seen_by(seed)):
+        own, flat = slice(first, first + len(code)), grids[0][r].ravel()
+        blind, helpers = np.flatnonzero(flat > 0.0), code.reshape(len(code), flat.size)
+        given = flat[blind], blind, helpers
+        rated, plain = (
+            greedy(*given, worth, cost[own], 900.0, 3) for worth in (delivery[own] / cost[own], delivery[own])
+        )
+        shares = [expected(chosen, *given, delivery[own], float(flat.sum())) for chosen in (rated, plain)]
+        assert rows[begin[r] : begin[r + 1]].tolist() == (plain if shares[1] > shares[0] else rated).tolist()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_each_cell_is_asked_of_the_first_helper_of_a_requester_that_saw_it(seed):
+    weight, lower, offset, matrix, codes, lowers, _, cost = town(seed)
+    order = np.concatenate([np.arange(count) for count in np.diff(offset)])
+    requester, helper, cells = shared_out(offset, order, weight, lower, offset, matrix, codes, lowers, cost, 900.0, 3)
+    expected_choices = []
+    for r, (first, code) in enumerate(seen_by(seed)):
+        left, taken, still_open = 900.0, 0, weight[r] > 0.0
+        for k in range(len(code)):
+            if taken == 3 or cost[first + k] > left:
+                continue
+            own = still_open & (code[k] != UNOBSERVED)
+            left, taken, still_open = left - cost[first + k], taken + 1, still_open & ~own
+            if own.any():
+                expected_choices.append((r, first + k, own.tolist()))
+    assert list(zip(requester.tolist(), helper.tolist(), cells.tolist(), strict=True)) == expected_choices
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -72,4 +133,5 @@ def test_matrices_move_to_another_window_as_each_does_alone(seed):
     codes = rng.integers(0, 3, (5, 6, 7)).astype(np.uint8)
     lowers, lower, shape = rng.integers(-9, 9, (5, 2)), rng.integers(-3, 3, 2), (8, 5)
     alone = [shifted(PerceptionMatrix(low, 2.0, code), lower, shape) for low, code in zip(lowers, codes, strict=True)]
-    np.testing.assert_array_equal(window(codes, lowers, *lower.tolist(), *shape), np.stack(alone))
+    rows = np.array([3, 0, 3, 4])
+    np.testing.assert_array_equal(window(codes, lowers, rows, lower, *shape), np.stack([alone[row] for row in rows]))

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from v2xsim.perception.matching.relevance import blind_weight, relevance
-from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, PerceptionMatrix
+from v2xsim.records import FREE, OCCUPIED, UNOBSERVED
 
 
 def weight_at(offset, velocity, **more):
     """Return the weight of a cell whose middle lies so far from a vehicle."""
     # One cell of 2 m whose corner is at (20, 40).
     position = np.array([21.0, 41.0]) - np.array(offset, float)
-    return float(relevance(np.array([10, 20]), (1, 1), 2.0, position, np.array(velocity, float), **more)[0, 0])
+    lower, counts = np.array([[10, 20]]), np.ones((1, 1, 1), bool)
+    return float(relevance(lower, counts, 2.0, position[None], np.array([velocity], float), **more)[0, 0, 0])
 
 
 @pytest.mark.parametrize(
@@ -58,22 +59,55 @@ def test_another_top_speed_and_attention_are_parameters():
 
 
 def test_cells_are_weighed_at_their_middle_and_in_their_own_place():
-    weight = relevance(np.array([-1, 2]), (3, 2), 4.0, np.zeros(2), np.zeros(2))
+    (weight,) = relevance(np.array([[-1, 2]]), np.ones((1, 3, 2), bool), 4.0, np.zeros((1, 2)), np.zeros((1, 2)))
     x, y = np.meshgrid([-2.0, 2.0, 6.0], [10.0, 14.0], indexing="ij")
     np.testing.assert_allclose(weight, np.exp(-np.hypot(x, y) / 14.0 / 4.0))
 
 
 def test_only_cells_that_are_neither_seen_nor_inside_a_building_are_blind():
-    code = np.array([[UNOBSERVED, FREE], [OCCUPIED, UNOBSERVED]], np.uint8)
-    matrix = PerceptionMatrix(np.array([0, 0]), 2.0, code)
-    open_ground = np.array([[True, True], [True, False]])
-    weight = blind_weight(matrix, open_ground, np.array([1.0, 1.0]), np.zeros(2))
+    code = np.array([[[UNOBSERVED, FREE], [OCCUPIED, UNOBSERVED]]], np.uint8)
+    open_ground = np.array([[[True, True], [True, False]]])
+    (weight,) = blind_weight(np.zeros((1, 2), np.int64), 2.0, code, open_ground, np.ones((1, 2)), np.zeros((1, 2)))
     assert weight.tolist() == [[1.0, 0.0], [0.0, 0.0]]
 
 
 def test_a_blind_cell_weighs_what_its_relevance_is():
-    matrix = PerceptionMatrix(np.array([10, 20]), 2.0, np.full((3, 4), UNOBSERVED, np.uint8))
-    here, driven = np.array([5.0, 50.0]), np.array([3.0, -4.0])
+    lower, every = np.array([[10, 20]]), np.ones((1, 3, 4), bool)
+    here, driven = np.array([[5.0, 50.0]]), np.array([[3.0, -4.0]])
     np.testing.assert_array_equal(
-        blind_weight(matrix, np.ones((3, 4), bool), here, driven), relevance(matrix.lower, (3, 4), 2.0, here, driven)
+        blind_weight(lower, 2.0, np.full((1, 3, 4), UNOBSERVED, np.uint8), every, here, driven),
+        relevance(lower, every, 2.0, here, driven),
+    )
+
+
+def by_whole_arrays(lower, shape, cell_m, position_m, velocity_mps, other_speed_mps):
+    """Return the relevance of all cells to one vehicle, by numpy alone."""
+    x = ((lower[0] + np.arange(shape[0]) + 0.5) * cell_m - position_m[0])[:, None]
+    y = ((lower[1] + np.arange(shape[1]) + 0.5) * cell_m - position_m[1])[None, :]
+    squared, along = x * x + y * y, x * velocity_mps[0] + y * velocity_mps[1]
+    discriminant = along * along - (velocity_mps[0] ** 2 + velocity_mps[1] ** 2 - other_speed_mps**2) * squared
+    divisor = along + np.sqrt(np.maximum(discriminant, 0.0))
+    meets = (discriminant >= 0.0) & (divisor > 0.0)
+    meeting_s = np.where(meets, squared, 0.0) / np.where(meets, divisor, 1.0)
+    return np.where(meets | (squared == 0.0), np.exp(-meeting_s / 4.0), 0.0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_vehicles_have_the_bits_that_whole_arrays_give_each_of_them(seed):
+    rng = np.random.default_rng(seed)
+    lower, counts, velocity_mps = (
+        rng.integers(-99, 99, (20, 2)),
+        rng.random((20, 9, 8)) < 0.7,
+        rng.normal(0, 12, (20, 2)),
+    )
+    # Some stand, some are as fast as others can be, and some stand in the middle of a cell.
+    velocity_mps[:3], velocity_mps[3:6] = 0.0, (14.0, 0.0)
+    position_m = (lower + rng.random((20, 2)) * 9) * 2.0
+    position_m[::2] = (lower[::2] + 4.5) * 2.0
+    alone = [
+        by_whole_arrays(*one, 14.0)
+        for one in zip(lower, [(9, 8)] * 20, [2.0] * 20, position_m, velocity_mps, strict=True)
+    ]
+    np.testing.assert_array_equal(
+        relevance(lower, counts, 2.0, position_m, velocity_mps, 14.0), np.where(counts, alone, 0.0)
     )

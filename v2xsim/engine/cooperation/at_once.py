@@ -54,24 +54,25 @@ class AtOnce:
             knowledge.take_report(report, self._clock.now_us, self._counts_copies)
         self._stations.bulletin.report(report, self._clock.now_us, self._counts_copies)
 
-    def candidates(self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]) -> list[Candidates]:
+    def candidates(self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]) -> Candidates:
         """Return, for each ego, all other stations with a frame, or only those on the directory's short list."""
         now_us = self._clock.now_us
         newest = [self._stations.detected_frame(agent, now_us) for agent in states.agent[states.lidars > 0].tolist()]
         frames = [frame for frame in newest if frame is not None]
-        others = Candidates(
-            np.array([frame.agent for frame in frames], np.int64), [frame.matrix for frame in frames],
-            np.array([frame.pose[:2] for frame in frames]).reshape(-1, 2), np.ones(len(frames)),
-            np.full(len(frames), NOBODY, np.int64),
+        agent, asking = (
+            np.array([frame.agent for frame in some], np.int64) for some in (frames, [ego for ego, _ in egos])
+        )
+        may_ask = asking[:, None] != agent
+        if self._directory is not None:
+            self._directory.update(frames)
+            listed = self._directory.short_lists([(ego, zone.weight) for ego, zone in egos])
+            may_ask &= np.array([np.isin(agent, list(short)) for short in listed]).reshape(may_ask.shape)
+        row = np.nonzero(may_ask)[1]
+        position_m = np.array([frame.pose[:2] for frame in frames]).reshape(-1, 2)
+        return Candidates(
+            np.concatenate([[0], np.cumsum(may_ask.sum(axis=1))]), agent[row], position_m[row], np.ones(len(row)),
+            np.full(len(row), NOBODY, np.int64), row, [frame.matrix for frame in frames],
         )  # fmt: skip
-        if self._directory is None:
-            return [others.of(np.flatnonzero(others.agent != ego.agent)) for ego, _ in egos]
-        self._directory.update(frames)
-        listed = self._directory.short_lists([(ego, zone.weight) for ego, zone in egos])
-        return [
-            others.of(np.flatnonzero((others.agent != ego.agent) & np.isin(others.agent, list(short))))
-            for (ego, _), short in zip(egos, listed, strict=True)
-        ]
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:
         """Make the helpers' answers to an ego's requests and store them in the ego's knowledge at once."""

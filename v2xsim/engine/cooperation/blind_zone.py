@@ -1,5 +1,6 @@
 """The cells around an ego that it does not see (its blind zone), and the relevance of each of these cells."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -39,8 +40,20 @@ class BlindZones:
 
     def of(self, frame: Frame) -> BlindZone:
         """Return the blind zone of an ego's frame."""
-        if frame not in self._of:
-            ground = self._footprints.open_ground(frame.matrix.lower, frame.matrix.code.shape, frame.pose[:3])
-            weight = blind_weight(frame.matrix, ground, frame.pose[:2], frame.velocity_mps, self._hidden_speed_mps)
-            self._of[frame] = BlindZone(ground, weight)
-        return self._of[frame]
+        return self.of_all([frame])[0]
+
+    def of_all(self, frames: Sequence[Frame]) -> list[BlindZone]:
+        """Return the blind zones of egos' frames, whose matrices have one size."""
+        new = [frame for frame in frames if frame not in self._of]
+        if new:
+            matrices = [frame.matrix for frame in new]
+            ground = np.stack([
+                self._footprints.open_ground(frame.matrix.lower, frame.matrix.code.shape, frame.pose[:3]) for frame in new
+            ])  # fmt: skip
+            weight = blind_weight(
+                np.array([matrix.lower for matrix in matrices]), matrices[0].cell_m, np.array([matrix.code for matrix in matrices]),
+                ground, np.array([frame.pose[:2] for frame in new]), np.array([frame.velocity_mps for frame in new]),
+                self._hidden_speed_mps,
+            )  # fmt: skip
+            self._of.update(zip(new, map(BlindZone, ground, weight), strict=True))
+        return [self._of[frame] for frame in frames]

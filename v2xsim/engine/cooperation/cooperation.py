@@ -99,10 +99,14 @@ class Cooperation:
         """Let every ego whose newest frame was captured at `frame_us` ask helpers for its blind cells."""
         now_us = self._clock.now_us
         newest = [self._stations.detected_frame(agent, now_us) for agent in states.agent[states.ego].tolist()]
-        egos = [(ego, self._blind_zones.of(ego)) for ego in newest if ego is not None and ego.time_us == frame_us]
-        known = self._exchange.candidates(states, frame_us, egos)
-        for (ego, zone), candidates in zip(egos, known, strict=True):
-            self._exchange.ask(ego, asks(ego, zone.weight, candidates, self._rule, self._streams))
+        egos = [ego for ego in newest if ego is not None and ego.time_us == frame_us]
+        zones = self._blind_zones.of_all(egos)
+        known = self._exchange.candidates(states, frame_us, list(zip(egos, zones, strict=True)))
+        if not egos:
+            return
+        weight = np.stack([zone.weight for zone in zones])
+        for ego, requests in zip(egos, asks(egos, weight, known, self._rule, self._streams), strict=True):
+            self._exchange.ask(ego, requests)
 
     def report(self, states: OwnStates, frame_us: int) -> None:
         """Let every station with a lidar broadcast its detections by the rules of collective perception."""

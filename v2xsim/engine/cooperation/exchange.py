@@ -32,7 +32,7 @@ class Exchange(Protocol):
     def report(self, report: Report) -> None:
         """Send a station's collective perception message to all stations."""
 
-    def candidates(self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]) -> list[Candidates]:
+    def candidates(self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]) -> Candidates:
         """Return the stations that each ego may ask, for frames captured at `frame_us`."""
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:
@@ -55,7 +55,7 @@ def request_of(number: int, ego: Frame, ask: Ask) -> Request:
     """
     matrix = ego.matrix
     return Request(
-        number, ego.agent, ask.candidate.agent, ego.time_us, matrix.lower, matrix.cell_m, ask.cells, ego.pose[:2],
+        number, ego.agent, ask.helper, ego.time_us, matrix.lower, matrix.cell_m, ask.cells, ego.pose[:2],
         ask.allowance_bytes,
     )  # fmt: skip
 

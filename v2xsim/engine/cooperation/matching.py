@@ -1,6 +1,6 @@
-"""Choice of the helpers that an ego asks, and of the cells: the ego compares announced matrices with its own blind zone."""
+"""Choice of the helpers that egos ask, and of the cells: an ego compares announced matrices with its own blind zone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,72 +13,44 @@ from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.knowledge import Knowledge
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.perception.matching.choice import chosen_helpers
-from v2xsim.perception.matching.greedy_loops import counted, window
-from v2xsim.perception.matching.rule import MatchingView
+from v2xsim.perception.matching.greedy_loops import counted
+from v2xsim.perception.matching.rule import MatchingViews
 from v2xsim.records import PerceptionMatrix
 from v2xsim.scenario.schema import Cooperation
 from v2xsim.streams import Streams
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A possible helper as an ego knows it.
+class Candidates:
+    """The possible helpers of each ego, as the ego knows them; those of one ego in rising order of their agent ids.
+
+    The candidates of ego e are the rows from `offset[e]` to `offset[e + 1]`: what this ego knows, and no other ego may read.
 
     Attributes:
-        agent: Agent id of the helper.
-        matrix: The helper's perception matrix, as last announced.
-        position_m: Announced position of the helper.
+        offset: Index of the first candidate of each ego; one entry more than egos.
+        agent: Agent id of each helper.
+        position_m: Announced position of each helper.
         delivery: Predicted probability that a packet arrives over the path that would be used, 0 to 1; computed from
             the present quality of all links, which an ego could not know (`v2xsim.engine.cooperation.paths`).
         relay: Agent id of the station that would forward messages, NOBODY for the direct link.
+        matrix: Row in `matrices` of each helper's perception matrix, as last announced.
+        matrices: Announced perception matrices. Several egos know the same ones.
     """
 
-    agent: int
-    matrix: PerceptionMatrix
-    position_m: Float[np.ndarray, " 2"]
-    delivery: float
-    relay: int
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """The possible helpers of an ego, as the ego knows them, in rising order of their agent ids.
-
-    Attributes:
-        agent: Agent id of each helper.
-        matrix: The helpers' perception matrices, as last announced.
-        position_m: Announced position of each helper.
-        delivery: Predicted probability that a packet arrives over the path to each helper, as in `Candidate`.
-        relay: Agent id of the station that would forward messages, NOBODY for the direct link.
-    """
-
+    offset: Int64[np.ndarray, " egos_plus_1"]
     agent: Int64[np.ndarray, " helpers"]
-    matrix: Sequence[PerceptionMatrix]
     position_m: Float[np.ndarray, "helpers 2"]
     delivery: Float[np.ndarray, " helpers"]
     relay: Int64[np.ndarray, " helpers"]
+    matrix: Int64[np.ndarray, " helpers"]
+    matrices: Sequence[PerceptionMatrix]
 
-    def __len__(self) -> int:
-        return len(self.agent)
-
-    def __iter__(self) -> Iterator[Candidate]:
-        return map(self.at, range(len(self)))
-
-    def at(self, row: int) -> Candidate:
-        """Return one helper."""
-        return Candidate(
-            int(self.agent[row]),
-            self.matrix[row],
-            self.position_m[row],
-            float(self.delivery[row]),
-            int(self.relay[row]),
-        )
-
-    def of(self, rows: Int64[np.ndarray, " chosen"]) -> "Candidates":
-        """Return the helpers in some rows."""
+    def where(self, is_kept: Bool[np.ndarray, " helpers"]) -> "Candidates":
+        """Return only some of the candidates of each ego."""
+        offset = np.concatenate([[0], np.cumsum(is_kept)])[self.offset]
         return Candidates(
-            self.agent[rows], [self.matrix[row] for row in rows.tolist()], self.position_m[rows], self.delivery[rows],
-            self.relay[rows],
+            offset, self.agent[is_kept], self.position_m[is_kept], self.delivery[is_kept], self.relay[is_kept],
+            self.matrix[is_kept], self.matrices,
         )  # fmt: skip
 
 
@@ -87,17 +59,19 @@ class Ask:
     """The content of an ego's request to one helper.
 
     Attributes:
-        candidate: The helper.
+        helper: Agent id of the helper.
+        relay: Agent id of the station that forwards the request and the answer, NOBODY for the direct link.
         cells: Whether the ego asks for each cell of its matrix.
         allowance_bytes: Largest payload of the answer.
     """
 
-    candidate: Candidate
+    helper: int
+    relay: int
     cells: Bool[np.ndarray, "nx ny"]
     allowance_bytes: int
 
 
-def candidates(egos: Sequence[Knowledge], paths: Paths, now_us: int, forget_us: int) -> list[Candidates]:
+def candidates(egos: Sequence[Knowledge], paths: Paths, now_us: int, forget_us: int) -> Candidates:
     """Return the stations that announced a matrix to each ego and that the ego can reach, directly or through a relay.
 
     Args:
@@ -118,64 +92,93 @@ def candidates(egos: Sequence[Knowledge], paths: Paths, now_us: int, forget_us: 
     position_m = np.array([awareness.pose for awareness in known]).reshape(-1, 4)[:, :2]
     matrix = [awareness.matrix for awareness in known if awareness.matrix is not None]
     count = np.array([len(of_ego) for of_ego in announced], np.int64)
+    offset = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
     found = paths.between(np.repeat(np.array([knowledge.agent for knowledge in egos], np.int64), count), agent)
-    everybody = Candidates(agent, matrix, position_m, found.delivery, found.relay)
-    ends = np.cumsum(count)
-    return [
-        everybody.of(begin + np.flatnonzero(found.exists[begin:end]))
-        for begin, end in zip((ends - count).tolist(), ends.tolist(), strict=True)
-    ]
+    everybody = Candidates(offset, agent, position_m, found.delivery, found.relay, np.arange(len(agent)), matrix)
+    return everybody.where(found.exists)
 
 
 def asks(
-    ego: Frame, weight: Float[np.ndarray, "nx ny"], known: Candidates, rule: Cooperation, streams: Streams
-) -> list[Ask]:
-    """Return the helpers that an ego asks, with cells and allowance of each, best helper first.
+    egos: Sequence[Frame],
+    weight: Float[np.ndarray, "egos nx ny"],
+    known: Candidates,
+    rule: Cooperation,
+    streams: Streams,
+) -> list[list[Ask]]:
+    """Return for each ego the helpers that it asks, with cells and allowance of each, best helper first.
 
     The size of each answer is predicted from the matrices, and limited to an equal share of the budget before the choice.
     The whole budget is then divided among the chosen helpers in proportion to the predicted sizes.
 
     Args:
-        ego: The ego's frame.
-        weight: Relevance of each blind cell, 0 to 1 (`v2xsim.perception.matching.relevance`).
-        known: Possible helpers.
+        egos: Frame of each ego.
+        weight: Relevance of each blind cell of each ego, 0 to 1 (`v2xsim.perception.matching.relevance`).
+        known: Possible helpers of each ego.
         rule: Section `cooperation` of the scenario.
         streams: Random streams, for matching rules that draw.
     """
-    if len(known) == 0 or rule.max_helpers == 0 or rule.budget_bytes == 0 or not rule.matching.asks:
-        return []
-    lower, shape = ego.matrix.lower, ego.matrix.code.shape
-    code: UInt8[np.ndarray, "helpers nx ny"] = window(
-        np.array([matrix.code for matrix in known.matrix]), np.array([matrix.lower for matrix in known.matrix]),
-        *lower.tolist(), *shape,
+    requests: list[list[Ask]] = [[] for _ in egos]
+    if len(known.agent) == 0 or rule.max_helpers == 0 or rule.budget_bytes == 0 or not rule.matching.asks:
+        return requests
+    views = _views(egos, weight, known, rule, streams)
+    chosen = chosen_helpers(rule.matching, views)
+    cost = views.cost_bytes[chosen.helper]
+    total = np.bincount(chosen.requester, cost, len(egos))
+    allowance_bytes = (rule.budget_bytes * cost / total[chosen.requester]).astype(np.int64)
+    rows = zip(
+        chosen.requester.tolist(), known.agent[chosen.helper].tolist(), known.relay[chosen.helper].tolist(), chosen.cells,
+        allowance_bytes.tolist(), strict=True,
     )  # fmt: skip
-    cost = _cost_bytes(code.reshape(len(code), -1), np.flatnonzero(weight > 0.0), rule)
-    gap_m = known.position_m - ego.pose[:2]
-    view = MatchingView(
-        weight, code, known.agent, np.hypot(gap_m[:, 0], gap_m[:, 1]), known.delivery, known.relay != NOBODY, cost,
-        rule.budget_bytes, rule.max_helpers,
-        lambda: streams.uniforms("matching", ego.agent, ego.time_us, known.agent)[:, 0],
+    for ego, *ask in rows:
+        requests[ego].append(Ask(*ask))
+    return requests
+
+
+def _views(
+    egos: Sequence[Frame],
+    weight: Float[np.ndarray, "egos nx ny"],
+    known: Candidates,
+    rule: Cooperation,
+    streams: Streams,
+) -> MatchingViews:
+    """Return what the matching rule is shown; arguments as in `asks`."""
+    lower = np.array([ego.matrix.lower for ego in egos])
+    codes: UInt8[np.ndarray, "matrices mx my"] = np.array([matrix.code for matrix in known.matrices])
+    lowers = np.array([matrix.lower for matrix in known.matrices])
+    observed, occupied = counted(weight, lower, known.offset, known.matrix, codes, lowers)
+    count = np.diff(known.offset)
+    gap_m = known.position_m - np.repeat(np.array([ego.pose[:2] for ego in egos]), count, axis=0)
+
+    def draw(row: int) -> Float[np.ndarray, " helpers"]:
+        ego, agent = egos[row], known.agent[known.offset[row] : known.offset[row + 1]]
+        return streams.uniforms("matching", ego.agent, ego.time_us, agent)[:, 0]
+
+    return MatchingViews(
+        weight, lower, known.offset, known.agent, np.hypot(gap_m[:, 0], gap_m[:, 1]), known.delivery, known.relay != NOBODY,
+        _cost_bytes(observed, occupied, np.repeat(count, count), rule), known.matrix, codes, lowers, rule.budget_bytes,
+        rule.max_helpers, draw,
     )  # fmt: skip
-    choices = chosen_helpers(rule.matching, view)
-    total = sum(cost[choice.helper] for choice in choices)
-    return [
-        Ask(known.at(choice.helper), choice.cells, int(rule.budget_bytes * cost[choice.helper] / total))
-        for choice in choices
-    ]
 
 
 def _cost_bytes(
-    code: UInt8[np.ndarray, "helpers cells"], blind: Int64[np.ndarray, " blind"], rule: Cooperation
-) -> Float[np.ndarray, " helpers"]:
-    """Return the predicted size of each helper's answer about some cells, limited to an equal share of the budget."""
-    helpers, scheme = len(code), rule.fusion
+    asked: Int64[np.ndarray, " helpers"], occupied: Int64[np.ndarray, " helpers"], others: Int64[np.ndarray, " helpers"],
+    rule: Cooperation,
+) -> Float[np.ndarray, " helpers"]:  # fmt: skip
+    """Return the predicted size of each helper's answer, limited to an equal share of the budget.
+
+    Args:
+        asked: Number of blind cells that each helper observed.
+        occupied: Number of those that it saw occupied.
+        others: Number of the ego's possible helpers, this one included.
+        rule: Section `cooperation` of the scenario.
+    """
+    scheme = rule.fusion
     if scheme.shares is Share.FRAMES:
         # Whole frames are sent whatever the budget, so all helpers get the same size.
-        return np.full(helpers, rule.budget_bytes / rule.max_helpers)
-    asked, occupied = counted(code, blind)
+        return np.full(len(asked), rule.budget_bytes / rule.max_helpers)
     predicted = predicted_bytes(occupied, asked, scheme.shares, scheme.thinned_to_m, rule.matrix.cell_m)
     # Without this limit, a helper with much data would seem too expensive to ask at all.
-    share = rule.budget_bytes / min(rule.max_helpers, helpers)
+    share = rule.budget_bytes / np.minimum(rule.max_helpers, others)
     # An answer without any item still carries the codes and a header of about 64 bytes.
     least = codes_bytes(asked) + 64.0
     cost: np.ndarray = np.maximum(np.minimum(predicted, share), np.minimum(least, rule.budget_bytes))

@@ -74,7 +74,7 @@ class OverTheAir:
         # No station acts on a report before its fusion.
         self._air.send(message, awaited=False)
 
-    def candidates(self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]) -> list[Candidates]:
+    def candidates(self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]) -> Candidates:
         """Plan the relays, then return the stations that each ego knows from announcements and can reach."""
         now_us = self._clock.now_us
         delivery = LinkDelivery.everywhere(len(states), 1.0)
@@ -93,7 +93,7 @@ class OverTheAir:
         for ask in asks:
             request = request_of(next(self._numbers), ego, ask)
             message = RequestMessage(
-                request.number, ego.agent, request.helper, ask.candidate.relay, size_bytes, self._clock.now_us, request
+                request.number, ego.agent, request.helper, ask.relay, size_bytes, self._clock.now_us, request
             )
             self._send(message, Transfer.of(message, ego.time_us, -1, -1, self._no_parts(size_bytes)))
 
