@@ -1,9 +1,11 @@
 """The content of a helper's answer: lidar points or detected boxes in the cells that the ego asked for."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
+from numba import njit
 
 from v2xsim.comms.messages.sizes import (
     CPM_BASE_BYTES,
@@ -16,8 +18,7 @@ from v2xsim.engine.cooperation.answer_sizes import codes_bytes
 from v2xsim.engine.stations.contents import Answer, Request
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.gpu.bev.fusion.scheme import Share
-from v2xsim.gpu.lidar.points import quantised, thinned, transform
-from v2xsim.perception.matching.matrix import cells_of, shifted
+from v2xsim.gpu.lidar.points import as_sent, thinned
 from v2xsim.records import UNOBSERVED, Detections
 from v2xsim.spatial.poses import pose_matrix
 
@@ -44,10 +45,8 @@ def answer(
         voxel_m: Side of the cubes to which points are thinned: one point remains in each cube.
         mtu_bytes: Largest payload of one fragment.
     """
-    code = np.where(request.cells, shifted(frame.matrix, request.lower, request.cells.shape), UNOBSERVED).astype(
-        np.uint8
-    )
-    head_bytes = codes_bytes(int(request.cells.sum()))
+    code, asked = _codes(request.cells, request.lower, frame.matrix.code, frame.matrix.lower)
+    head_bytes = codes_bytes(asked)
     if shares is Share.FRAMES:
         return _whole_frame(request, frame, code, mtu_bytes)
     if shares.is_boxes:
@@ -90,22 +89,12 @@ def _fitted(
     item_bytes: float, mtu_bytes: int,
 ) -> _Fitted:  # fmt: skip
     """Return the items in the requested cells that fit into the allowance, nearest cells first."""
-    rows, cell, rank = _in_cells(position_m[:, :2], request)
-    order = np.lexsort((rows, cell, rank))
-    rows, cell, code = rows[order], cell[order], code.copy()
     room = max(0, int((request.allowance_bytes - base_bytes) / item_bytes))
-    if len(rows) > room:
-        # The first cell whose items do not all fit is left out, with all farther cells.
-        cut = room
-        while cut > 0 and cell[cut - 1] == cell[cut]:
-            cut -= 1
-        code.reshape(-1)[np.unique(cell[cut:])] = UNOBSERVED
-        rows, cell = rows[:cut], cell[:cut]
-    # A cell without items is complete with the first fragment, which carries all codes.
-    part = ((base_bytes + item_bytes * np.arange(len(rows))) // mtu_bytes).astype(np.int64)
-    code_part = np.zeros(code.shape, np.int64)
-    np.maximum.at(code_part.reshape(-1), cell, part)
-    return _Fitted(rows, part, code, code_part, int(np.ceil(base_bytes + item_bytes * len(rows))))
+    rows, part, code_part = _fit(
+        np.ascontiguousarray(position_m, np.float64), request.lower, float(request.cell_m), request.cells, request.near_m,
+        room, float(base_bytes), float(item_bytes), float(mtu_bytes), code,
+    )  # fmt: skip
+    return _Fitted(rows, part, code, code_part, math.ceil(base_bytes + item_bytes * len(rows)))
 
 
 def _whole_frame(request: Request, frame: Frame, code: UInt8[np.ndarray, "nx ny"], mtu_bytes: int) -> Answer:
@@ -114,14 +103,14 @@ def _whole_frame(request: Request, frame: Frame, code: UInt8[np.ndarray, "nx ny"
     Its size counts all returns; the answer holds only those in requested cells, because the ego uses no others.
     """
     points_m, point_row = _shareable(frame, request, 0.0)
-    rows, cell, _ = _in_cells(points_m[:, :2], request)
+    cell = _cells(points_m, request.lower, float(request.cell_m), request.cells)
+    rows = np.flatnonzero(cell >= 0)
     part = ((POINTS_HEADER_BYTES + RAW_POINT_BYTES * point_row[rows]) // mtu_bytes).astype(np.int64)
-    code_part = np.zeros(code.shape, np.int64)
-    np.maximum.at(code_part.reshape(-1), cell, part)
     size_bytes = POINTS_HEADER_BYTES + RAW_POINT_BYTES * len(frame.returns)
     return Answer(
-        request, frame, code, code_part, points_m[rows], point_row[rows], part, Detections.none(), _NO_ROWS, size_bytes
-    )
+        request, frame, code, _code_part(cell[rows], part, request.cells), points_m[rows], point_row[rows], part,
+        Detections.none(), _NO_ROWS, size_bytes,
+    )  # fmt: skip
 
 
 def _shareable(
@@ -132,13 +121,14 @@ def _shareable(
     Points on the road or on a building of the map are not sent, because every station has the map. If `voxel_m` is above
     0, points are thinned to one per voxel.
     """
+    world_from_station = pose_matrix(*frame.pose.tolist())
     rows, points_m = frame.returns.in_cells(
-        pose_matrix(*frame.pose), request.lower, float(request.cell_m), request.cells, ROAD_M
+        world_from_station, request.lower, float(request.cell_m), request.cells, ROAD_M
     )
     if voxel_m > 0.0:
         kept = thinned(points_m, voxel_m)
         rows, points_m = rows[kept], points_m[kept]
-    return sent_points(points_m, frame.pose), rows
+    return as_sent(points_m, world_from_station), rows
 
 
 def sent_points(
@@ -150,17 +140,76 @@ def sent_points(
         points_m: Lidar returns in the station's own frame.
         pose: x, y, z and yaw that the station believes.
     """
-    return transform(quantised(points_m, np.zeros(3)), pose_matrix(*pose))
+    return as_sent(points_m, pose_matrix(*pose))
 
 
-def _in_cells(
-    place_m: Float[np.ndarray, "items 2"], request: Request
-) -> tuple[Int64[np.ndarray, " rows"], Int64[np.ndarray, " rows"], Float[np.ndarray, " rows"]]:
-    """Return the rows of the items in requested cells, the flat index of each one's cell, and that cell's distance to the ego."""
-    shape = request.cells.shape
-    ix, iy, inside = cells_of(place_m, request.lower, request.cell_m, shape)
-    rows = np.flatnonzero(inside)
-    rows = rows[request.cells[ix[rows], iy[rows]]]
-    cx = (request.lower[0] + ix[rows] + 0.5) * request.cell_m - request.near_m[0]
-    cy = (request.lower[1] + iy[rows] + 0.5) * request.cell_m - request.near_m[1]
-    return rows, (ix[rows] * shape[1] + iy[rows]).astype(np.int64), np.hypot(cx, cy)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _codes(cells, lower, own_code, own_lower):  # type: ignore[no-untyped-def]
+    """Return a station's codes of the requested cells, UNOBSERVED elsewhere, and the number of requested cells."""
+    code, count = np.zeros(cells.shape, np.uint8), 0
+    x, y = lower[0] - own_lower[0], lower[1] - own_lower[1]
+    for i in range(cells.shape[0]):
+        for j in range(cells.shape[1]):
+            if cells[i, j]:
+                count += 1
+                if 0 <= i + x < own_code.shape[0] and 0 <= j + y < own_code.shape[1]:
+                    code[i, j] = own_code[i + x, j + y]
+    return code, count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cells(position_m, lower, cell_m, cells):  # type: ignore[no-untyped-def]
+    """Return the flat index of the requested cell in which each item lies, -1 if it lies in none."""
+    cell = np.full(len(position_m), -1, np.int64)
+    for n in range(len(position_m)):
+        i, j = int(np.floor(position_m[n, 0] / cell_m)) - lower[0], int(np.floor(position_m[n, 1] / cell_m)) - lower[1]
+        if 0 <= i < cells.shape[0] and 0 <= j < cells.shape[1] and cells[i, j]:
+            cell[n] = i * cells.shape[1] + j
+    return cell
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _code_part(cell, part, cells):  # type: ignore[no-untyped-def]
+    """Return the number of the fragment with which the items of each cell are complete."""
+    code_part = np.zeros(cells.size, np.int64)
+    for n in range(len(cell)):
+        code_part[cell[n]] = max(code_part[cell[n]], part[n])
+    return code_part.reshape(cells.shape)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fit(position_m, lower, cell_m, cells, near_m, room, base_bytes, item_bytes, mtu_bytes, code):  # type: ignore[no-untyped-def]
+    """Return rows and fragments of the items that fit, and the fragment with which each cell is complete; change `code`.
+
+    Items of one cell stay together, in the order of their rows. Of cells at one distance, the first in the grid comes first.
+    """
+    cell = _cells(position_m, lower, cell_m, cells)
+    count = np.zeros(cells.size, np.int64)
+    for c in cell:
+        if c >= 0:
+            count[c] += 1
+    filled = np.flatnonzero(count)
+    distance_m = np.empty(len(filled))
+    for n in range(len(filled)):
+        i, j = filled[n] // cells.shape[1], filled[n] % cells.shape[1]
+        distance_m[n] = math.hypot((lower[0] + i + 0.5) * cell_m - near_m[0], (lower[1] + j + 0.5) * cell_m - near_m[1])
+    # For each cell: where its next item goes, -1 for a cell that is left out.
+    place = np.full(cells.size, -1, np.int64)
+    used, fits = 0, True
+    for n in np.argsort(distance_m, kind="mergesort"):
+        c = filled[n]
+        fits = fits and used + count[c] <= room
+        if fits:
+            place[c] = used
+            used += count[c]
+        else:
+            code[c // cells.shape[1], c % cells.shape[1]] = UNOBSERVED
+    rows, part = np.empty(used, np.int64), np.empty(used, np.int64)
+    for n in range(len(cell)):
+        if cell[n] >= 0 and place[cell[n]] >= 0:
+            rows[place[cell[n]]] = n
+            place[cell[n]] += 1
+    for n in range(used):
+        part[n] = int((base_bytes + item_bytes * n) // mtu_bytes)
+    # A cell without items is complete with the first fragment, which carries all codes.
+    return rows, part, _code_part(cell[rows], part, cells)
