@@ -114,7 +114,7 @@ def test_rows_that_were_being_written_when_a_run_was_killed_are_left_out(going_o
     whole = {name: table.num_rows for name, table in v2xsim.open(killed, partial=True).tables.items()}
     # The last record batch of two tables and the last note are cut off.
     for name in ("states", "links"):
-        file = killed / "segments" / f"{name}.arrows"
+        file = killed / "segments" / f"{name}-0.arrows"
         file.write_bytes(file.read_bytes()[:-100])
     notes = killed / "segments" / "written.jsonl"
     notes.write_bytes(notes.read_bytes()[:-5])
@@ -126,7 +126,7 @@ def test_rows_that_were_being_written_when_a_run_was_killed_are_left_out(going_o
 def test_rows_that_cannot_be_read_any_more_are_no_short_table(going_on):
     (kept,) = going_on.parent.glob(".run.*.partial")
     damaged = shutil.copytree(kept, going_on.parent / "damaged")
-    links = damaged / "segments" / "links.arrows"
+    links = damaged / "segments" / "links-0.arrows"
     links.write_bytes(links.read_bytes()[: links.stat().st_size // 2])
     with pytest.raises(OpenError, match=r"its table 'links' must have [0-9,]+ rows, but only [0-9,]+ can be read"):
         _ = v2xsim.open(damaged, partial=True).tables["links"]

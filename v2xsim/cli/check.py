@@ -103,8 +103,8 @@ def estimate_text(cost: "RunEstimate") -> str:
     work = cost.workload
     largest = list(shares(cpu_amounts(work, cost.step_s), CPU_US).items())[:3]
     return (
-        f"estimate     {duration(cost.wall_s)} on idle processors, {cost.peak_bytes / 1e9:.2f} GB of memory, {cost.disk_bytes / 1e6:,.0f} MB on disk, "
-        f"{cost.peak_disk_bytes / 1e6:,.0f} MB while the run ends (each within {cost.error:.0%} in most scenarios), for {work.vehicles:,} road users and {work.stations:,} stations with {work.links:,} links, "
+        f"estimate     {duration(cost.wall_s)} on idle processors, {cost.peak_bytes / 1e9:.2f} GB of memory, {cost.disk_bytes / 1e6:,.0f} MB on disk "
+        f"(each within {cost.error:.0%} in most scenarios), for {work.vehicles:,} road users and {work.stations:,} stations with {work.links:,} links, "
         f"{work.lidar_stations:,} of the stations with lidars; most time goes into {', '.join(f'{name} {share:.0%}' for name, share in largest)}"
     )
 

@@ -27,9 +27,6 @@ _SLOWEST, _FASTEST = 5.0, 0.2
 # Stations that reach each other are reported from this number of stations and from this share of their pairs in range on.
 _MANY_STATIONS, _MOST_PAIRS = 200, 0.5
 _MANY_REQUESTS = 2500
-# Largest disk that a run takes, relative to its folder. Its rows take 1.3 times the final files (demo, highway and urban_grid, nearly
-# all of it clouds), and at the end, the rows and the final file of the largest table are there together.
-_DISK_AT_THE_END = 2.3
 
 
 @dataclass(frozen=True)
@@ -54,16 +51,11 @@ class RunEstimate:
     workload: Workload
     step_s: float
 
-    @property
-    def peak_disk_bytes(self) -> int:
-        """Largest disk that the run takes: at its end, its rows are there beside the files that are made from them."""
-        return round(_DISK_AT_THE_END * self.disk_bytes)
-
     def as_object(self) -> dict[str, object]:
         """Return the estimate as data for JSON."""
         return {
             "wall_s": round(self.wall_s, 2), "cpu_s": round(self.cpu_s, 2), "peak_bytes": self.peak_bytes, "disk_bytes": self.disk_bytes,
-            "peak_disk_bytes": self.peak_disk_bytes, "error": self.error, "workload": self.workload.as_object(),
+            "error": self.error, "workload": self.workload.as_object(),
         }  # fmt: skip
 
 
@@ -102,7 +94,7 @@ def estimate_notices(scenario: Scenario, estimate: RunEstimate, folder: Path) ->
         estimate: What its run will take.
         folder: Folder into which it would be written, or one above it.
     """
-    yield from resource_notices(estimate.peak_bytes, estimate.peak_disk_bytes, folder)
+    yield from resource_notices(estimate.peak_bytes, estimate.disk_bytes, folder)
     work = estimate.workload
     pairs = work.stations * (work.stations - 1) / 2
     if work.stations >= _MANY_STATIONS and work.links > _MOST_PAIRS * pairs:

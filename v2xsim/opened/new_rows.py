@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from v2xsim.errors import TemporaryFilesError
 from v2xsim.results.columns import schema_of
+from v2xsim.results.row_files import all_pieces_in
 from v2xsim.results.row_groups import GROUP_ROWS
-from v2xsim.results.store import all_pieces_in
 from v2xsim.results.tables import Columns
 from v2xsim.staging import Scratch
 

@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from v2xsim.opened.errors import NoTableError, OpenError
 from v2xsim.opened.parts import Parts, StreamParts
 from v2xsim.ownership import KEPT, kept_for
 from v2xsim.results.columns import COLUMNS, schema_of
+from v2xsim.results.file_tables import groups_in
+from v2xsim.results.growing_file import groups_so_far
+from v2xsim.results.row_files import pieces_in
 from v2xsim.results.row_groups import cut
-from v2xsim.results.store import WRITTEN, pieces_in
+from v2xsim.results.store import WRITTEN, footers_of, replaced_in, tail_of
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.manifest_files import ManifestError, manifest_at
 
@@ -75,11 +78,11 @@ class SegmentTables(Mapping[str, pa.Table]):
             raise NoTableError(
                 f"{self._folder}: has no table {table!r}{nearest(str(table), COLUMNS)}; there are {', '.join(COLUMNS)}"
             )
-        rows = self._rows.get(table, 0)
-        found = 0
-        for group in cut(self._pieces(table, rows), table):
-            found += group.num_rows
-            yield group if columns is None else group.select(list(columns))
+        rows, found = self._rows.get(table, 0), 0
+        with suppress(OSError, pa.ArrowException):
+            for group in self._groups(table, rows, None if columns is None else list(columns)):
+                found += group.num_rows
+                yield group
         if found < rows:
             raise OpenError(
                 f"{self._folder}: its table {table!r} must have {rows:,} rows, but only {found:,} can be read; it is damaged"
@@ -100,16 +103,36 @@ class SegmentTables(Mapping[str, pa.Table]):
         lines = [f"  {name:<{width}}  {self._rows.get(name, 0):>12,}" for name in COLUMNS]
         return "\n".join([f"{len(COLUMNS)} tables of {self._folder}, which is not complete (rows)", *lines])
 
-    def _pieces(self, table: str, rows: int) -> Iterator[pa.Table]:
-        path = self._folder / KEPT.parent / f"{table}.arrows"
-        if path.exists():
-            # The file of `agents` is replaced as a whole, perhaps after the last noted time.
-            yield from pieces_in(path, None if table == "agents" else rows)
+    def _groups(self, table: str, rows: int, columns: list[str] | None) -> Iterator[pa.Table]:
+        """Yield the row groups of a table, and after them the rows that were in none."""
+        segments, file = self._folder / KEPT.parent, self._folder / f"{table}.parquet"
+        footers, replaced = footers_of(segments, table), replaced_in(segments, table)
+        if replaced.exists():
+            # It was replaced as a whole, perhaps after the last noted time.
+            yield from _with(columns, cut(pieces_in(replaced), table))
             return
-        # The run was making its final files.
-        file = self._folder / f"{table}.parquet"
-        if rows and file.exists():
-            yield pq.read_table(file).slice(0, rows)
+        left = rows
+        # Without footers of its row groups, a file is complete.
+        groups = (
+            groups_so_far(file, footers, columns)
+            if footers.exists()
+            else groups_in(file, columns)
+            if file.exists()
+            else iter(())
+        )
+        grouped = 0
+        for group in groups:
+            grouped += group.num_rows
+            if left >= group.num_rows:
+                yield group
+            elif left > 0:
+                yield from cut([group.slice(0, left)], table)
+            left -= min(left, group.num_rows)
+        yield from _with(columns, cut(pieces_in(tail_of(segments, table, grouped), left), table))
+
+
+def _with(columns: list[str] | None, groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    return groups if columns is None else (group.select(columns) for group in groups)
 
 
 def _last_written(path: Path) -> tuple[dict[str, int], int | None]:

@@ -51,16 +51,18 @@ class FileTables(Mapping[str, pa.Table]):
 
     Args:
         folder: Folder of the run.
+        digests: SHA-256 digests of the files of tables, as far as they are known.
 
     Attributes:
         folder: Folder of the run.
+        digests: As given.
 
     Raises:
         ResultsError: If a table is read after its file was changed or removed.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, digests: Mapping[str, str] | None = None) -> None:
+        self.folder, self.digests = folder, dict(digests or {})
         self._files: dict[str, tuple[int, ...]] = {}
 
     def __getitem__(self, table: str) -> pa.Table:

@@ -110,6 +110,8 @@ class Results:
         """Write a table into a file, unless it is there, and return the SHA-256 digest of the file."""
         tables = self.tables
         if isinstance(tables, FileTables):
+            if tables.folder == path.parent and name in tables.digests:
+                return tables.digests[name]
             if tables.folder != path.parent:
                 write_groups(tables.groups(name), path, name)
         else:

@@ -14,29 +14,69 @@ GROUP_ITEMS = 4_194_304
 """Number of items in lists and columns of bytes with which a row group is full, also if it has fewer rows."""
 
 
+class Cutter:
+    """Cuts the rows of a table, which come in pieces, into row groups. These depend on the rows alone and not on the pieces.
+
+    Args:
+        table: Name of the table.
+    """
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._held: list[pa.Table] = []
+        self._rows = self._items = 0
+
+    def __len__(self) -> int:
+        """Return the number of rows that are in no row group yet."""
+        return self._rows
+
+    def add(self, piece: pa.Table) -> Iterator[pa.Table]:
+        """Yield the row groups that the next rows complete."""
+        counts = _items(piece)
+        first = 0
+        while first < piece.num_rows:
+            last, full = _end(counts, first, GROUP_ROWS - self._rows, GROUP_ITEMS - self._items)
+            self._held.append(_own(piece, first, last, full))
+            self._rows += last - first
+            self._items += int(counts[last] - counts[first])
+            if full:
+                yield from self.rest()
+            first = last
+
+    def rest(self) -> Iterator[pa.Table]:
+        """Yield the last row group, if there are rows in none yet."""
+        if self._held:
+            group = _group(self._held, self._table)
+            self._held, self._rows, self._items = [], 0, 0
+            yield group
+
+    def held(self, first: int) -> list[pa.Table]:
+        """Return the rows that are in no row group yet, but for the first ones, in pieces."""
+        pieces = []
+        for piece in self._held:
+            if first < piece.num_rows:
+                pieces.append(piece.slice(first))
+            first = max(0, first - piece.num_rows)
+        return pieces
+
+
 def cut(pieces: Iterable[pa.Table], table: str) -> Iterator[pa.Table]:
-    """Yield the rows of some pieces of a table as row groups, which depend on the rows alone and not on the pieces.
+    """Yield the rows of some pieces of a table as row groups.
 
     Args:
         pieces: The rows, in order, in pieces of any length.
         table: Name of the table.
     """
-    held: list[pa.Table] = []
-    rows = items = 0
+    cutter = Cutter(table)
     for piece in pieces:
-        counts = _items(piece)
-        first = 0
-        while first < piece.num_rows:
-            last, full = _end(counts, first, GROUP_ROWS - rows, GROUP_ITEMS - items)
-            held.append(piece.slice(first, last - first))
-            rows += last - first
-            items += int(counts[last] - counts[first])
-            if full:
-                yield _group(held, table)
-                held, rows, items = [], 0, 0
-            first = last
-    if held:
-        yield _group(held, table)
+        yield from cutter.add(piece)
+    yield from cutter.rest()
+
+
+def _own(piece: pa.Table, first: int, last: int, full: bool) -> pa.Table:
+    """Return some rows of a piece. If they are held and are only a part of it, they are copied, so that the piece is not held as well."""
+    rows = piece.slice(first, last - first)
+    return rows if full or last - first == piece.num_rows else rows.take(pa.array(np.arange(last - first)))
 
 
 def _items(piece: pa.Table) -> np.ndarray:
@@ -81,8 +121,11 @@ def _by_appearance(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
     """Return a dictionary column whose dictionary has only the words that occur, in order of their first row."""
     array = column.chunk(0) if column.num_chunks else pa.array([], column.type)
     codes = array.indices.to_numpy()
-    used, first = np.unique(codes, return_index=True)
-    order = used[np.argsort(first)]
+    used = np.flatnonzero(np.bincount(codes, minlength=len(array.dictionary)))
+    # There are few words.
+    order = used[np.argsort([int((codes == code).argmax()) for code in used])] if len(used) else used
+    if np.array_equal(order, np.arange(len(array.dictionary))):
+        return array.cast(kind)
     number = np.zeros(len(array.dictionary), np.int8)
     number[order] = np.arange(len(order), dtype=np.int8)
     return pa.DictionaryArray.from_arrays(pa.array(number[codes]), array.dictionary.take(pa.array(order))).cast(kind)

@@ -1,6 +1,7 @@
-"""Where the rows of a run's tables are kept while it goes on: in memory, or in segments on the disk."""
+"""Where the rows of a run's tables are kept while it goes on: in memory, or in files on the disk."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,10 +14,13 @@ import pyarrow as pa
 from v2xsim.errors import reason_of
 from v2xsim.results.columns import COLUMNS, schema_of
 from v2xsim.results.errors import ResultsError
-from v2xsim.results.file_tables import FileTables, write_groups
+from v2xsim.results.file_tables import FileTables, groups_in, write_groups
+from v2xsim.results.growing_file import GrowingFile
 from v2xsim.results.listed import Listed
-from v2xsim.results.row_groups import cut
+from v2xsim.results.row_files import RowFile
+from v2xsim.results.row_groups import Cutter, cut
 from v2xsim.scenario.explain import nearest
+from v2xsim.scenario.manifests import sha256_of
 
 SEGMENTS = "segments"
 """Folder with the rows of a run that has not ended, within the folder of the run."""
@@ -38,7 +42,7 @@ class Store(Protocol):
         """Note that all rows that were known at a simulated time have been added."""
 
     def join(self) -> None:
-        """Make the final row groups of all tables but `metrics`; the metrics are computed from them."""
+        """Make the last row groups of all tables but `metrics`; the metrics are computed from the tables."""
 
     def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the row groups of a table with some of its columns, after `join`."""
@@ -50,93 +54,108 @@ class Store(Protocol):
         """Close files; nothing is added any more."""
 
 
-class MemoryStore:
-    """Keeps tables in memory."""
+class _GroupStore(ABC):
+    """Cuts the rows of tables into row groups as they come."""
 
     def __init__(self) -> None:
-        self._pieces: dict[str, list[pa.Table]] = {name: [] for name in COLUMNS}
+        self._cutters = {table: Cutter(table) for table in COLUMNS}
+        self._replaced: dict[str, pa.Table] = {}
 
     def put(self, table: str, rows: pa.Table) -> None:
         """Add rows to a table."""
-        self._pieces[table].append(rows)
+        for group in self._cutters[table].add(rows):
+            self._keep(table, group)
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Set all rows of a table, in place of earlier ones."""
-        self._pieces[table] = [rows]
+        self._replaced[table] = rows
+
+    def join(self) -> None:
+        """Make the last row group of all tables but `metrics`; the metrics are computed from the tables."""
+        self._end({table: self._last(table) for table in COLUMNS if table != _METRICS})
+
+    @abstractmethod
+    def _keep(self, table: str, group: pa.Table) -> None:
+        """Keep a row group to which no row is added any more."""
+
+    @abstractmethod
+    def _end(self, last: Mapping[str, Sequence[pa.Table]]) -> None:
+        """Keep the last row groups of some tables, to which nothing is added any more; a table without other rows has none."""
+
+    def _last(self, table: str) -> list[pa.Table]:
+        return list(cut([self._replaced[table]], table) if table in self._replaced else self._cutters[table].rest())
+
+
+class MemoryStore(_GroupStore):
+    """Keeps tables in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._groups: dict[str, list[pa.Table]] = {table: [] for table in COLUMNS}
 
     def written(self, time_us: int) -> None:
         """Do nothing: what is in memory is lost with the process."""
 
-    def join(self) -> None:
-        """Make the final row groups of all tables."""
-        for table, pieces in self._pieces.items():
-            self._pieces[table] = list(cut(pieces, table))
-
     def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the row groups of a table with some of its columns, after `join`."""
-        for group in self._pieces[table]:
+        for group in self._groups[table]:
             yield group.select(list(columns))
 
     def finish(self) -> Mapping[str, pa.Table]:
         """Return the tables."""
+        self._end({_METRICS: self._last(_METRICS)})
         return Listed({
             name: pa.concat_tables(groups) if groups else schema_of(name).empty_table()
-            for name, groups in self._pieces.items()
+            for name, groups in self._groups.items()
         })  # fmt: skip
 
     def close(self) -> None:
         """Do nothing: there are no files."""
 
+    def _keep(self, table: str, group: pa.Table) -> None:
+        self._groups[table].append(group)
 
-class SegmentStore:
-    """Writes rows into a folder at once, one file of record batches for each table. At the end, each becomes a Parquet file.
+    def _end(self, last: Mapping[str, Sequence[pa.Table]]) -> None:
+        for table, groups in last.items():
+            self._groups[table] += groups
+
+
+class SegmentStore(_GroupStore):
+    """Writes tables into a folder while a run goes on: full row groups into the Parquet files, other rows into files of record batches.
 
     What was written can be read after the process was killed (`v2xsim.open(folder, partial=True)`).
 
     Args:
         folder: Folder of the run; nothing else writes into it.
         about: The manifest of the run, as far as it is known at the start.
-        threads: Number of threads that make the Parquet files, one file each at a time.
+        threads: Number of threads that complete the Parquet files, one file each at a time.
         shown: Path of the folder in messages; by default that of the folder.
     """
 
     def __init__(self, folder: Path, about: Mapping[str, Any], threads: int = 1, shown: Path | None = None) -> None:
+        super().__init__()
         self._folder, self._segments, self._threads = folder, folder / SEGMENTS, threads
         self._shown = folder if shown is None else shown
-        self._streams = _Streams(self._segments, self._shown)
+        self._files: dict[str, GrowingFile] = {}
+        self._digests: dict[str, str] = {}
+        # Number of rows of each table in full row groups, and the file with the rows after them.
+        self._grouped, self._tails = dict.fromkeys(COLUMNS, 0), dict[str, RowFile]()
         with _disk(self._shown):
             self._segments.mkdir()
             (self._segments / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
 
-    def put(self, table: str, rows: pa.Table) -> None:
-        """Add rows to a table."""
-        self._streams.put(table, rows)
-
-    def replace(self, table: str, rows: pa.Table) -> None:
-        """Set all rows of a table, in place of earlier ones."""
-        with _disk(self._shown):
-            path = self._streams.path(table)
-            new = path.with_suffix(".new")
-            stream = _Stream(new, rows.schema)
-            stream.add(rows)
-            stream.close()
-            new.replace(path)
-        self._streams.rows[table] = rows.num_rows
-
     def written(self, time_us: int) -> None:
-        """Note that all rows that were known at a simulated time have been added."""
-        with _disk(self._shown), (self._segments / WRITTEN).open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps({"time_us": time_us, "rows": self._streams.rows}) + "\n")
-
-    def join(self) -> None:
-        """Write the Parquet files of all tables but `metrics`."""
-        self._streams.end()
-        tables = [table for table in COLUMNS if table != _METRICS]
-        # The longest file first, so that no thread is left alone with it at the end.
-        tables.sort(key=self._streams.size_bytes, reverse=True)
-        with ThreadPoolExecutor(self._threads) as pool:
-            # An exception in a thread is raised when its result is asked for.
-            list(pool.map(self._write, tables))
+        """Write the rows that are in no row group yet, and note the number of rows of each table at a simulated time."""
+        rows = {table: self._grouped[table] + len(cutter) for table, cutter in self._cutters.items()}
+        with _disk(self._shown):
+            for table, cutter in self._cutters.items():
+                if len(cutter):
+                    self._write_tail(table, cutter)
+            for table, replacing in self._replaced.items():
+                self._write_replacing(table, replacing)
+                rows[table] = replacing.num_rows
+            with (self._segments / WRITTEN).open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps({"time_us": time_us, "rows": rows}) + "\n")
 
     def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the row groups of a table with some of its columns, after `join`."""
@@ -144,20 +163,72 @@ class SegmentStore:
 
     def finish(self) -> FileTables:
         """Write the table `metrics`, and return the tables. The folder counts as that of a run that has not ended until `end_segments`."""
-        self._streams.end()
-        self._write(_METRICS)
-        return FileTables(self._folder)
+        self._end({_METRICS: self._last(_METRICS)})
+        return FileTables(self._folder, self._digests)
 
     def close(self) -> None:
         """Close the files, whatever their state; nothing is added any more."""
-        with suppress(ResultsError):
-            self._streams.end()
+        closing = [file.close for file in self._files.values()] + [file.close for file in self._tails.values()]
+        for close in closing:
+            with suppress(OSError):
+                close()
 
-    def _write(self, table: str) -> None:
-        """Write the Parquet file of a table, and remove its segments."""
+    def _keep(self, table: str, group: pa.Table) -> None:
         with _disk(self._shown):
-            write_groups(cut(self._streams.pieces(table), table), self._folder / f"{table}.parquet", table)
-            self._streams.path(table).unlink(missing_ok=True)
+            if table not in self._files:
+                self._files[table] = GrowingFile(self._path(table), footers_of(self._segments, table), table)
+            self._files[table].add(group)
+            self._grouped[table] += group.num_rows
+            self._drop_tail(table)
+
+    def _end(self, last: Mapping[str, Sequence[pa.Table]]) -> None:
+        # The longest file first, so that no thread is left alone with it at the end.
+        tables = sorted(last, key=lambda table: self._grouped[table], reverse=True)
+        with ThreadPoolExecutor(self._threads) as pool:
+            # An exception in a thread is raised when its result is asked for.
+            self._digests |= dict(
+                zip(tables, pool.map(lambda table: self._ended(table, last[table]), tables), strict=True)
+            )
+
+    def _ended(self, table: str, last: Sequence[pa.Table]) -> str:
+        """Complete the Parquet file of a table, and return its digest."""
+        if table in self._files:
+            for group in last:
+                self._keep(table, group)
+            with _disk(self._shown):
+                return self._files.pop(table).end()
+        with _disk(self._shown):
+            # While the rows are also elsewhere, there is no file of this name that is not complete.
+            new = self._segments / f"{table}.new"
+            write_groups(last, new, table)
+            digest = sha256_of(new)
+            new.replace(self._path(table))
+            self._drop_tail(table)
+            replaced_in(self._segments, table).unlink(missing_ok=True)
+        return digest
+
+    def _write_tail(self, table: str, cutter: Cutter) -> None:
+        if table not in self._tails:
+            self._tails[table] = RowFile(tail_of(self._segments, table, self._grouped[table]), schema_of(table))
+        for piece in cutter.held(self._tails[table].rows):
+            self._tails[table].add(piece)
+
+    def _drop_tail(self, table: str) -> None:
+        """Remove the rows of a table from the file of those that are in no row group, once they are in one."""
+        if table in self._tails:
+            tail = self._tails.pop(table)
+            tail.close()
+            tail.path.unlink()
+
+    def _write_replacing(self, table: str, rows: pa.Table) -> None:
+        new = self._segments / f"{table}.new"
+        file = RowFile(new, rows.schema)
+        file.add(rows)
+        file.close()
+        new.replace(replaced_in(self._segments, table))
+
+    def _path(self, table: str) -> Path:
+        return self._folder / f"{table}.parquet"
 
 
 class MetricsAlone(Listed[str, pa.Table]):
@@ -168,7 +239,7 @@ class MetricsAlone(Listed[str, pa.Table]):
         return nearest(str(key), COLUMNS) if key not in COLUMNS else ": the run kept only its metrics (tables=False)"
 
 
-class MetricStore:
+class MetricStore(_GroupStore):
     """Writes only the tables from which metrics are computed into a folder; at the end, only the table `metrics` is left.
 
     Args:
@@ -177,7 +248,9 @@ class MetricStore:
     """
 
     def __init__(self, folder: Path, tables: Collection[str]) -> None:
-        self._tables, self._streams = frozenset(tables), _Streams(folder, folder)
+        super().__init__()
+        self._folder, self._tables = folder, frozenset(tables)
+        self._files: dict[str, GrowingFile] = {}
         self._metrics = schema_of(_METRICS).empty_table()
 
     def put(self, table: str, rows: pa.Table) -> None:
@@ -185,7 +258,7 @@ class MetricStore:
         if table == _METRICS:
             self._metrics = rows
         elif table in self._tables:
-            self._streams.put(table, rows)
+            super().put(table, rows)
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Do nothing: no metric needs a table that is replaced."""
@@ -193,14 +266,10 @@ class MetricStore:
     def written(self, time_us: int) -> None:
         """Do nothing: the rows are of no use without the run."""
 
-    def join(self) -> None:
-        """Close the files."""
-        self._streams.end()
-
     def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the row groups of a table with some of its columns, after `join`."""
-        for group in cut(self._streams.pieces(table), table):
-            yield group.select(list(columns))
+        path = self._folder / f"{table}.parquet"
+        return groups_in(path, columns) if path.exists() else iter(())
 
     def finish(self) -> Mapping[str, pa.Table]:
         """Return the table `metrics`."""
@@ -208,8 +277,40 @@ class MetricStore:
 
     def close(self) -> None:
         """Close the files, whatever their state; nothing is added any more."""
-        with suppress(ResultsError):
-            self._streams.end()
+        for file in self._files.values():
+            with suppress(OSError):
+                file.close()
+
+    def _keep(self, table: str, group: pa.Table) -> None:
+        with _disk(self._folder):
+            if table not in self._files:
+                self._files[table] = GrowingFile(
+                    self._folder / f"{table}.parquet", footers_of(self._folder, table), table
+                )
+            self._files[table].add(group)
+
+    def _end(self, last: Mapping[str, Sequence[pa.Table]]) -> None:
+        for table, groups in last.items():
+            for group in groups:
+                self._keep(table, group)
+        with _disk(self._folder):
+            while self._files:
+                self._files.popitem()[1].end()
+
+
+def footers_of(segments: Path, table: str) -> Path:
+    """Return the path of the footers of the row groups of a table whose Parquet file is not complete."""
+    return segments / f"{table}.footers"
+
+
+def tail_of(segments: Path, table: str, rows: int) -> Path:
+    """Return the path of the rows of a table after its full row groups, which have some number of rows."""
+    return segments / f"{table}-{rows}.arrows"
+
+
+def replaced_in(segments: Path, table: str) -> Path:
+    """Return the path of the rows of a table that are replaced as a whole."""
+    return segments / f"{table}.arrows"
 
 
 def end_segments(folder: Path) -> None:
@@ -218,113 +319,6 @@ def end_segments(folder: Path) -> None:
         # First the file without which nothing is opened: whoever is killed here leaves no run without rows.
         (folder / SEGMENTS / ABOUT).unlink(missing_ok=True)
         rmtree(folder / SEGMENTS)
-
-
-def pieces_in(path: Path, rows: int | None = None) -> Iterator[pa.Table]:
-    """Yield the record batches of a segment file as tables; an incomplete last one, of a process that was killed, is left out.
-
-    Args:
-        path: The file; if there is none, the table has no rows.
-        rows: Number of rows after which the reading ends; None for all.
-    """
-    if not path.exists():
-        return
-    left = rows
-    with pa.OSFile(str(path), "rb") as source:
-        try:
-            stream = pa.ipc.open_stream(source)
-        except (pa.ArrowInvalid, OSError):
-            return
-        while left is None or left > 0:
-            try:
-                batch = stream.read_next_batch()
-            except (StopIteration, pa.ArrowInvalid, OSError):
-                return
-            yield pa.Table.from_batches([batch if left is None else batch.slice(0, left)])
-            left = None if left is None else left - batch.num_rows
-
-
-def all_pieces_in(path: Path, rows: int, shown: Path) -> Iterator[pa.Table]:
-    """Yield the record batches of a segment file that this process wrote.
-
-    Args:
-        path: The file; none is needed for a table without rows.
-        rows: Number of rows that were written.
-        shown: Path in messages.
-
-    Raises:
-        ResultsError: If another number of rows can be read; otherwise, the results would lack rows without a report.
-    """
-    found = 0
-    for piece in pieces_in(path):
-        found += piece.num_rows
-        yield piece
-    if found != rows:
-        raise ResultsError(
-            f"{shown}: of the {rows:,} rows in {path.name}, {found:,} can be read again; something else changed the file, or the disk is "
-            "damaged"
-        )
-
-
-class _Stream:
-    """A file of record batches, open for more."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        # Without buffers of this process, so that what is written outlives it.
-        self._file = pa.OSFile(str(path), "wb")
-        self._writer = pa.ipc.new_stream(self._file, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
-
-    def add(self, rows: pa.Table) -> None:
-        self._writer.write_table(rows)
-
-    def close(self) -> None:
-        with self._file:
-            self._writer.close()
-
-
-class _Streams:
-    """The files of record batches of several tables in one folder.
-
-    Args:
-        folder: The folder.
-        shown: Path of the folder in messages.
-
-    Attributes:
-        rows: Number of rows that were written of each table.
-    """
-
-    def __init__(self, folder: Path, shown: Path) -> None:
-        self._folder, self._shown = folder, shown
-        self._open: dict[str, _Stream] = {}
-        self.rows = dict.fromkeys(COLUMNS, 0)
-
-    def put(self, table: str, rows: pa.Table) -> None:
-        """Add rows to a table."""
-        if rows.num_rows == 0:
-            return
-        with _disk(self._shown):
-            if table not in self._open:
-                self._open[table] = _Stream(self.path(table), rows.schema)
-            self._open[table].add(rows)
-        self.rows[table] += rows.num_rows
-
-    def pieces(self, table: str) -> Iterator[pa.Table]:
-        """Yield all rows of a table, in the pieces in which they came."""
-        return all_pieces_in(self.path(table), self.rows[table], self._shown)
-
-    def end(self) -> None:
-        """Close all files."""
-        with _disk(self._shown):
-            while self._open:
-                self._open.popitem()[1].close()
-
-    def path(self, table: str) -> Path:
-        """Return the path of a table's file."""
-        return self._folder / f"{table}.arrows"
-
-    def size_bytes(self, table: str) -> int:
-        """Return the size of a table's file; 0 if there is none."""
-        return self.path(table).stat().st_size if self.path(table).exists() else 0
 
 
 class _disk:  # noqa: N801  # a context manager that reads like a word
