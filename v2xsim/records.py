@@ -5,8 +5,10 @@ right-handed: x east, y north, z up, yaw counter-clockwise from x (docs/frames.m
 traffic time, the clock of the traffic source; a run starts at `run.begin_s` of this clock.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Int64, UInt8
@@ -197,6 +199,72 @@ class Detections:
         """
         ends = [*before.tolist(), len(self)]
         return [self[slice(first, end)] for first, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionGroups(Sequence[Detections]):
+    """Groups of detections, such as those of several stations, in flat arrays for compiled functions.
+
+    Attributes:
+        flat: The detections of all groups.
+        begin: Row of the first detection of each group.
+        end: Row behind the last detection of each group.
+    """
+
+    flat: Detections
+    begin: Int64[np.ndarray, " groups"]
+    end: Int64[np.ndarray, " groups"]
+
+    def __len__(self) -> int:
+        """Return the number of groups."""
+        return len(self.begin)
+
+    @overload
+    def __getitem__(self, group: int) -> Detections: ...
+    @overload
+    def __getitem__(self, group: slice) -> "DetectionGroups": ...
+    def __getitem__(self, group: int | slice) -> "Detections | DetectionGroups":
+        """Return the detections of one group, or some of the groups."""
+        if isinstance(group, slice):
+            begin, end = (np.ascontiguousarray(rows[group]) for rows in (self.begin, self.end))
+            return DetectionGroups(self.flat, begin, end)
+        return self.flat[self.begin[group] : self.end[group]]
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " groups"]:
+        """Number of detections of each group."""
+        return self.end - self.begin
+
+    @staticmethod
+    def of(parts: "Sequence[Detections]") -> "DetectionGroups":
+        """Return several sets of detections as groups."""
+        if isinstance(parts, DetectionGroups):
+            return parts
+        if not parts:
+            return DetectionGroups.at(Detections.none(), np.zeros(1, np.int64))
+        boxes = [part.boxes for part in parts]
+        score = [part.score for part in parts]
+        flat = Detections(
+            Boxes(
+                _plain([box.center_m for box in boxes]), _plain([box.size_m for box in boxes]),
+                _plain([box.yaw_rad for box in boxes]),
+            ),
+            _plain([part.velocity_mps for part in parts]), _plain(score),
+            np.concatenate([part.truth for part in parts], dtype=np.int64, casting="unsafe"),
+        )  # fmt: skip
+        first = np.zeros(len(parts) + 1, np.int64)
+        np.cumsum([len(rows) for rows in score], out=first[1:])
+        return DetectionGroups.at(flat, first)
+
+    @staticmethod
+    def at(flat: Detections, first: Int64[np.ndarray, " groups_plus_1"]) -> "DetectionGroups":
+        """Return groups that lie one after the other, given the first row of each and the number of all rows."""
+        return DetectionGroups(flat, first[:-1], first[1:])
+
+
+def _plain(parts: list[np.ndarray]) -> np.ndarray:
+    """Return arrays one after the other, in the layout for which compiled functions are built."""
+    return np.ascontiguousarray(np.concatenate(parts), np.float64)
 
 
 @dataclass(frozen=True)

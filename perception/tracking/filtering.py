@@ -1,7 +1,7 @@
 """One step of the tracker for many stations at once, as a compiled function that holds no lock.
 
 `v2xsim.perception.tracking.tracker` explains the method. Tracks and detections of all stations lie one after the other in
-flat arrays; those of station s are the rows start[s] to start[s + 1].
+flat arrays; those of one station are a range of rows.
 """
 
 from typing import NamedTuple
@@ -50,7 +50,8 @@ class Stations(NamedTuple):
 
     Attributes:
         first_track: Row of the first track of each station, and the number of all tracks.
-        first_sighting: Row of the first detection of each station, and the number of all detections.
+        begin: Row of the first detection of each station.
+        end: Row behind the last detection of each station.
         next_id: Number of the next new track of each station.
         now_us: Instant of the new state of each station.
         dt_s: Time from the tracks before to that instant.
@@ -58,7 +59,8 @@ class Stations(NamedTuple):
     """
 
     first_track: Int64[np.ndarray, " stations_plus_1"]
-    first_sighting: Int64[np.ndarray, " stations_plus_1"]
+    begin: Int64[np.ndarray, " stations"]
+    end: Int64[np.ndarray, " stations"]
     next_id: Int64[np.ndarray, " stations"]
     now_us: Int64[np.ndarray, " stations"]
     dt_s: Float[np.ndarray, " stations"]
@@ -104,7 +106,7 @@ def stepped(
         now_us = stations.now_us[s]
         begin = first[s]
         end = _predict(states, stations, s, new, begin, limits)
-        placed = _placed(sightings, stations.first_sighting[s], stations.first_sighting[s + 1], now_us, limits)
+        placed = _placed(sightings, stations.begin[s], stations.end[s], now_us, limits)
         sighting_of = assigned(
             new.mean[begin:end], new.covariance[begin:end], placed.position_m, placed.noise_m2, limits.gate
         )

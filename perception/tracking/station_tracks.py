@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from v2xsim.perception.tracking.tracker import TrackerParams, Tracks, step, step_all
+from v2xsim.perception.tracking.tracker import TrackerParams, TrackGroups, Tracks, step, step_all
 from v2xsim.records import Detections
 
 Tracker = Callable[[Tracks, Detections, int], Tracks]
@@ -37,7 +37,7 @@ def tracker_at(step_us: int) -> KalmanTracker:
 
 def followed(
     tracker: Tracker, tracks: Sequence[Tracks], detections: Sequence[Detections], time_us: int
-) -> list[Tracks]:
+) -> Sequence[Tracks]:
     """Return the tracks of several stations after the detections of one instant.
 
     Args:
@@ -51,6 +51,41 @@ def followed(
     return [tracker(before, found, time_us) for before, found in zip(tracks, detections, strict=True)]
 
 
+class LatestTracks:
+    """The newest tracks of each station.
+
+    Tracks of many stations that were computed together stay together in flat arrays, and are given back as they are if the next step is one
+    of the same stations.
+    """
+
+    def __init__(self) -> None:
+        # By station: time of its newest frame, tracks of the stations that had a frame then, and its row among them.
+        self._at: dict[int, tuple[int, Sequence[Tracks], int]] = {}
+
+    def __contains__(self, station: int) -> bool:
+        return station in self._at
+
+    def of(self, stations: Sequence[int], oldest_us: int, time_us: int) -> Sequence[Tracks]:
+        """Return the newest tracks of some stations, none at `time_us` for a station without a frame since `oldest_us`."""
+        newest = [self._at.get(station) for station in stations]
+        groups = newest[0][1] if newest and newest[0] is not None else ()
+        if len(groups) == len(newest) and all(
+            one is not None and one[0] >= oldest_us and one[1] is groups and one[2] == row
+            for row, one in enumerate(newest)
+        ):
+            return groups
+        nothing = Tracks.none(time_us)
+        return [nothing if one is None or one[0] < oldest_us else one[1][one[2]] for one in newest]
+
+    def put(self, stations: Sequence[int], tracks: Sequence[Tracks], time_us: int, oldest_us: int) -> None:
+        """Store the tracks of some stations after their frames at `time_us`, and forget those of stations without one since `oldest_us`."""
+        self._at = {station: one for station, one in self._at.items() if one[0] >= oldest_us}
+        for row, station in enumerate(stations):
+            # Apart, lists of another tracker do not stay in memory as long as one of their stations does.
+            one = (tracks, row) if isinstance(tracks, TrackGroups) else ((tracks[row],), 0)
+            self._at[station] = (time_us, *one)
+
+
 class StationTracks:
     """The newest tracks of each station; a station without a frame at one step starts with new tracks.
 
@@ -61,9 +96,9 @@ class StationTracks:
 
     def __init__(self, step_us: int, tracker: Tracker) -> None:
         self._step_us, self._tracker = step_us, tracker
-        self._latest: dict[int, tuple[int, Tracks]] = {}
+        self._latest = LatestTracks()
 
-    def follow(self, stations: Sequence[int], detections: Sequence[Detections], time_us: int) -> list[Tracks]:
+    def follow(self, stations: Sequence[int], detections: Sequence[Detections], time_us: int) -> Sequence[Tracks]:
         """Return the tracks of several stations after their next frames, which were captured at the same time.
 
         Args:
@@ -71,12 +106,8 @@ class StationTracks:
             detections: Detections of each station's frame.
             time_us: Capture time of the frames, later than that of each station's frame before.
         """
-        nothing, before = Tracks.none(time_us), []
-        for station in stations:
-            last_us, tracks = self._latest.get(station, (-1, nothing))
-            before.append(tracks if last_us == time_us - self._step_us else nothing)
-        after = followed(self._tracker, before, detections, time_us)
         # A station that skips a step starts with new tracks, so older ones are of no use.
-        self._latest = {station: item for station, item in self._latest.items() if item[0] >= time_us - self._step_us}
-        self._latest.update((station, (time_us, tracks)) for station, tracks in zip(stations, after, strict=True))
+        oldest_us = time_us - self._step_us
+        after = followed(self._tracker, self._latest.of(stations, oldest_us, time_us), detections, time_us)
+        self._latest.put(stations, after, time_us, oldest_us)
         return after

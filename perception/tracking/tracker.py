@@ -22,6 +22,7 @@ stations report are used to start tracks and to extrapolate late boxes, but not 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import overload
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
@@ -29,7 +30,7 @@ from jaxtyping import Bool, Float, Int64
 from v2xsim.perception.tracking.filtering import Sightings, States, Stations, assigned, extrapolated, stepped
 from v2xsim.perception.tracking.params import USUAL
 from v2xsim.perception.tracking.params import TrackerParams as TrackerParams
-from v2xsim.records import Boxes, Detections
+from v2xsim.records import Boxes, DetectionGroups, Detections
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,56 @@ class Tracks:
 _COLUMNS = tuple(name for name in Tracks.__dataclass_fields__ if name not in ("time_us", "next_id"))
 
 
+@dataclass(frozen=True, eq=False)
+class TrackGroups(Sequence[Tracks]):
+    """The tracks of several stations, in flat arrays for compiled functions.
+
+    Attributes:
+        time_us: Instant to which the states of each station's tracks refer.
+        next_id: Number of the next new track of each station.
+        first: Row of the first track of each station, and the number of all tracks.
+        states: The tracks of all stations.
+    """
+
+    time_us: Int64[np.ndarray, " stations"]
+    next_id: Int64[np.ndarray, " stations"]
+    first: Int64[np.ndarray, " stations_plus_1"]
+    states: States
+
+    def __len__(self) -> int:
+        """Return the number of stations."""
+        return len(self.time_us)
+
+    @overload
+    def __getitem__(self, station: int) -> Tracks: ...
+    @overload
+    def __getitem__(self, station: slice) -> list[Tracks]: ...
+    def __getitem__(self, station: int | slice) -> Tracks | list[Tracks]:
+        """Return the tracks of one station, or those of some as a list."""
+        if isinstance(station, slice):
+            return [self[n] for n in range(*station.indices(len(self)))]
+        # A sequence without an end would be read for ever.
+        if not -len(self) <= station < len(self):
+            raise IndexError(station)
+        begin, end = self.first[:-1][station], self.first[1:][station]
+        return Tracks(
+            int(self.time_us[station]), int(self.next_id[station]), *(column[begin:end] for column in self.states)
+        )
+
+    @staticmethod
+    def of(parts: "Sequence[Tracks]") -> "TrackGroups":
+        """Return the tracks of several stations as groups."""
+        if isinstance(parts, TrackGroups):
+            return parts
+        first = np.zeros(len(parts) + 1, np.int64)
+        np.cumsum([len(part) for part in parts], out=first[1:])
+        joined = parts or [Tracks.none()]
+        return TrackGroups(
+            np.array([part.time_us for part in parts], np.int64), np.array([part.next_id for part in parts], np.int64),
+            first, States(*(np.concatenate([getattr(part, name) for part in joined]) for name in _COLUMNS)),
+        )  # fmt: skip
+
+
 @lru_cache(maxsize=256)
 def _growth(dt_us: int, density_m2_s3: float) -> Float[np.ndarray, "4 4"]:
     """Return what a motion adds to the covariance of a track."""
@@ -147,37 +198,29 @@ def step_all(
     detections: Sequence[Detections],
     time_us: int,
     params: TrackerParams = USUAL,
-    captured_us: Sequence[Int64[np.ndarray, " detections"]] | None = None,
-) -> list[Tracks]:
+    captured_us: Sequence[Int64[np.ndarray, " _detections"]] | None = None,
+) -> "TrackGroups":
     """Return the tracks of several stations after the detections of one instant; the result is that of `step` for each.
 
     Args:
-        tracks: State of each station before the detections.
-        detections: Detections of each station.
+        tracks: State of each station before the detections; the result of an earlier step is taken as it is.
+        detections: Detections of each station; groups are taken as they are.
         time_us: Instant of the new states.
         params: Parameters of the tracker.
         captured_us: For each station, the capture time of each detection (None means `time_us`).
     """
-    if not tracks:
-        return []
+    before, found = TrackGroups.of(tracks), DetectionGroups.of(detections)
+    if len(before) == 0:
+        return before
     # Late data must not move the tracks back in time; it is extrapolated to their instant.
-    now_us = [max(time_us, before.time_us) for before in tracks]
-    dt_us = [now - before.time_us for now, before in zip(now_us, tracks, strict=True)]
-    stations = Stations(
-        _first_rows(tracks), _first_rows(detections), np.array([before.next_id for before in tracks], np.int64),
-        np.array(now_us, np.int64), np.array(dt_us, np.int64) * 1e-6,
-        np.stack([_growth(dt, params.acceleration_density_m2_s3) for dt in dt_us]),
-    )  # fmt: skip
-    states = States(*(np.concatenate([getattr(before, name) for before in tracks]) for name in _COLUMNS))
-    count = len(stations.now_us)
-    after, first, next_id = stepped(states, _sightings(detections, time_us, captured_us), stations, params.limits)
-    rows, ids = first.tolist(), next_id.tolist()
-    return [Tracks(now_us[s], ids[s], *(column[rows[s] : rows[s + 1]] for column in after)) for s in range(count)]
-
-
-def _first_rows(parts: Sequence[Tracks] | Sequence[Detections]) -> Int64[np.ndarray, " parts_plus_1"]:
-    """Return the first row of each part when all are concatenated, and the number of rows."""
-    return np.cumsum([0, *(len(part) for part in parts)], dtype=np.int64)
+    now_us = np.maximum(before.time_us, time_us)
+    dt_us = now_us - before.time_us
+    # Nearly always, all stations had a frame at the step before.
+    times_us, number = np.unique(dt_us, return_inverse=True)
+    growth = np.stack([_growth(dt, params.acceleration_density_m2_s3) for dt in times_us.tolist()])
+    stations = Stations(before.first, found.begin, found.end, before.next_id, now_us, dt_us * 1e-6, growth[number])
+    after, first, next_id = stepped(before.states, _sightings(found, time_us, captured_us), stations, params.limits)
+    return TrackGroups(now_us, next_id, first, after)
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:
@@ -185,20 +228,14 @@ def _contiguous(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array, np.float64)
 
 
-def _sightings(detections: Sequence[Detections], time_us: int, captured_us: Sequence[np.ndarray] | None) -> Sightings:
+def _sightings(found: DetectionGroups, time_us: int, captured_us: Sequence[np.ndarray] | None) -> Sightings:
     """Return the detections of all stations in flat arrays."""
-    boxes = [part.boxes for part in detections]
-    if captured_us is None:
-        captured = np.full(sum(len(part) for part in detections), time_us, np.int64)
-    else:
-        captured = np.concatenate([np.asarray(part, np.int64) for part in captured_us])
+    flat = found.flat
+    captured = np.full(len(flat), time_us, np.int64)
+    for begin, end, part in zip(found.begin, found.end, captured_us or (), strict=captured_us is not None):
+        captured[begin:end] = part
     return Sightings(
-        _contiguous(np.concatenate([part.center_m for part in boxes])),
-        _contiguous(np.concatenate([part.size_m for part in boxes])),
-        _contiguous(np.concatenate([part.yaw_rad for part in boxes])),
-        _contiguous(np.concatenate([part.velocity_mps for part in detections])),
-        _contiguous(np.concatenate([part.score for part in detections])),
-        captured,
+        flat.boxes.center_m, flat.boxes.size_m, flat.boxes.yaw_rad, flat.velocity_mps, flat.score, captured
     )
 
 

@@ -264,7 +264,7 @@ def test_a_station_is_forgotten_after_five_of_the_longest_pauses_of_the_message_
 def test_stations_track_what_they_detect_where_somebody_reads_it(fusion, followed):
     run = simulation(cooperation={"fusion": fusion}, duration_s=0.3)
     run.run()
-    assert {"abc"[agent] for agent in run.tracks._stations._latest} == followed
+    assert {name for agent, name in enumerate("abc") if agent in run.tracks._stations._latest} == followed
     # The second frame in which the ego sees the car ahead confirms its track.
     awareness = rows(run, "awareness")
     seen = [t for agent, t in zip(awareness["agent"], awareness["tracked_ego"], strict=True) if "abc"[agent] == "b"]

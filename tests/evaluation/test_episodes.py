@@ -28,7 +28,10 @@ def crossing(time_us, *, distance_m=20.0, own_points=0, ego=EGO):
 def follow(conflicts, around, known, range_m=RANGE_M):
     """Process the frame of one ego."""
     conflict = around.near(range_m) & around.conflict
-    conflicts.follow([around], conflict[None], {mode: flags[None] for mode, flags in known.items()})
+    conflicts.follow(
+        around.time_us, np.array([around.ego]), around.agent, conflict[None], around.hidden[None],
+        {mode: flags[None] for mode, flags in known.items()},
+    )  # fmt: skip
 
 
 def followed(*frames):
@@ -125,8 +128,9 @@ def test_egos_have_the_same_episodes_together_as_alone(seed):
             if rows:
                 conflict = np.array([scenes[row].near(RANGE_M) & scenes[row].conflict for row in rows])
                 conflicts.follow(
-                    [scenes[row] for row in rows], conflict, {mode: flags[rows] for mode, flags in known.items()}
-                )
+                    scenes[0].time_us, np.array([scenes[row].ego for row in rows]), scenes[0].agent, conflict,
+                    np.array([scenes[row].hidden for row in rows]), {mode: flags[rows] for mode, flags in known.items()},
+                )  # fmt: skip
         return conflicts.episodes()
 
     assert episodes(egos) == [episode for ego in sorted(egos) for episode in episodes([ego])]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from v2xsim.evaluation.scene import MODES, Scene
+from v2xsim.evaluation.scene import MODES
 from v2xsim.perception.metrics.awareness import GAP_US, Episodes, step
 
 
@@ -57,17 +57,20 @@ class HiddenConflicts:
         self._over: list[tuple[str, Episodes]] = []
 
     def follow(
-        self, scenes: Sequence[Scene], conflict: Bool[np.ndarray, "egos agents"],
+        self, time_us: int, egos: Int64[np.ndarray, " egos"], agents: Int64[np.ndarray, " agents"],
+        conflict: Bool[np.ndarray, "egos agents"], hidden: Bool[np.ndarray, "egos agents"],
         known: Mapping[str, Bool[np.ndarray, "egos agents"]],
     ) -> None:  # fmt: skip
         """Process the ego frames of one tick; ticks must come in order of time.
 
         Args:
-            scenes: The truth around each ego; all with the same road users.
+            time_us: Time of the frames.
+            egos: Agent id of each ego.
+            agents: Agent id of each road user.
             conflict: Whether each ego is in conflict with each road user. Road users out of range are in no conflict.
+            hidden: Whether none of the own lidars of each ego hit each road user.
             known: By mode, whether each ego knows of each road user.
         """
-        egos, agents = np.array([scene.ego for scene in scenes], np.int64), scenes[0].agent
         going = self._going[self._modes[0]]
         ego_row, is_present = _rows_of(_ego_of(going.agent), egos)
         agent_row, is_listed = _rows_of(_agent_of(going.agent), agents)
@@ -77,12 +80,11 @@ class HiddenConflicts:
         if len(pairs) == 0 and not is_present.any():
             return
         e, n = np.divmod(pairs, len(agents))
-        hidden = np.array([scene.hidden for scene in scenes])[e, n]
         for mode in self._modes:
             before = self._going[mode]
             after, over = step(
-                before[is_present], conflict[e, n], hidden, known[mode][e, n], _number(egos[e], agents[n]),
-                scenes[0].time_us, self._gap_us,
+                before[is_present], conflict[e, n], hidden[e, n], known[mode][e, n], _number(egos[e], agents[n]),
+                time_us, self._gap_us,
             )  # fmt: skip
             # The episodes of egos without a frame at this tick wait for their next frame.
             self._going[mode] = after if is_present.all() else Episodes.joined([after, before[~is_present]])

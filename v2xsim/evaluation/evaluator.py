@@ -4,43 +4,16 @@ A run calls it while it goes on, and `v2xsim.open(folder).evaluate()` calls it w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
 
-import numpy as np
-from jaxtyping import Int64
-
+from v2xsim.evaluation.ego_frames import EgoFrames
 from v2xsim.evaluation.episodes import Episode, HiddenConflicts
-from v2xsim.evaluation.frame import FrameScore, score
+from v2xsim.evaluation.frame import TickScores, score_all
 from v2xsim.evaluation.known_users import FusedTracks
 from v2xsim.evaluation.precision import AveragePrecision
-from v2xsim.evaluation.scene import MODES, Scene
+from v2xsim.evaluation.scene import MODES
 from v2xsim.perception.metrics.average_precision import THRESHOLDS
 from v2xsim.perception.metrics.awareness import GAP_US
 from v2xsim.perception.tracking.station_tracks import Tracker
-from v2xsim.perception.tracking.tracker import Tracks
-from v2xsim.records import Detections
-
-
-@dataclass(frozen=True)
-class EgoFrame:
-    """One ego frame with all that its evaluation needs; detections and tracks are placed by the pose that the ego believes.
-
-    Attributes:
-        scene: The truth around the ego.
-        own: Detections of the ego alone.
-        own_tracks: Tracks of the ego alone, after these detections.
-        fused: Detections of the ego after fusion.
-        announced: Vehicles that the ego knew from their announcements, extrapolated to the capture.
-        fused_points: Number of lidar returns on each road user, received returns included.
-    """
-
-    scene: Scene
-    own: Detections
-    own_tracks: Tracks
-    fused: Detections
-    announced: Detections
-    fused_points: Int64[np.ndarray, " agents"]
 
 
 class Evaluator:
@@ -61,39 +34,22 @@ class Evaluator:
         self._fused_tracks = FusedTracks(tracker)
         self._hidden_conflicts = HiddenConflicts(gap_us=gap_us)
 
-    def add(self, frames: Sequence[EgoFrame]) -> list[FrameScore]:
+    def add(self, frames: EgoFrames) -> TickScores:
         """Return the scores of the ego frames of one tick; ticks must come in order of time."""
-        if not frames:
-            return []
         # An ego knows of a road user that it detected or that announced itself, so both feed the tracks.
         after_fusion = self._fused_tracks.step(
-            [frame.scene.ego for frame in frames],
-            [frame.fused for frame in frames],
-            [frame.announced for frame in frames],
-            frames[0].scene.time_us,
+            frames.egos.agent.tolist(), frames.found[1::2], frames.announced, frames.time_us
         )
-        scores: list[FrameScore] = []
-        # The road users are the same around all egos of a tick, so there is one part.
-        for _, part in groupby(zip(frames, after_fusion, strict=True), lambda pair: pair[0].scene.users):
-            scores += self._scored(*zip(*part, strict=True))
-        return scores
-
-    def _scored(self, frames: Sequence[EgoFrame], fused_tracks: Sequence[Tracks]) -> list[FrameScore]:
-        """Return the scores of ego frames with the same road users around them."""
-        scenes = [frame.scene for frame in frames]
-        perceived = [
-            {"ego": (frame.own, frame.own_tracks), "fused": (frame.fused, tracks)}
-            for frame, tracks in zip(frames, fused_tracks, strict=True)
-        ]
-        scores = score(scenes, perceived, self._range_m, self._thresholds)
-        for scored in scores:
-            for mode, part in scored.modes.items():
-                self._precision[mode].add(part.matched)
+        hidden = frames.own_points == 0
+        tracks = dict(zip(MODES, (frames.own_tracks, after_fusion), strict=True))
+        scores = score_all(frames.users, frames.egos, hidden, frames.found, tracks, self._range_m, self._thresholds)
+        for mode, precision in self._precision.items():
+            precision.add(scores.matched(mode))
+        near, conflict, known = scores.flat.near, scores.flat.conflict, scores.flat.known
         self._hidden_conflicts.follow(
-            scenes,
-            np.array([scored.near & scored.conflict for scored in scores]),
-            {mode: np.array([scored.modes[mode].known for scored in scores]) for mode in MODES},
-        )
+            frames.time_us, frames.egos.agent, frames.users.agent, near & conflict, hidden,
+            {mode: known[:, m] for m, mode in enumerate(MODES)},
+        )  # fmt: skip
         return scores
 
     def episodes(self) -> list[Episode]:

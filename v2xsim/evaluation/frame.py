@@ -5,15 +5,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from v2xsim.evaluation.ego_frames import around
 from v2xsim.evaluation.scene import Scene
-from v2xsim.evaluation.scoring import Egos, Found, Tracked, Users, scores_of
+from v2xsim.evaluation.scoring import Egos, Found, Scores, Tracked, Users, scores_of
 from v2xsim.perception.metrics.average_precision import THRESHOLDS, Matched
-from v2xsim.perception.tracking.tracker import Tracks
-from v2xsim.records import Detections
+from v2xsim.perception.tracking.tracker import TrackGroups, Tracks
+from v2xsim.records import DetectionGroups, Detections
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,59 @@ class FrameScore:
         return f"<score of {int(self.near.sum())} road users in range; {'; '.join(parts)}>"
 
 
+@dataclass(frozen=True, eq=False)
+class TickScores(Sequence[FrameScore]):
+    """The scores of all ego frames of one tick, as arrays; item e is the score of ego e.
+
+    Attributes:
+        flat: The scores.
+        hidden: Whether each road user was hit by none of each ego's own lidars.
+        found: Detections of each ego in each mode: group e * modes + m.
+        tracks: Tracks of each ego after the frame, by mode.
+        thresholds: Least overlaps at which a detection counts as a hit.
+    """
+
+    flat: Scores
+    hidden: Bool[np.ndarray, "egos agents"]
+    found: DetectionGroups
+    tracks: Mapping[str, Sequence[Tracks]]
+    thresholds: Float[np.ndarray, " thresholds"]
+
+    def __len__(self) -> int:
+        """Return the number of ego frames."""
+        return len(self.flat.objects)
+
+    @overload
+    def __getitem__(self, ego: int) -> FrameScore: ...
+    @overload
+    def __getitem__(self, ego: slice) -> list[FrameScore]: ...
+    def __getitem__(self, ego: int | slice) -> FrameScore | list[FrameScore]:
+        """Return the score of one ego frame, or those of some as a list."""
+        if isinstance(ego, slice):
+            return [self[e] for e in range(*ego.indices(len(self)))]
+        flat, e = self.flat, range(len(self))[ego]
+        modes = {}
+        for m, (mode, tracks) in enumerate(self.tracks.items()):
+            g = e * len(self.tracks) + m
+            matched = self._matched(slice(flat.first[g], flat.first[g + 1]), int(flat.objects[e]))
+            counts = flat.counts[self.found.begin[g] : self.found.end[g]]
+            modes[mode] = ModeScore(self.found[g], counts, matched, flat.seen[e, m], flat.known[e, m], tracks[e])
+        return FrameScore(flat.near[e], flat.distance_m[e], flat.conflict[e], self.hidden[e], modes)
+
+    def matched(self, mode: str) -> Matched:
+        """Return the detections of all egos in one mode, with whether each hit a body, for average precision."""
+        modes = list(self.tracks)
+        of_mode = np.repeat(np.arange(len(self.flat.first) - 1) % len(modes), np.diff(self.flat.first))
+        return self._matched(np.flatnonzero(of_mode == modes.index(mode)), int(self.flat.objects.sum()))
+
+    def _matched(self, rows: slice | np.ndarray, objects: int) -> Matched:
+        return Matched(self.thresholds, self.flat.score[rows], self.flat.hit[:, rows], objects)
+
+
 def score(
     scenes: Sequence[Scene], perceived: Sequence[Mapping[str, tuple[Detections, Tracks]]], range_m: float,
     thresholds: Sequence[float] = THRESHOLDS,
-) -> list[FrameScore]:  # fmt: skip
+) -> Sequence[FrameScore]:  # fmt: skip
     """Return the scores of the ego frames of one tick.
 
     Args:
@@ -91,70 +142,53 @@ def score(
     """
     if not scenes:
         return []
-    modes, threshold = tuple(perceived[0]), np.asarray(thresholds, np.float64)
-    groups = [by_mode[mode] for by_mode in perceived for mode in modes]
-    scored = scores_of(
-        _users(scenes[0]), _egos(scenes), _found([detections for detections, _ in groups]),
-        _tracked([tracks for _, tracks in groups]), float(range_m), threshold,
-    )  # fmt: skip
-    first, last = scored.first.tolist(), np.cumsum([len(detections) for detections, _ in groups]).tolist()
-    scores = []
-    for e, scene in enumerate(scenes):
-        parts = {}
-        for m, mode in enumerate(modes):
-            g = e * len(modes) + m
-            detections, tracks = groups[g]
-            a, b = first[g], first[g + 1]
-            matched = Matched(threshold, scored.score[a:b], scored.hit[:, a:b], int(scored.objects[e]))
-            counts = scored.counts[last[g] - len(detections) : last[g]]
-            parts[mode] = ModeScore(detections, counts, matched, scored.seen[e, m], scored.known[e, m], tracks)
-        scores.append(FrameScore(scored.near[e], scored.distance_m[e], scored.conflict[e], scene.hidden, parts))
-    return scores
+    modes = tuple(perceived[0])
+    found = DetectionGroups.of([by_mode[mode][0] for by_mode in perceived for mode in modes])
+    tracks = {mode: [by_mode[mode][1] for by_mode in perceived] for mode in modes}
+    hidden = np.array([scene.hidden for scene in scenes])
+    return score_all(*around(scenes), hidden, found, tracks, range_m, thresholds)
 
 
-def _users(scene: Scene) -> Users:
-    return Users(
-        np.ascontiguousarray(scene.agent, np.int64), np.argsort(scene.agent, kind="stable"),
-        _contiguous(scene.boxes.center_m), _contiguous(scene.velocity_mps),
-    )  # fmt: skip
+def score_all(
+    users: Users, egos: Egos, hidden: Bool[np.ndarray, "egos agents"], found: DetectionGroups,
+    tracks: Mapping[str, Sequence[Tracks]], range_m: float, thresholds: Sequence[float],
+) -> TickScores:  # fmt: skip
+    """Return the scores of the ego frames of one tick.
 
-
-def _egos(scenes: Sequence[Scene]) -> Egos:
-    return Egos(
-        np.array([scene.ego for scene in scenes], np.int64),
-        *(
-            _contiguous(np.stack(parts))
-            for parts in (
-                [scene.ego_m for scene in scenes],
-                [scene.believed_ego_m for scene in scenes],
-                [scene.ego_velocity_mps for scene in scenes],
-                [scene.apparent.center_m for scene in scenes],
-                [scene.apparent.size_m for scene in scenes],
-                [scene.apparent.yaw_rad for scene in scenes],
-            )
-        ),
+    Args:
+        users: The true road users.
+        egos: The egos, and the road users where each would place them.
+        hidden: As the attribute of the result.
+        found: As the attribute of the result.
+        tracks: As the attribute of the result.
+        range_m: Road users farther from the ego than this are not scored.
+        thresholds: Least overlaps at which a detection counts as a hit.
+    """
+    threshold, flat = np.asarray(thresholds, np.float64), found.flat
+    detections = Found(
+        found.begin, found.end, flat.boxes.center_m, flat.boxes.size_m, flat.boxes.yaw_rad, flat.score, flat.truth
     )
+    scores = scores_of(users, egos, detections, _tracked(list(tracks.values())), float(range_m), threshold)
+    return TickScores(scores, hidden, found, tracks, threshold)
 
 
-def _found(parts: Sequence[Detections]) -> Found:
-    return Found(
-        np.cumsum([0, *(len(part) for part in parts)], dtype=np.int64),
-        _contiguous(np.concatenate([part.boxes.center_m for part in parts])),
-        _contiguous(np.concatenate([part.boxes.size_m for part in parts])),
-        _contiguous(np.concatenate([part.boxes.yaw_rad for part in parts])),
-        _contiguous(np.concatenate([part.score for part in parts])),
-        np.concatenate([part.truth for part in parts]).astype(np.int64),
-    )
-
-
-def _tracked(parts: Sequence[Tracks]) -> Tracked:
+def _tracked(by_mode: Sequence[Sequence[Tracks]]) -> Tracked:
+    """Return the tracks of all egos in all modes, given those of each ego by mode."""
+    begin = np.empty((len(by_mode[0]), len(by_mode)), np.int64)
+    end, means, confirmed = np.empty_like(begin), [], []
+    rows = 0
+    for m, tracks in enumerate(by_mode):
+        if isinstance(tracks, TrackGroups):
+            first, mean, is_confirmed = tracks.first, tracks.states.mean, tracks.states.confirmed
+        else:
+            first = np.cumsum([0, *(len(part.mean) for part in tracks)])
+            mean = np.concatenate([part.mean for part in tracks])
+            is_confirmed = np.concatenate([part.confirmed for part in tracks])
+        begin[:, m], end[:, m] = rows + first[:-1], rows + first[1:]
+        rows += len(mean)
+        means.append(mean)
+        confirmed.append(is_confirmed)
     return Tracked(
-        np.cumsum([0, *(len(part) for part in parts)], dtype=np.int64),
-        _contiguous(np.concatenate([part.mean for part in parts])),
-        np.concatenate([part.confirmed for part in parts]).astype(np.bool_),
-    )
-
-
-def _contiguous(array: np.ndarray) -> np.ndarray:
-    """Return an array in the layout for which the compiled function is built."""
-    return np.ascontiguousarray(array, np.float64)
+        begin.ravel(), end.ravel(), np.ascontiguousarray(np.concatenate(means), np.float64),
+        np.concatenate(confirmed).astype(np.bool_),
+    )  # fmt: skip

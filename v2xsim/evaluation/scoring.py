@@ -1,7 +1,7 @@
 """The scores of all ego frames of one tick, as a compiled function that holds no lock.
 
-`v2xsim.evaluation.frame` describes the scores. Detections and tracks of all egos lie one after the other in flat arrays: those
-of ego e in mode m are the rows first[g] to first[g + 1] with g = e * modes + m.
+`v2xsim.evaluation.frame` describes the scores. Detections and tracks of all egos lie in flat arrays: those of ego e in
+mode m are the rows begin[g] to end[g] with g = e * modes + m.
 """
 
 from typing import NamedTuple
@@ -22,12 +22,14 @@ class Users(NamedTuple):
         agent: Agent id of each.
         by_agent: Rows of the road users in rising order of their agent ids.
         center_m: Centre of the bottom face of each.
+        size_m: Size of each.
         velocity_mps: Velocity of each over ground.
     """
 
     agent: Int64[np.ndarray, " agents"]
     by_agent: Int64[np.ndarray, " agents"]
     center_m: Float[np.ndarray, "agents 3"]
+    size_m: Float[np.ndarray, "agents 3"]
     velocity_mps: Float[np.ndarray, "agents 2"]
 
 
@@ -40,7 +42,6 @@ class Egos(NamedTuple):
         believed_m: Position at which it believes it is.
         velocity_mps: Its true velocity over ground.
         center_m: Centre of each road user where the ego would place it.
-        size_m: Size of each road user.
         yaw_rad: Heading of each road user as the ego would see it.
     """
 
@@ -49,14 +50,14 @@ class Egos(NamedTuple):
     believed_m: Float[np.ndarray, "egos 2"]
     velocity_mps: Float[np.ndarray, "egos 2"]
     center_m: Float[np.ndarray, "egos agents 3"]
-    size_m: Float[np.ndarray, "egos agents 3"]
     yaw_rad: Float[np.ndarray, "egos agents"]
 
 
 class Found(NamedTuple):
     """Detections of all egos in all modes."""
 
-    first: Int64[np.ndarray, " groups_plus_1"]
+    begin: Int64[np.ndarray, " groups"]
+    end: Int64[np.ndarray, " groups"]
     center_m: Float[np.ndarray, "detections 3"]
     size_m: Float[np.ndarray, "detections 3"]
     yaw_rad: Float[np.ndarray, " detections"]
@@ -67,7 +68,8 @@ class Found(NamedTuple):
 class Tracked(NamedTuple):
     """Tracks of all egos in all modes; only confirmed ones count as knowledge."""
 
-    first: Int64[np.ndarray, " groups_plus_1"]
+    begin: Int64[np.ndarray, " groups"]
+    end: Int64[np.ndarray, " groups"]
     mean: Float[np.ndarray, "tracks 4"]
     confirmed: Bool[np.ndarray, " tracks"]
 
@@ -110,7 +112,7 @@ def scores_of(  # type: ignore[no-untyped-def]
     thresholds: Float[np.ndarray, " thresholds"],
 ):
     """Return the scores of all egos of one tick."""
-    count, agents, groups = len(egos.agent), len(users.agent), len(found.first) - 1
+    count, agents, groups = len(egos.agent), len(users.agent), len(found.begin)
     modes, most = groups // max(1, count), len(found.score)
     near, distance_m = np.empty((count, agents), np.bool_), np.empty((count, agents))
     conflict = np.empty((count, agents), np.bool_)
@@ -119,11 +121,11 @@ def scores_of(  # type: ignore[no-untyped-def]
     score, hit, objects = np.empty(most), np.empty((len(thresholds), most), np.bool_), np.empty(count, np.int64)
     for e in range(count):
         _look(users, egos, e, range_m, near[e], distance_m[e], conflict[e])
-        bodies = _bodies(egos, e, near[e])
+        bodies = _bodies(users, egos, e, near[e])
         objects[e] = len(bodies)
         for m in range(modes):
             g = e * modes + m
-            a, b, c = found.first[g], found.first[g + 1], first[g]
+            a, b, c = found.begin[g], found.end[g], first[g]
             _count(users, egos, e, found, a, b, near[e], range_m, counts, seen[e, m])
             rows = a + np.flatnonzero(counts[a:b])
             c_end = c + len(rows)
@@ -163,10 +165,10 @@ def _boxes(center_m, size_m, yaw_rad, rows, score):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
-def _bodies(egos, e, near):  # type: ignore[no-untyped-def]
+def _bodies(users, egos, e, near):  # type: ignore[no-untyped-def]
     """Return the bodies of the road users in range of an ego, where it would place them."""
     rows = np.flatnonzero(near)
-    return _boxes(egos.center_m[e], egos.size_m[e], egos.yaw_rad[e], rows, np.zeros(len(rows)))
+    return _boxes(egos.center_m[e], users.size_m, egos.yaw_rad[e], rows, np.zeros(len(rows)))
 
 
 @njit(cache=True, nogil=True)
@@ -204,7 +206,7 @@ def _row_of(users, agent):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _known(users, egos, e, tracked, g):  # type: ignore[no-untyped-def]
     """Return which other road users an ego knows of: those with a confirmed track, at any distance."""
-    first, last = tracked.first[g], tracked.first[g + 1]
+    first, last = tracked.begin[g], tracked.end[g]
     rows = first + np.flatnonzero(tracked.confirmed[first:last])
     tracks_m = np.empty((len(rows), 2))
     for k in range(len(rows)):

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from v2xsim.evaluation.evaluator import EgoFrame
-from v2xsim.evaluation.frame import FrameScore
+from v2xsim.evaluation.ego_frames import EgoFrames
+from v2xsim.evaluation.frame import TickScores
 from v2xsim.opened.new_rows import NewRows
 from v2xsim.opened.parts import PartTables
 from v2xsim.results.columns import schema_of
@@ -37,12 +37,11 @@ class EvaluatedTables(Mapping[str, pa.Table]):
         self.episodes = Columns("episodes")
         self.metrics = metrics_table([])
 
-    def add(self, frames: Sequence[EgoFrame], scores: Sequence[FrameScore]) -> None:
+    def add(self, frames: EgoFrames, scores: TickScores) -> None:
         """Add the rows of all frames of a tick; ticks must come in the order of the table `fusion`."""
         add_awareness(self._awareness.columns(), frames, scores)
-        counts = [counts_of(scored) for scored in scores]
-        for name in counts[0]:
-            self._counts.setdefault(name, []).append(np.array([count[name] for count in counts], np.int32))
+        for name, counts in counts_of(scores).items():
+            self._counts.setdefault(name, []).append(counts.astype(np.int32))
 
     def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the row groups of a table of the evaluation, or of the run if the evaluation does not change it."""

@@ -6,15 +6,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from v2xsim.evaluation.evaluator import EgoFrame
+from v2xsim.evaluation.ego_frames import EgoFrames
 from v2xsim.evaluation.metric import arrays_of
-from v2xsim.evaluation.scene import Scene
+from v2xsim.evaluation.scene import MODES, Scene
 from v2xsim.opened.blocks import Blocks, Instants
 from v2xsim.opened.errors import OpenError
 from v2xsim.opened.parts import PartTables
 from v2xsim.opened.truth import Truth
 from v2xsim.perception.tracking.station_tracks import StationTracks, Tracker
-from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Boxes, Detections
 from v2xsim.results.columns import schema_of
 from v2xsim.spatial.poses import believed_from_true, moved_boxes
@@ -68,7 +67,7 @@ class RecordedFrames:
         rows = slice(int(self._begin[tick]), int(self._begin[tick + 1]))
         return int(self.frame_us[rows.start]), self.ego[rows].tolist()
 
-    def ticks(self, step_us: int, tracker: Tracker) -> Iterator[list[EgoFrame]]:
+    def ticks(self, step_us: int, tracker: Tracker) -> Iterator[EgoFrames]:
         """Yield the frames of each tick.
 
         Args:
@@ -78,14 +77,10 @@ class RecordedFrames:
         own_tracks = StationTracks(step_us, tracker)
         for tick in range(self.tick_count):
             time_us, egos = self.egos(tick)
-            own = [self.detections(time_us, ego, "ego") for ego in egos]
-            tracks = own_tracks.follow(egos, own, time_us)
-            yield [self._frame(time_us, *parts) for parts in zip(egos, own, tracks, strict=True)]
-
-    def _frame(self, time_us: int, ego: int, own: Detections, own_tracks: Tracks) -> EgoFrame:
-        scene, fused_points = self.scene(time_us, ego)
-        fused, announced = self.detections(time_us, ego, "fused"), self.announced(time_us, ego)
-        return EgoFrame(scene, own, own_tracks, fused, announced, fused_points)
+            own, fused = ([self.detections(time_us, ego, mode) for ego in egos] for mode in MODES)
+            scenes, fused_points = zip(*(self.scene(time_us, ego) for ego in egos), strict=True)
+            announced = [self.announced(time_us, ego) for ego in egos]
+            yield EgoFrames.of(scenes, own, fused, announced, own_tracks.follow(egos, own, time_us), fused_points)
 
     def detections(self, time_us: int, ego: int, mode: str) -> Detections:
         """Return the detections of an ego, at any distance.

@@ -38,7 +38,7 @@ class Scores:
         # The tracks before a tick, by its number.
         self._marks = {0: (StationTracks(step_us, tracker), FusedTracks(tracker))}
         self._now, (self._alone, self._fused) = 0, deepcopy(self._marks[0])
-        self._kept: OrderedDict[int, list[FrameScore]] = OrderedDict()
+        self._kept: OrderedDict[int, Sequence[FrameScore]] = OrderedDict()
 
     def of(self, number: int) -> FrameScore:
         """Return the score of a frame, by its row in the table `fusion`."""
@@ -62,14 +62,14 @@ class Scores:
         while sum(map(len, self._kept.values())) > KEPT_FRAMES and len(self._kept) > 1:
             self._kept.popitem(last=False)
 
-    def _step(self, tick: int) -> tuple[list[Tracks], list[Tracks]]:
+    def _step(self, tick: int) -> tuple[Sequence[Tracks], Sequence[Tracks]]:
         """Return the tracks of the egos of a tick, alone and after fusion."""
         time_us, egos = self._frames.egos(tick)
         alone, fused = (self._detections(tick, mode) for mode in MODES)
         announced = [self._frames.announced(time_us, ego) for ego in egos]
         return self._alone.follow(egos, alone, time_us), self._fused.step(egos, fused, announced, time_us)
 
-    def _scored(self, tick: int, alone: Sequence[Tracks], fused: Sequence[Tracks]) -> list[FrameScore]:
+    def _scored(self, tick: int, alone: Sequence[Tracks], fused: Sequence[Tracks]) -> Sequence[FrameScore]:
         time_us, egos = self._frames.egos(tick)
         scenes = [self._frames.scene(time_us, ego)[0] for ego in egos]
         found = [
@@ -77,7 +77,7 @@ class Scores:
             for mode, tracks in zip(MODES, (alone, fused), strict=True)
         ]
         perceived = [dict(zip(MODES, by_mode, strict=True)) for by_mode in zip(*found, strict=True)]
-        return score(scenes, perceived, self._range_m)
+        return list(score(scenes, perceived, self._range_m))
 
     def _detections(self, tick: int, mode: str) -> list[Detections]:
         time_us, egos = self._frames.egos(tick)

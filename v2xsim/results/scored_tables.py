@@ -1,35 +1,28 @@
 """The scores of ego frames as rows of the tables `awareness` and `episodes`; a run and its later evaluations write them alike."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from jaxtyping import Int64
 
+from v2xsim.evaluation.ego_frames import EgoFrames
 from v2xsim.evaluation.episodes import Episode
-from v2xsim.evaluation.evaluator import EgoFrame
-from v2xsim.evaluation.frame import FrameScore
+from v2xsim.evaluation.frame import TickScores
 from v2xsim.results.tables import Columns
 
 
-def add_awareness(table: Columns, frames: Sequence[EgoFrame], scores: Sequence[FrameScore]) -> None:
+def add_awareness(table: Columns, frames: EgoFrames, scores: TickScores) -> None:
     """Write one row for each road user in range of each ego of a tick."""
-    rows = np.flatnonzero(np.concatenate([scored.near for scored in scores]))
-    if len(rows) == 0:
+    flat = scores.flat
+    ego, user = np.nonzero(flat.near)
+    if len(ego) == 0:
         return
-    scenes = [frame.scene for frame in frames]
-    agents = [len(scene.agent) for scene in scenes]
-    columns = {
-        "frame_us": np.repeat([scene.time_us for scene in scenes], agents),
-        "ego": np.repeat([scene.ego for scene in scenes], agents),
-        "agent": np.concatenate([scene.agent for scene in scenes]),
-        "distance_m": np.concatenate([scored.distance_m for scored in scores]),
-        "own_points": np.concatenate([scene.own_points for scene in scenes]),
-        "fused_points": np.concatenate([frame.fused_points for frame in frames]),
-        "tracked_ego": np.concatenate([scored.modes["ego"].known for scored in scores]),
-        "tracked_fused": np.concatenate([scored.modes["fused"].known for scored in scores]),
-        "conflict": np.concatenate([scored.conflict for scored in scores]),
-        "occluded": np.concatenate([scored.hidden for scored in scores]),
-    }
-    table.add(**{name: column[rows] for name, column in columns.items()})
+    table.add(
+        frame_us=frames.time_us, ego=frames.egos.agent[ego], agent=frames.users.agent[user], distance_m=flat.distance_m[ego, user],
+        own_points=frames.own_points[ego, user], fused_points=frames.fused_points[ego, user],
+        tracked_ego=flat.known[ego, 0, user], tracked_fused=flat.known[ego, 1, user], conflict=flat.conflict[ego, user],
+        occluded=scores.hidden[ego, user],
+    )  # fmt: skip
 
 
 def add_episodes(table: Columns, episodes: Iterable[Episode]) -> None:
@@ -41,10 +34,7 @@ def add_episodes(table: Columns, episodes: Iterable[Episode]) -> None:
         )  # fmt: skip
 
 
-def counts_of(scored: FrameScore) -> Mapping[str, int]:
+def counts_of(scores: TickScores) -> Mapping[str, Int64[np.ndarray, " egos"]]:
     """Return the columns of the table `fusion` that depend on the evaluation: road users in range, and how many were detected."""
-    return {
-        "objects": int(scored.near.sum()),
-        "seen_ego": int(scored.modes["ego"].seen.sum()),
-        "seen_fused": int(scored.modes["fused"].seen.sum()),
-    }
+    seen = scores.flat.seen.sum(axis=2)
+    return {"objects": scores.flat.objects, "seen_ego": seen[:, 0], "seen_fused": seen[:, 1]}

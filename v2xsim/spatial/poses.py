@@ -48,6 +48,13 @@ def believed_from_true(believed: Float[np.ndarray, " 4"], true: Float[np.ndarray
     return pose_matrix(*believed) @ inverse(pose_matrix(*true))
 
 
+def all_believed_from_true(
+    believed: Float[np.ndarray, "stations 4"], true: Float[np.ndarray, "stations 4"]
+) -> Float[np.ndarray, "stations 4 4"]:
+    """Return what `believed_from_true` gives for each of several stations, to the last bit."""
+    return np.asarray(pose_matrices(believed) @ inverses(pose_matrices(true)))
+
+
 def moved_boxes(boxes: Boxes, target_from_source: Float[np.ndarray, "4 4"]) -> Boxes:
     """Return boxes moved by a transform that only rotates about the z axis and shifts."""
     turn = np.arctan2(target_from_source[1, 0], target_from_source[0, 0])
@@ -75,6 +82,21 @@ def moved_rows(
     return Boxes(center_m, boxes.size_m[row], boxes.yaw_rad[row] + turn[number])
 
 
+def moved_by_each(
+    boxes: Boxes, target_from_source: Float[np.ndarray, "transforms 4 4"]
+) -> tuple[Float[np.ndarray, "transforms boxes 3"], Float[np.ndarray, "transforms boxes"]]:
+    """Return centre and heading of all boxes, as `moved_boxes` gives them, for each of several transforms, to the last bit.
+
+    Args:
+        boxes: The boxes.
+        target_from_source: Transforms that only rotate about the z axis and shift.
+    """
+    turn = np.arctan2(target_from_source[:, 1, 0], target_from_source[:, 0, 0])
+    center_m = np.empty((len(target_from_source), len(boxes), 3))
+    _move_by_each(_plain(boxes.center_m), _plain(target_from_source), center_m)
+    return center_m, boxes.yaw_rad + turn[:, None]
+
+
 def _plain(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array, np.float64)
 
@@ -86,14 +108,27 @@ def _move(points_m, target_from_source, number, rows, moved_m):  # type: ignore[
     Each product and sum is rounded once, in the order of numpy's product of all points and the matrix.
     """
     for n in range(len(rows)):
-        row, transform = rows[n], target_from_source[number[n]]
-        for i in range(3):
-            total = 0.0
-            for k in range(3):
-                # Numpy adds the terms of a single row from the last to the first.
-                j = 2 - k if len(points_m) == 1 else k
-                total = fused_multiply_add(points_m[row, j], transform[i, j], total)
-            moved_m[n, i] = total + transform[i, 3]
+        _move_one(points_m, rows[n], target_from_source[number[n]], moved_m[n])
+
+
+@njit(cache=True, nogil=True)
+def _move_by_each(points_m, target_from_source, moved_m):  # type: ignore[no-untyped-def]
+    """Write all points, moved by each of the transforms, rounded as in `_move`."""
+    for n in range(len(target_from_source)):
+        for row in range(len(points_m)):
+            _move_one(points_m, row, target_from_source[n], moved_m[n, row])
+
+
+@njit(cache=True, nogil=True)
+def _move_one(points_m, row, transform, moved_m):  # type: ignore[no-untyped-def]
+    """Write one of the points, moved by a transform."""
+    for i in range(3):
+        total = 0.0
+        for k in range(3):
+            # Numpy adds the terms of a single row from the last to the first.
+            j = 2 - k if len(points_m) == 1 else k
+            total = fused_multiply_add(points_m[row, j], transform[i, j], total)
+        moved_m[i] = total + transform[i, 3]
 
 
 def inverses(target_from_source: Float[np.ndarray, "transforms 4 4"]) -> Float[np.ndarray, "transforms 4 4"]:

@@ -61,8 +61,7 @@ class Keeper:
             egos = [one.ego.agent for one in frames]
             there = fleet_of(sorted(egos), [(0, 0)] * len(egos)) if fleet is None else fleet
             self.kept.tick(instant(frames[0].capture.snapshot, there, links))
-        for one in frames:
-            self.kept.offer(one, score_of(one, **flags))
+        self.kept.offer(frames, [score_of(one, **flags) for one in frames])
         self.kept.keep_best(self.kept.remembered)
         return self
 
@@ -179,7 +178,7 @@ def test_the_stations_are_those_of_the_capture_and_not_of_the_fusion():
     later = snapshot([EGO], [(0, 0)], time_us=BEGIN_US + 100_000)
     keeper.kept.tick(instant(later, fleet_of([EGO], [(0, 0)])))
     one = fused_frame(frame(EGO, BEGIN_US), world=world)
-    keeper.kept.offer(one, score_of(one))
+    keeper.kept.offer([one], [score_of(one)])
     keeper.kept.keep_best(keeper.kept.remembered)
     assert [row["station"] for row in keeper.rows("frame_boxes")] == [True, True]
 
@@ -330,7 +329,7 @@ def kept_link(keeper, role, **about):
     """Return the link with a role of a frame that was captured at the second tick."""
     world = snapshot([EGO], [(0, 0)], time_us=BEGIN_US + 100_000)
     one = fused_frame(frame(EGO, BEGIN_US + 100_000), world=world, **about)
-    keeper.kept.offer(one, score_of(one))
+    keeper.kept.offer([one], [score_of(one)])
     keeper.kept.keep_best(keeper.kept.remembered)
     (row,) = [row for row in keeper.rows("frame_links") if row["role"] == role]
     return row

@@ -89,7 +89,7 @@ def test_many_tracks_give_the_bits_of_plain_numpy():
 
 
 def test_no_station_has_no_tracks():
-    assert step_all([], [], 0) == []
+    assert len(step_all([], [], 0)) == 0
 
 
 @pytest.mark.parametrize("others", [0, 3])

@@ -6,14 +6,17 @@ Uncut are `detections`, `hits`, `announced` and `contributions`; `awareness`, `f
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float
 
-from v2xsim.engine.recording.fused_frame import FusedFrame
+from v2xsim.engine.cooperation.cooperation import Contribution
+from v2xsim.engine.cooperation.transfers import Transfer
+from v2xsim.engine.recording.fused_frame import FusedFrame, ego_frames_of
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.evaluation.coverage import covered
+from v2xsim.evaluation.ego_frames import EgoFrames
 from v2xsim.evaluation.episodes import gap_at
 from v2xsim.evaluation.evaluator import Evaluator
-from v2xsim.evaluation.frame import FrameScore
+from v2xsim.evaluation.frame import FrameScore, TickScores
 from v2xsim.evaluation.scene import MODES
 from v2xsim.perception.tracking.station_tracks import tracker_at
 from v2xsim.records import Detections
@@ -35,15 +38,15 @@ class FrameTables:
         self._tables, self._detect_us = tables, detect_us
         self._evaluator = Evaluator(range_m, tracker_at(step_us), gap_us=gap_at(step_us))
 
-    def add(self, frames: Sequence[FusedFrame]) -> list[FrameScore]:
+    def add(self, frames: Sequence[FusedFrame]) -> Sequence[FrameScore]:
         """Score the ego frames of one tick, write them and their scores into the tables, and return the scores."""
         if not frames:
             return []
-        ego_frames = [frame.ego_frame for frame in frames]
+        ego_frames = ego_frames_of(frames)
         scores = self._evaluator.add(ego_frames)
-        self._add_detections(frames)
-        self._add_hits(frames)
-        self._add_announced(frames)
+        self._add_detections(ego_frames)
+        self._add_hits(ego_frames)
+        self._add_announced(ego_frames)
         self._add_contributions(frames)
         add_awareness(self._tables["awareness"], ego_frames, scores)
         self._add_fusion(frames, scores)
@@ -57,48 +60,37 @@ class FrameTables:
         """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`)."""
         return self._evaluator.average_precision()
 
-    def _add_detections(self, frames: Sequence[FusedFrame]) -> None:
-        parts = [part for frame in frames for part in (frame.ego.detections, frame.result.detections)]
-        detections, rows = Detections.joined(parts), [len(part) for part in parts]
+    def _add_detections(self, frames: EgoFrames) -> None:
+        detections = frames.found.flat
         if len(detections):
-            boxes = detections.boxes
-            mode = np.repeat(np.tile(np.arange(2), len(frames)), rows)
+            mode = np.tile(np.arange(len(MODES)), len(frames)).repeat(frames.found.lengths)
             self._tables["detections"].add(
-                **_keys([frame for frame in frames for _ in MODES], rows), mode=Coded(mode, MODES), x_m=boxes.center_m[:, 0],
-                y_m=boxes.center_m[:, 1], z_m=boxes.center_m[:, 2], length_m=boxes.size_m[:, 0],
-                width_m=boxes.size_m[:, 1], height_m=boxes.size_m[:, 2], yaw_rad=boxes.yaw_rad,
-                vx_mps=detections.velocity_mps[:, 0], vy_mps=detections.velocity_mps[:, 1], score=detections.score,
-                truth=detections.truth,
+                frame_us=frames.time_us, ego=frames.egos.agent.repeat(len(MODES)).repeat(frames.found.lengths),
+                mode=Coded(mode, MODES), **_box_columns(detections), score=detections.score, truth=detections.truth,
             )  # fmt: skip
 
-    def _add_hits(self, frames: Sequence[FusedFrame]) -> None:
-        own = np.concatenate([frame.scene.own_points for frame in frames])
-        fused = np.concatenate([frame.result.points for frame in frames])
-        rows = np.flatnonzero((own != 0) | (fused != 0))
-        if len(rows):
-            agents = [frame.scene.agent for frame in frames]
-            keys = _keys(frames, [len(agent) for agent in agents])
+    def _add_hits(self, frames: EgoFrames) -> None:
+        ego, user = np.nonzero((frames.own_points != 0) | (frames.fused_points != 0))
+        if len(ego):
             self._tables["hits"].add(
-                **{name: column[rows] for name, column in keys.items()}, agent=np.concatenate(agents)[rows],
-                own_points=own[rows], fused_points=fused[rows],
+                frame_us=frames.time_us, ego=frames.egos.agent[ego], agent=frames.users.agent[user],
+                own_points=frames.own_points[ego, user], fused_points=frames.fused_points[ego, user],
             )  # fmt: skip
 
-    def _add_announced(self, frames: Sequence[FusedFrame]) -> None:
-        announced = Detections.joined([frame.announced for frame in frames])
+    def _add_announced(self, frames: EgoFrames) -> None:
+        announced = frames.announced.flat
         if len(announced):
-            boxes, velocity_mps = announced.boxes, announced.velocity_mps
             self._tables["announced"].add(
-                **_keys(frames, [len(frame.announced) for frame in frames]), agent=announced.truth,
-                x_m=boxes.center_m[:, 0], y_m=boxes.center_m[:, 1], z_m=boxes.center_m[:, 2],
-                length_m=boxes.size_m[:, 0], width_m=boxes.size_m[:, 1], height_m=boxes.size_m[:, 2],
-                yaw_rad=boxes.yaw_rad, vx_mps=velocity_mps[:, 0], vy_mps=velocity_mps[:, 1],
+                frame_us=frames.time_us, ego=frames.egos.agent.repeat(frames.announced.lengths), agent=announced.truth,
+                **_box_columns(announced),
             )  # fmt: skip
 
     def _add_contributions(self, frames: Sequence[FusedFrame]) -> None:
         items = [item for frame in frames for item in frame.contributions]
         if items:
+            egos = np.array([frame.ego.agent for frame in frames], np.int64)
             self._tables["contributions"].add(
-                **_keys(frames, [len(frame.contributions) for frame in frames]),
+                frame_us=frames[0].ego.time_us, ego=egos.repeat([len(frame.contributions) for frame in frames]),
                 helper=[item.helper for item in items], relay=[item.relay for item in items],
                 capture_us=[item.capture_us for item in items],
                 for_this_frame=[item.is_for_this_frame for item in items],
@@ -107,37 +99,55 @@ class FrameTables:
                 points=[item.arrived.point_row.astype(np.int32) for item in items],
             )  # fmt: skip
 
-    def _add_fusion(self, frames: Sequence[FusedFrame], scores: Sequence[FrameScore]) -> None:
-        rows = [{**self._fusion_row(frame), **counts_of(scored)} for frame, scored in zip(frames, scores, strict=True)]
+    def _add_fusion(self, frames: Sequence[FusedFrame], scores: TickScores) -> None:
         zones = [frame.blind_zone for frame in frames]
         share = covered(
             np.stack([frame.ego.matrix.code for frame in frames]), np.stack([frame.result.code for frame in frames]),
             np.stack([zone.open_ground for zone in zones]), np.stack([zone.weight for zone in zones]),
         )  # fmt: skip
+        time_us = frames[0].ego.time_us
+        used = zip(*(_use_of(frame.contributions, time_us) for frame in frames), strict=True)
+        asked = zip(*(_requests_of(frame.transfers) for frame in frames), strict=True)
         self._tables["fusion"].add(
-            **{name: [row[name] for row in rows] for name in rows[0]}, coverage_before=share.before,
-            coverage_after=share.after, blind_covered=share.blind_covered,
+            frame_us=time_us, ego=[frame.ego.agent for frame in frames], detect_us=time_us + self._detect_us,
+            fuse_us=[frame.fuse_us for frame in frames], known=[frame.known for frame in frames],
+            own_points=[len(frame.ego.returns) for frame in frames], added_points=[len(frame.result.added_m) for frame in frames],
+            coverage_before=share.before, coverage_after=share.after, blind_covered=share.blind_covered,
+            **dict(zip(_USE, map(list, used), strict=True)), **dict(zip(_REQUESTS, map(list, asked), strict=True)),
+            **counts_of(scores),
         )  # fmt: skip
 
-    def _fusion_row(self, frame: FusedFrame) -> dict[str, int]:
-        """Return the row of a frame in the table `fusion`, without its score and its coverage."""
-        ego, result, used = frame.ego, frame.result, frame.contributions
-        requests = [transfer for transfer in frame.transfers if transfer.is_request]
-        ages_us = [ego.time_us - item.capture_us for item in used]
-        return {
-            "frame_us": ego.time_us, "ego": ego.agent, "detect_us": ego.time_us + self._detect_us, "fuse_us": frame.fuse_us,
-            "known": frame.known, "asked": len(requests), "asked_by_relay": sum(request.relay != NOBODY for request in requests),
-            "used": len(used), "used_by_relay": sum(item.relay != NOBODY for item in used),
-            "age_us": round(sum(ages_us) / len(ages_us)) if ages_us else -1,
-            "requested_bytes": sum(request.allowance_bytes for request in requests),
-            "received_bytes": sum(item.received_bytes for item in used if item.is_for_this_frame),
-            "own_points": len(ego.returns), "added_points": len(result.added_m),
-        }  # fmt: skip
+
+# Columns of the table `fusion` about the data that a frame was fused with, and about the requests for it.
+_USE = "used", "used_by_relay", "age_us", "received_bytes"
+_REQUESTS = "asked", "asked_by_relay", "requested_bytes"
 
 
-def _keys(frames: Sequence[FusedFrame], rows: Sequence[int]) -> dict[str, Int64[np.ndarray, " rows"]]:
-    """Return the columns that name the frame of each row, given the number of rows of each frame."""
+def _use_of(contributions: Sequence[Contribution], time_us: int) -> tuple[int, int, int, int]:
+    """Return the columns `_USE` of a frame that was captured at `time_us`."""
+    by_relay = ages_us = received_bytes = 0
+    for item in contributions:
+        by_relay += item.relay != NOBODY
+        ages_us += time_us - item.capture_us
+        received_bytes += item.received_bytes if item.is_for_this_frame else 0
+    count = len(contributions)
+    return count, by_relay, round(ages_us / count) if count else -1, received_bytes
+
+
+def _requests_of(transfers: Sequence[Transfer]) -> tuple[int, int, int]:
+    """Return the columns `_REQUESTS` of a frame with these requests and answers."""
+    requests = [transfer for transfer in transfers if transfer.is_request]
+    by_relay = requested_bytes = 0
+    for request in requests:
+        by_relay += request.relay != NOBODY
+        requested_bytes += request.allowance_bytes
+    return len(requests), by_relay, requested_bytes
+
+
+def _box_columns(detections: Detections) -> dict[str, Float[np.ndarray, " rows"]]:
+    """Return the columns with box and velocity of each detection."""
+    center_m, size_m, velocity_mps = detections.boxes.center_m, detections.boxes.size_m, detections.velocity_mps
     return {
-        "frame_us": np.repeat(np.array([frame.ego.time_us for frame in frames], np.int64), rows),
-        "ego": np.repeat(np.array([frame.ego.agent for frame in frames], np.int64), rows),
-    }
+        "x_m": center_m[:, 0], "y_m": center_m[:, 1], "z_m": center_m[:, 2], "length_m": size_m[:, 0], "width_m": size_m[:, 1],
+        "height_m": size_m[:, 2], "yaw_rad": detections.boxes.yaw_rad, "vx_mps": velocity_mps[:, 0], "vy_mps": velocity_mps[:, 1],
+    }  # fmt: skip

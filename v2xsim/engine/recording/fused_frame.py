@@ -1,7 +1,9 @@
 """One ego frame after fusion, with all data that the recording of the run needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+
+import numpy as np
 
 from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.cooperation import Contribution
@@ -9,10 +11,11 @@ from v2xsim.engine.cooperation.fusing import Fused
 from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.stations.capture import Capture
 from v2xsim.engine.stations.frame import Frame
-from v2xsim.evaluation.evaluator import EgoFrame
-from v2xsim.evaluation.scene import Scene
+from v2xsim.evaluation.ego_frames import EgoFrames, in_both_modes, users_of
+from v2xsim.evaluation.scoring import Egos
 from v2xsim.perception.tracking.tracker import Tracks
-from v2xsim.records import Boxes, Detections
+from v2xsim.records import Boxes, DetectionGroups, Detections
+from v2xsim.spatial.poses import all_believed_from_true, moved_by_each
 
 
 @dataclass(frozen=True)
@@ -43,23 +46,27 @@ class FusedFrame:
     own_tracks: Tracks
     blind_zone: BlindZone
 
-    @cached_property
+    @property
     def apparent(self) -> Boxes:
         """True bodies of road users, shifted by the error of the ego's pose: the places where the ego would see them."""
         return self.capture.apparent
 
-    @cached_property
-    def scene(self) -> Scene:
-        """The truth around the ego, in the form that the evaluation takes."""
-        ego, capture, snapshot = self.ego, self.capture, self.capture.snapshot
-        return Scene(
-            ego.agent, ego.time_us, capture.pose[:2], ego.pose[:2], ego.velocity_mps,
-            snapshot.agent, snapshot.boxes, self.apparent, snapshot.velocity_mps, capture.points,
-        )  # fmt: skip
 
-    @cached_property
-    def ego_frame(self) -> EgoFrame:
-        """The part of the frame that the evaluation takes."""
-        return EgoFrame(
-            self.scene, self.ego.detections, self.own_tracks, self.result.detections, self.announced, self.result.points
-        )
+def ego_frames_of(frames: Sequence[FusedFrame]) -> EgoFrames:
+    """Return the part of some egos' frames of one tick that the evaluation takes."""
+    captures, results = [frame.capture for frame in frames], [frame.result for frame in frames]
+    own = [frame.ego for frame in frames]
+    snapshot = captures[0].snapshot
+    position = np.array([capture.pose for capture in captures])
+    believed_from_true = all_believed_from_true(np.array([capture.believed for capture in captures]), position)
+    center_m, yaw_rad = moved_by_each(snapshot.boxes, believed_from_true)
+    egos = Egos(
+        np.array([one.agent for one in own], np.int64), position[:, :2].copy(), np.array([one.pose[:2] for one in own]),
+        np.array([one.velocity_mps for one in own], np.float64), center_m, yaw_rad,
+    )  # fmt: skip
+    return EgoFrames(
+        own[0].time_us, users_of(snapshot.agent, snapshot.boxes, snapshot.velocity_mps), egos,
+        np.array([capture.points for capture in captures]), np.array([result.points for result in results]),
+        in_both_modes([one.detections for one in own], [result.detections for result in results]),
+        DetectionGroups.of([frame.announced for frame in frames]), [frame.own_tracks for frame in frames],
+    )  # fmt: skip

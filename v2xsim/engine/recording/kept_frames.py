@@ -61,10 +61,10 @@ class KeptFrames:
         """The ticks that are remembered now, the newest last."""
         return tuple(self._ticks)
 
-    def offer(self, frame: FusedFrame, score: FrameScore) -> None:
-        """Add a frame of the present tick to the candidates, if frames are to be kept at this tick."""
-        if self._period_us > 0 and frame.ego.time_us >= self._next_us:
-            self._offered.append(_Scored(frame, score))
+    def offer(self, frames: Sequence[FusedFrame], scores: Sequence[FrameScore]) -> None:
+        """Add the frames of the present tick to the candidates, if frames are to be kept at this tick."""
+        if self._period_us > 0 and frames and frames[0].ego.time_us >= self._next_us:
+            self._offered += [_Scored(frame, score) for frame, score in zip(frames, scores, strict=True)]
 
     def keep_best(self, ticks: Sequence[Instant]) -> None:
         """Keep the best candidates of this tick, and forget the others.

@@ -87,8 +87,7 @@ class Recording:
         self._later.do(partial(self._score, frames, self._kept_frames.remembered))
 
     def _score(self, frames: list[FusedFrame], ticks: tuple[Instant, ...]) -> None:
-        for frame, score in zip(frames, self._frame_tables.add(frames), strict=True):
-            self._kept_frames.offer(frame, score)
+        self._kept_frames.offer(frames, self._frame_tables.add(frames))
         self._kept_frames.keep_best(ticks)
 
     def finish(self) -> None:
