@@ -27,6 +27,11 @@ def test_a_number_is_splitmix64_of_the_key_of_its_stream_and_of_the_keys_of_its_
     assert uniforms_from(np.array([key], np.uint64), *arrays, count=count).tolist() == [expected]
 
 
+@given(st.integers(0, 2**31), st.lists(st.integers(-(2**63), 2**63 - 1), max_size=3))
+def test_a_single_number_is_the_first_of_its_stream(seed, keys):
+    assert Streams(seed).uniform("processing", *keys) == Streams(seed).uniforms("processing", *keys, count=2)[0, 0]
+
+
 def test_rows_of_different_streams_have_the_numbers_of_each():
     streams, agent = Streams(7), np.array([3, 9, 4])
     key = np.array([streams.key("detector", station, 1000) for station in (1, 1, 2)], np.uint64)

@@ -11,7 +11,7 @@ from jaxtyping import Int64, UInt64
 
 from v2xsim.comms.access.packets import Field, Packets, Receptions
 from v2xsim.comms.access.random_slot_choice import choose_in_turn, no_intervals
-from v2xsim.comms.access.random_slot_medium import Transmissions, advance, reindexed, silent
+from v2xsim.comms.access.random_slot_medium import Transmissions, advance, levels_of, reindexed, silent, with_waiting
 from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.comms.phy.noise import Receiver
 
@@ -44,9 +44,9 @@ class RandomSlot:
         self, stations: int, params: RandomSlotParams, time_us: int, station_key: UInt64[np.ndarray, " stations"]
     ) -> None:
         self._params, self._key = params, station_key
+        self._levels = levels_of(params.receiver, params.bandwidth_mhz)
         self._state = silent(stations, time_us)
         self.dropped: list[int] = []
-        self._new: list[Transmissions] = []
         self._own = no_intervals(stations)
 
     def submit(self, packets: Packets) -> Int64[np.ndarray, " packets"]:
@@ -63,37 +63,19 @@ class RandomSlot:
             self._own, packets.sender, packets.ready_us, window, airtime, draw, params.slot_us
         )
         end = start + airtime
-        self._new.append(
-            Transmissions(packets.number, packets.sender, packets.target, start, end, packets.mcs, packets.key)
+        self._state = with_waiting(
+            self._state,
+            Transmissions(packets.number, packets.sender, packets.target, start, end, packets.mcs, packets.key),
         )
         return end
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
         """Return the packets that ended by `until_us`, and each station's busy time in us since the call before."""
-        new = _all(self._new)
-        self._new = []
-        params = self._params
-        self._state, receptions, busy_us = advance(
-            self._state, new, until_us, field, self._key, params.receiver, params.bandwidth_mhz
-        )
+        self._state, receptions, busy_us = advance(self._state, until_us, field, self._key, self._levels)
         return receptions, busy_us
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
         """Carry the state over to another list of stations; waiting packets of stations that left are dropped."""
-        if self._new:
-            # Advance by zero time, so that the submitted packets join the state before its rows change.
-            count = len(self._key)
-            nobody = Field(np.zeros(count + 1, np.int64), np.zeros(0, np.int32), np.zeros(0), np.zeros(0))
-            self.advance(self._state.time_us, nobody)
         self._state = reindexed(self._state, row)
         self._own = self._own.of(row)
         self._key = station_key
-
-
-def _all(parts: list[Transmissions]) -> Transmissions:
-    if not parts:
-        return Transmissions.none()
-    if len(parts) == 1:
-        return parts[0]
-    columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in Transmissions.__dataclass_fields__}
-    return Transmissions(**columns)

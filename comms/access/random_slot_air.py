@@ -1,4 +1,4 @@
-"""Compiled loops of the medium of random slots: who locks on which packet, what each packet comes to, and busy times.
+"""Compiled loops of the medium of random slots: who is reached by each packet and locks on it, and busy times.
 
 All loops go over arrivals: one for each transmission and station that it reaches. So their time grows with the number of
 links over which packets arrive, and not with the square of the number of stations.
@@ -11,8 +11,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int32, Int64, UInt64
 from numba import njit
 
-from v2xsim.comms.access.packets import COLLISION, DELIVERED, HALF_DUPLEX, PROPAGATION, RECEIVER_BUSY, SENSING
-from v2xsim.comms.phy.error_rate import error_rate_at
+from v2xsim.comms.access.random_slot_outcomes import columns_of, ended_between, resolve
+
+# Rows of a table of transmissions; its columns are the transmissions. One table instead of seven arrays, because each array
+# that goes into or comes out of a compiled call takes time. The key is an unsigned number with the same bits.
+PACKET, SENDER, TARGET, START_US, END_US, MCS, KEY = range(7)
 
 
 class OnAir(NamedTuple):
@@ -58,107 +61,86 @@ class AtStation(NamedTuple):
     power_mw: Float[np.ndarray, " arrivals"]
 
 
+class MediumState(NamedTuple):
+    """State of the medium between two calls of `advanced`.
+
+    Attributes:
+        time_us: Instant up to which the medium has been advanced.
+        started: Table of the transmissions that began before time_us and either have not ended or overlap one that has not
+            ended; sorted by start, then key.
+        arrivals: The stations that each started transmission reaches, and whether each of them locked on it when it began.
+        waiting: Table of the transmissions that begin at time_us or later; sorted by start, then key.
+        locked_until_us: Time until which each station is locked on a packet.
+        sending_until_us: Time until which each station transmits, counting only transmissions that have begun.
+    """
+
+    time_us: int
+    started: Int64[np.ndarray, "7 started"]
+    arrivals: Arrivals
+    waiting: Int64[np.ndarray, "7 waiting"]
+    locked_until_us: Int64[np.ndarray, " stations"]
+    sending_until_us: Int64[np.ndarray, " stations"]
+
+
 class Levels(NamedTuple):
-    """Noise power, and the power thresholds of every receiver."""
+    """Noise power and power thresholds of every receiver, and the error curve.
+
+    Attributes:
+        noise_mw: Noise power.
+        sensitivity_mw: Power of the weakest packet that a receiver detects.
+        busy_mw: Total received power above which the channel is busy.
+        report_mw: Power of the weakest packet that is reported.
+        ebn0_over_sinr_db: Difference of Eb/N0 and SINR of each modulation and coding scheme.
+        curve_db: Eb/N0 of each point of the error curve.
+        curve_rate: Packet error rate at each point of the error curve, 0 to 1.
+    """
 
     noise_mw: float
     sensitivity_mw: float
     busy_mw: float
     report_mw: float
-
-
-class Outcomes(NamedTuple):
-    """The receptions of the transmissions that ended.
-
-    Attributes:
-        receptions: Number of receptions of each transmission that ended.
-        station: Row of the receiver of each reception.
-        cause: DELIVERED or the cause of loss of each reception.
-        power_dbm: Received power of each reception.
-        sinr_db: Ratio of signal to noise plus interference of each reception.
-    """
-
-    receptions: Int64[np.ndarray, " ended"]
-    station: Int32[np.ndarray, " receptions"]
-    cause: np.ndarray
-    power_dbm: Float[np.ndarray, " receptions"]
-    sinr_db: Float[np.ndarray, " receptions"]
+    ebn0_over_sinr_db: Float[np.ndarray, " mcs"]
+    curve_db: Float[np.ndarray, " points"]
+    curve_rate: Float[np.ndarray, " points"]
 
 
 @njit(cache=True, nogil=True)
-def uniform_of(packet_key, station_key):  # type: ignore[no-untyped-def]
-    """Return a random number in (0, 1) that depends only on the two keys.
-
-    The first key goes through splitmix64's output function; the result is combined with the second key by XOR and goes
-    through the function again.
-
-    References:
-        Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
-    """
-    golden = np.uint64(0x9E3779B97F4A7C15)
-    bits = packet_key
-    for turn in range(2):
-        bits = bits + golden
-        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        bits = bits ^ (bits >> np.uint64(31))
-        if turn == 0:
-            bits = bits ^ station_key
-    return (float(bits >> np.uint64(11)) + 0.5) * 2.0**-53
+def level_mw(link_mw):  # type: ignore[no-untyped-def]
+    """Return a received power, rounded as a level in dB is: recorded results depend on it."""
+    return 10.0 ** (0.1 * (10.0 * math.log10(link_mw))) if link_mw > 0.0 else 0.0
 
 
 @njit(cache=True, nogil=True)
-def arrivals_from(sender, target, link_offset, link_other, link_mw):  # type: ignore[no-untyped-def]
-    """Return the number of arrivals of each of some transmissions that begin, their stations and their received powers.
+def with_more(arrivals, air, links):  # type: ignore[no-untyped-def]
+    """Return the arrivals of all transmissions, given those of the first ones and the links over which the others begin.
 
-    The station that a transmission is addressed to is among them, with a power of 0 if it is out of reach.
+    The station that a transmission is addressed to is among its arrivals, with a power of 0 if it is out of reach.
     """
-    count, room = np.empty(len(sender), np.int64), len(sender)
-    for k in range(len(sender)):
-        room += link_offset[sender[k] + 1] - link_offset[sender[k]]
-    station, power_mw = np.empty(room, np.int32), np.empty(room)
-    n = 0
-    for k in range(len(sender)):
-        before, end = n, link_offset[sender[k] + 1]
+    old, first = len(arrivals.station), len(arrivals.offset) - 1
+    packets, room = len(air.sender), old
+    for k in range(first, packets):
+        room += links.offset[air.sender[k] + 1] - links.offset[air.sender[k]] + 1
+    offset, station = np.empty(packets + 1, np.int64), np.empty(room, np.int32)
+    power_mw, caught = np.empty(room), np.zeros(room, np.bool_)
+    offset[: first + 1] = arrivals.offset
+    station[:old], power_mw[:old], caught[:old] = arrivals.station, arrivals.power_mw, arrivals.caught
+    n = old
+    for k in range(first, packets):
+        sender, target = air.sender[k], air.target[k]
         # Whether the target is still to be listed.
-        waits = target[k] >= 0 and target[k] != sender[k]
-        for link in range(link_offset[sender[k]], end):
-            if waits and target[k] < link_other[link]:
-                station[n], power_mw[n] = target[k], 0.0
+        waits = target >= 0 and target != sender
+        for link in range(links.offset[sender], links.offset[sender + 1]):
+            if waits and target < links.other[link]:
+                station[n], power_mw[n] = target, 0.0
                 n += 1
-            waits = waits and target[k] > link_other[link]
-            station[n], power_mw[n] = link_other[link], link_mw[link]
+            waits = waits and target > links.other[link]
+            station[n], power_mw[n] = links.other[link], level_mw(links.power_mw[link])
             n += 1
         if waits:
-            station[n], power_mw[n] = target[k], 0.0
+            station[n], power_mw[n] = target, 0.0
             n += 1
-        count[k] = n - before
-    return count, station[:n], power_mw[:n]
-
-
-@njit(cache=True, nogil=True)
-def milliwatts_of(power_dbm):  # type: ignore[no-untyped-def]
-    """Convert powers from dBm to milliwatts."""
-    power_mw = np.empty(len(power_dbm))
-    for n in range(len(power_dbm)):
-        power_mw[n] = 10.0 ** (0.1 * power_dbm[n])
-    return power_mw
-
-
-@njit(cache=True, nogil=True)
-def with_more(arrivals, count, station, power_dbm):  # type: ignore[no-untyped-def]
-    """Return arrivals, followed by those of transmissions that begin: their number, stations and received powers."""
-    old, old_packets = len(arrivals.station), len(arrivals.offset) - 1
-    offset = np.empty(old_packets + len(count) + 1, np.int64)
-    offset[: old_packets + 1] = arrivals.offset
-    for k in range(len(count)):
-        offset[old_packets + k + 1] = offset[old_packets + k] + count[k]
-    stations, power_mw = np.empty(old + len(station), np.int32), np.empty(old + len(station))
-    stations[:old], stations[old:] = arrivals.station, station
-    power_mw[:old], power_mw[old:] = arrivals.power_mw, milliwatts_of(power_dbm)
-    caught = np.zeros(len(stations), np.bool_)
-    caught[:old] = arrivals.caught
-    return Arrivals(offset, stations, power_mw, caught)
+        offset[k + 1] = n
+    return Arrivals(offset, station[:n], power_mw[:n], caught[:n])
 
 
 @njit(cache=True, nogil=True)
@@ -254,95 +236,6 @@ def by_station(air, arrivals, stations):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def disturbances(air, at, arrivals, ended):  # type: ignore[no-untyped-def]
-    """Return the mean interference with each arrival in mW, and whether its station sent meanwhile, so heard nothing.
-
-    Args:
-        air: All transmissions that have begun.
-        at: The transmissions at each station.
-        arrivals: Number of arrivals.
-        ended: Rows of the transmissions whose arrivals are computed; those of others are 0.
-    """
-    is_ended = np.zeros(len(air.sender), np.bool_)
-    for k in ended:
-        is_ended[k] = True
-    others_mw, deaf, longest_us = np.zeros(arrivals), np.zeros(arrivals, np.bool_), 0
-    for k in range(len(air.sender)):
-        longest_us = max(longest_us, air.end_us[k] - air.start_us[k])
-    for r in range(len(at.offset) - 1):
-        low, last = at.offset[r], at.offset[r + 1]
-        for m in range(low, last):
-            i, arrival = at.packet[m], at.arrival[m]
-            if arrival < 0 or not is_ended[i]:
-                continue
-            begin_us, end_us = air.start_us[i], air.end_us[i]
-            # Transmissions are sorted by start: none before `low` lasts until this one or a later one begins.
-            while air.start_us[at.packet[low]] + longest_us <= begin_us:
-                low += 1
-            for n in range(low, last):
-                k = at.packet[n]
-                if air.start_us[k] >= end_us:
-                    break
-                overlap_us = min(end_us, air.end_us[k]) - max(begin_us, air.start_us[k])
-                if k == i or overlap_us <= 0:
-                    continue
-                if at.arrival[n] < 0:
-                    deaf[arrival] = True
-                else:
-                    others_mw[arrival] += overlap_us / (end_us - begin_us) * at.power_mw[n]
-    return others_mw, deaf
-
-
-@njit(cache=True, nogil=True)
-def resolve(air, arrivals, at, ended, station_key, levels, curve_db, curve_rate):  # type: ignore[no-untyped-def]
-    """Return the outcome of each ended packet at each station that it reached, and at the station it is addressed to."""
-    if len(ended) == 0:
-        nothing = np.zeros(0)
-        return Outcomes(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int8), nothing, nothing)
-    others_mw, deaf = disturbances(air, at, len(arrivals.station), ended)
-    room = 0
-    for i in ended:
-        room += arrivals.offset[i + 1] - arrivals.offset[i]
-    count, station, cause = np.zeros(len(ended), np.int64), np.empty(room, np.int32), np.empty(room, np.int8)
-    power_dbm, sinr_db = np.empty(room), np.empty(room)
-    m = 0
-    for e in range(len(ended)):
-        i = ended[e]
-        for n in range(arrivals.offset[i], arrivals.offset[i + 1]):
-            r, power_mw = arrivals.station[n], arrivals.power_mw[n]
-            if power_mw < levels.report_mw and r != air.target[i]:
-                continue
-            power_dbm[m] = 10.0 * math.log10(power_mw) if power_mw > 0.0 else -np.inf
-            ratio = power_mw / (levels.noise_mw + others_mw[n])
-            sinr_db[m] = 10.0 * math.log10(ratio) if ratio > 0.0 else -np.inf
-            # The first cause that applies, in the order that the docstring of `random_slot_medium` gives.
-            if deaf[n]:
-                cause[m] = HALF_DUPLEX
-            elif power_mw < levels.sensitivity_mw:
-                cause[m] = SENSING
-            elif not arrivals.caught[n]:
-                cause[m] = RECEIVER_BUSY
-            else:
-                snr_db, over_db = 10.0 * math.log10(power_mw / levels.noise_mw), air.ebn0_over_sinr_db[i]
-                uniform = uniform_of(air.key[i], station_key[r])
-                cause[m] = _decoded(uniform, snr_db + over_db, sinr_db[m] + over_db, curve_db, curve_rate)
-            station[m] = r
-            count[e] += 1
-            m += 1
-    return Outcomes(count, station[:m], cause[:m], power_dbm[:m], sinr_db[:m])
-
-
-@njit(cache=True, nogil=True)
-def _decoded(uniform, ebn0_db, disturbed_ebn0_db, curve_db, curve_rate):  # type: ignore[no-untyped-def]
-    """Return whether a packet on which its receiver locked is delivered, or lost with or without the help of others."""
-    if uniform < error_rate_at(ebn0_db, curve_db, curve_rate):
-        return PROPAGATION
-    if uniform < error_rate_at(disturbed_ebn0_db, curve_db, curve_rate):
-        return COLLISION
-    return DELIVERED
-
-
-@njit(cache=True, nogil=True)
 def busy_times(air, at, from_us, until_us, busy_mw):  # type: ignore[no-untyped-def]
     """Return for how long each station sent, or received a total power above the busy threshold, between two instants."""
     stations = len(at.offset) - 1
@@ -369,26 +262,45 @@ def busy_times(air, at, from_us, until_us, busy_mw):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def settled(  # type: ignore[no-untyped-def]
-    air, arrivals, old, locked_us, sending_us, ended, from_us, until_us, station_key, levels, curve_db, curve_rate
-):
-    """Return the outcomes of the transmissions that ended, and the busy time of each station between two instants.
+def _needed(air, until_us):  # type: ignore[no-untyped-def]
+    """Return which transmissions last longer than an instant, or overlap one that does."""
+    first_us = until_us
+    for k in range(len(air.sender)):
+        if air.end_us[k] > until_us:
+            # Transmissions are sorted by start.
+            first_us = air.start_us[k]
+            break
+    return air.end_us > first_us
+
+
+@njit(cache=True, nogil=True)
+def advanced(medium, until_us, links, station_key, levels):  # type: ignore[no-untyped-def]
+    """Return the medium at a later instant, the outcomes of the transmissions that end by then, and busy times.
 
     Args:
-        air: All transmissions that have begun.
-        arrivals: The stations that each transmission reaches; `caught` is set for those that begin.
-        old: Number of transmissions that began in earlier calls.
-        locked_us: Time until which each station is locked on a packet; changed in place.
-        sending_us: Time until which each station sends; changed in place.
-        ended: Rows of the transmissions that ended, in the order of the result.
-        from_us: Instant from which on busy times count.
-        until_us: Instant up to which they count.
+        medium: State of the medium.
+        until_us: Instant up to which to advance.
+        links: The links over which transmissions begin.
         station_key: Random key of each station.
-        levels: Noise and power thresholds of every receiver.
-        curve_db: Eb/N0 of each point of the error curve.
-        curve_rate: Packet error rate at each point of the error curve, 0 to 1.
+        levels: Noise and power thresholds of every receiver, and the error curve.
+
+    Returns:
+        The medium, the outcomes, and the time for which each station sent, or found the channel busy.
     """
+    old, begun = medium.started.shape[1], np.searchsorted(medium.waiting[START_US], until_us)
+    table = np.empty((len(medium.started), old + begun), np.int64)
+    table[:, :old], table[:, old:] = medium.started, medium.waiting[:, :begun]
+    air = OnAir(
+        table[SENDER], table[TARGET], table[START_US], table[END_US], levels.ebn0_over_sinr_db[table[MCS]],
+        table[KEY].view(np.uint64),
+    )  # fmt: skip
+    arrivals = with_more(medium.arrivals, air, links)
+    locked_us, sending_us = medium.locked_until_us.copy(), medium.sending_until_us.copy()
     lock(air, arrivals, old, locked_us, sending_us, levels.sensitivity_mw)
     at = by_station(air, arrivals, len(locked_us))
-    outcomes = resolve(air, arrivals, at, ended, station_key, levels, curve_db, curve_rate)
-    return outcomes, busy_times(air, at, from_us, until_us, levels.busy_mw)
+    outcomes = resolve(table, air, arrivals, at, ended_between(air, medium.time_us, until_us), station_key, levels)
+    busy_us = busy_times(air, at, medium.time_us, until_us, levels.busy_mw)
+    kept = _needed(air, until_us)
+    started, waiting = columns_of(table, np.flatnonzero(kept)), medium.waiting[:, begun:].copy()
+    after = MediumState(until_us, started, of_packets(arrivals, kept), waiting, locked_us, sending_us)
+    return after, outcomes, busy_us

@@ -23,13 +23,24 @@ the keys of packet and receiver, so that an additional station does not change t
 The received power of a packet is taken from the call during which the packet began, and stays constant until its end.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int64, UInt64
 
 from v2xsim.comms.access.packets import Field, Receptions
-from v2xsim.comms.access.random_slot_air import Arrivals, Levels, OnAir, arrivals_from, of_packets, settled, with_more
+from v2xsim.comms.access.random_slot_air import (
+    END_US,
+    KEY,
+    PACKET,
+    SENDER,
+    START_US,
+    TARGET,
+    Arrivals,
+    Levels,
+    MediumState,
+    advanced,
+)
 from v2xsim.comms.phy.error_rate import ebn0_over_sinr_db, error_curve
 from v2xsim.comms.phy.noise import Receiver
 
@@ -66,110 +77,77 @@ class Transmissions:
             self.mcs[rows], self.key[rows],
         )  # fmt: skip
 
-    @staticmethod
-    def none() -> "Transmissions":
-        """Return an empty set of transmissions."""
-        empty = np.zeros(0, np.int64)
-        return Transmissions(empty, empty, empty, empty, empty, empty, np.zeros(0, np.uint64))
-
-
-_NO_ARRIVALS = Arrivals(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.bool_))
-
-
-@dataclass(frozen=True)
-class MediumState:
-    """State of the medium between two calls of `advance`.
-
-    Attributes:
-        time_us: Instant up to which the medium has been advanced.
-        started: Transmissions that began before time_us and either have not ended or overlap one that has not ended;
-            sorted by start, then key.
-        arrivals: The stations that each started transmission reaches, and whether each of them locked on it when it began.
-        waiting: Transmissions that begin at time_us or later; sorted by start, then key.
-        locked_until_us: Time until which each station is locked on a packet.
-        sending_until_us: Time until which each station transmits, counting only transmissions that have begun.
-    """
-
-    time_us: int
-    started: Transmissions
-    arrivals: Arrivals
-    waiting: Transmissions
-    locked_until_us: Int64[np.ndarray, " stations"]
-    sending_until_us: Int64[np.ndarray, " stations"]
+    def table(self) -> Int64[np.ndarray, "7 packets"]:
+        """Return the transmissions as the columns of one table (`v2xsim.comms.access.random_slot_air`)."""
+        return np.array([
+            self.packet, self.sender, self.target, self.start_us, self.end_us, self.mcs, self.key.view(np.int64),
+        ], np.int64)  # fmt: skip
 
 
 def silent(stations: int, time_us: int = 0) -> MediumState:
     """Return a medium without any transmission."""
-    none = Transmissions.none()
-    never = np.zeros(stations, np.int64)
-    return MediumState(time_us, none, _NO_ARRIVALS, none, never, never.copy())
+    nothing = Arrivals(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.bool_))
+    none, never = np.zeros((7, 0), np.int64), np.zeros(stations, np.int64)
+    return MediumState(time_us, none, nothing, none, never, never.copy())
+
+
+def levels_of(receiver: Receiver, bandwidth_mhz: int) -> Levels:
+    """Return the levels of every receiver on a channel.
+
+    Args:
+        receiver: Noise, sensitivity and thresholds.
+        bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
+    """
+    return Levels(
+        float(receiver.noise_mw), float(receiver.sensitivity_mw), float(receiver.busy_mw), float(receiver.report_mw),
+        ebn0_over_sinr_db(bandwidth_mhz), *error_curve(),
+    )  # fmt: skip
+
+
+def with_waiting(state: MediumState, new: Transmissions) -> MediumState:
+    """Return the medium with more transmissions that wait.
+
+    Args:
+        state: State of the medium.
+        new: Transmissions that begin at state.time_us or later, in any order.
+    """
+    if len(new) == 0:
+        return state
+    if new.start_us.min() < state.time_us or (new.end_us <= new.start_us).any():
+        raise ValueError(
+            f"transmissions must begin at {state.time_us} us or later and last at least 1 us; "
+            f"got starts from {new.start_us.min()} us, shortest {(new.end_us - new.start_us).min()} us"
+        )
+    both = np.concatenate([state.waiting, new.table()], axis=1)
+    order = np.lexsort((both[KEY].view(np.uint64), both[START_US]))
+    return state._replace(waiting=np.ascontiguousarray(both[:, order]))
 
 
 def advance(
-    state: MediumState,
-    new: Transmissions,
-    until_us: int,
-    field: Field,
-    station_key: UInt64[np.ndarray, " stations"],
-    receiver: Receiver,
-    bandwidth_mhz: int,
+    state: MediumState, until_us: int, field: Field, station_key: UInt64[np.ndarray, " stations"], levels: Levels
 ) -> tuple[MediumState, Receptions, Int64[np.ndarray, " stations"]]:
     """Return the medium at a later instant, the outcomes of all packets that have ended by then, and busy times.
 
     Args:
         state: State of the medium that the previous call returned.
-        new: Transmissions that begin at state.time_us or later, in any order.
         until_us: Instant up to which to advance; packets that end exactly then are included.
         field: The links of every sender and their received powers, which apply to the packets that begin during this call.
         station_key: Random key of each station.
-        receiver: Noise, sensitivity and thresholds of every receiver.
-        bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
+        levels: Noise, sensitivity and thresholds of every receiver.
 
     Returns:
         The medium, the receptions, and each station's busy time since state.time_us: the time during which it
         transmitted or its total received power was above the busy threshold.
     """
-    if len(new):
-        if new.start_us.min() < state.time_us or (new.end_us <= new.start_us).any():
-            raise ValueError(
-                f"transmissions must begin at {state.time_us} us or later and last at least 1 us; "
-                f"got starts from {new.start_us.min()} us, shortest {(new.end_us - new.start_us).min()} us"
-            )
-        waiting = _merged(state.waiting, new)
-    else:
-        waiting = state.waiting
-    begun = int(np.searchsorted(waiting.start_us, until_us, side="left"))
-    if begun == 0 and len(state.started) == 0:
-        idle = replace(state, time_us=until_us, waiting=waiting)
-        return idle, Receptions.none(), np.zeros(len(state.locked_until_us), np.int64)
-    started, arrivals = state.started, state.arrivals
-    if begun:
-        started = _joined(started, waiting[:begun])
-        arrivals = _with_more(arrivals, waiting[:begun], field)
-    ended = np.flatnonzero((started.end_us > state.time_us) & (started.end_us <= until_us))
-    ended = ended[np.argsort(started.end_us[ended], kind="stable")]
-    air = OnAir(
-        started.sender, started.target, started.start_us, started.end_us, ebn0_over_sinr_db(bandwidth_mhz)[started.mcs],
-        started.key,
-    )  # fmt: skip
-    locked_us, sending_us = state.locked_until_us.copy(), state.sending_until_us.copy()
-    levels = Levels(
-        float(receiver.noise_mw), float(receiver.sensitivity_mw), float(receiver.busy_mw), float(receiver.report_mw)
-    )
-    outcomes, busy_us = settled(
-        air, arrivals, len(state.started), locked_us, sending_us, ended, int(state.time_us), int(until_us), station_key, levels,
-        *error_curve(),
-    )  # fmt: skip
-    # Keep the transmissions still on the air, and those that overlap them.
-    lasting = started.end_us > until_us
-    kept = started.end_us > (started.start_us[lasting].min() if lasting.any() else until_us)
-    later = waiting[begun:] if begun else waiting
-    after = MediumState(until_us, started[kept], of_packets(arrivals, kept), later, locked_us, sending_us)
+    waiting = state.waiting
+    if state.started.shape[1] == 0 and (waiting.shape[1] == 0 or waiting[START_US, 0] >= until_us):
+        return state._replace(time_us=until_us), Receptions.none(), np.zeros(len(state.locked_until_us), np.int64)
+    after, outcomes, busy_us = advanced(state, until_us, field.rows, station_key, levels)
+    ended = outcomes.ended
     receptions = Receptions(
-        started.packet[ended], started.sender[ended], started.start_us[ended], started.end_us[ended],
-        np.full(len(ended), 10.0 * np.log10(receiver.noise_mw)),
-        np.concatenate([[0], np.cumsum(outcomes.receptions)]).astype(np.int64), outcomes.station, outcomes.cause,
-        outcomes.power_dbm.astype(np.float32), outcomes.sinr_db.astype(np.float32),
+        ended[PACKET], ended[SENDER], ended[START_US], ended[END_US],
+        np.full(ended.shape[1], 10.0 * np.log10(levels.noise_mw)), outcomes.offset, outcomes.station, outcomes.cause,
+        outcomes.power_dbm, outcomes.sinr_db,
     )  # fmt: skip
     return after, receptions, busy_us
 
@@ -189,27 +167,18 @@ def reindexed(state: MediumState, row: Int64[np.ndarray, " new"]) -> MediumState
     known = np.flatnonzero(row >= 0)
     new_row[row[known]] = known
 
-    def moved(air: Transmissions) -> Transmissions:
-        return Transmissions(
-            air.packet, new_row[air.sender], new_row[air.target], air.start_us, air.end_us, air.mcs, air.key
-        )
+    def moved(table: Int64[np.ndarray, "7 packets"]) -> Int64[np.ndarray, "7 packets"]:
+        of_stations = table.copy()
+        of_stations[SENDER], of_stations[TARGET] = new_row[table[SENDER]], new_row[table[TARGET]]
+        return of_stations
 
     waiting = moved(state.waiting)
     return MediumState(
-        state.time_us, moved(state.started), _moved(state.arrivals, new_row), waiting[waiting.sender >= 0],
+        state.time_us, moved(state.started), _moved(state.arrivals, new_row),
+        np.ascontiguousarray(waiting[:, waiting[SENDER] >= 0]),
         np.where(row >= 0, state.locked_until_us[row] if old else 0, 0).astype(np.int64),
         np.where(row >= 0, state.sending_until_us[row] if old else 0, 0).astype(np.int64),
     )  # fmt: skip
-
-
-def _with_more(arrivals: Arrivals, begun: Transmissions, field: Field) -> Arrivals:
-    """Return arrivals, followed by those of transmissions that begin."""
-    count, station, link_mw = arrivals_from(begun.sender, begun.target, field.offset, field.other, field.power_mw)
-    with np.errstate(divide="ignore"):
-        # Powers are rounded as levels in dB: recorded results depend on it.
-        power_dbm = 10.0 * np.log10(link_mw)
-    longer: Arrivals = with_more(arrivals, count, station, power_dbm)
-    return longer
 
 
 def _moved(arrivals: Arrivals, new_row: Int64[np.ndarray, " old_plus_1"]) -> Arrivals:
@@ -224,19 +193,3 @@ def _moved(arrivals: Arrivals, new_row: Int64[np.ndarray, " old_plus_1"]) -> Arr
     count = np.bincount(packet[order], minlength=len(arrivals.offset) - 1)
     offset = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
     return Arrivals(offset, station[order].astype(np.int32), arrivals.power_mw[order], arrivals.caught[order])
-
-
-def _joined(first: Transmissions, second: Transmissions) -> Transmissions:
-    if len(first) == 0:
-        return second
-    return Transmissions(
-        np.concatenate([first.packet, second.packet]), np.concatenate([first.sender, second.sender]),
-        np.concatenate([first.target, second.target]), np.concatenate([first.start_us, second.start_us]),
-        np.concatenate([first.end_us, second.end_us]), np.concatenate([first.mcs, second.mcs]),
-        np.concatenate([first.key, second.key]),
-    )  # fmt: skip
-
-
-def _merged(waiting: Transmissions, new: Transmissions) -> Transmissions:
-    both = _joined(waiting, new)
-    return both[np.lexsort((both.key, both.start_us))]

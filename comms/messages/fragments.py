@@ -5,11 +5,8 @@ missing, at most `radio.retries` times (`v2xsim.engine.channel.radio`). A broadc
 packets is lost. Of an answer to a request, the packets that arrived are used (`v2xsim.engine.cooperation.collecting`).
 """
 
-import numpy as np
-from jaxtyping import Int64
 
-
-def fragment_sizes(payload_bytes: int, mtu_bytes: int, header_bytes: int) -> Int64[np.ndarray, " fragments"]:
+def fragment_sizes(payload_bytes: int, mtu_bytes: int, header_bytes: int) -> list[int]:
     """Return the size in bytes of each packet of a message, header included.
 
     All packets but the last are full. An empty message becomes one packet that consists of the header only.
@@ -25,6 +22,4 @@ def fragment_sizes(payload_bytes: int, mtu_bytes: int, header_bytes: int) -> Int
             f"got {payload_bytes}, {mtu_bytes} and {header_bytes}"
         )
     count = max(1, -(-payload_bytes // mtu_bytes))
-    sizes = np.full(count, mtu_bytes, np.int64)
-    sizes[-1] = payload_bytes - (count - 1) * mtu_bytes
-    return sizes + header_bytes
+    return [mtu_bytes + header_bytes] * (count - 1) + [payload_bytes - (count - 1) * mtu_bytes + header_bytes]

@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 
 from v2xsim.comms.access.packets import COLLISION, DELIVERED, HALF_DUPLEX, PROPAGATION, RECEIVER_BUSY, SENSING
-from v2xsim.comms.access.random_slot_air import milliwatts_of, uniform_of
+from v2xsim.comms.access.random_slot_air import level_mw
+from v2xsim.comms.access.random_slot_outcomes import uniform_of
 from v2xsim.comms.phy.error_rate import ebn0_over_sinr_db, error_curve, error_rate_at
 
 
@@ -15,7 +16,7 @@ def power_matrix(sent, fields, cuts_us):
     for k, (sender, start_us) in enumerate(zip(sent.sender, sent.start_us, strict=True)):
         field = fields[int(np.searchsorted(cuts_us, start_us, side="right"))]
         links = slice(field.offset[sender], field.offset[sender + 1])
-        power_mw[k, field.other[links]] = milliwatts_of(10.0 * np.log10(field.power_mw[links]))
+        power_mw[k, field.other[links]] = [level_mw(link_mw) for link_mw in field.power_mw[links]]
     return power_mw
 
 

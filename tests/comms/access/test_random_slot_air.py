@@ -6,7 +6,7 @@ from dense_medium import power_matrix, resolved
 
 from v2xsim.comms.access.packets import Receptions, field_of
 from v2xsim.comms.access.random_slot_choice import choose_in_turn, choose_slots, no_intervals
-from v2xsim.comms.access.random_slot_medium import Transmissions, advance, reindexed, silent
+from v2xsim.comms.access.random_slot_medium import Transmissions, advance, levels_of, reindexed, silent, with_waiting
 from v2xsim.comms.phy.noise import receiver
 
 STATIONS, END_US = 30, 3_000
@@ -66,7 +66,9 @@ def test_arrivals_give_the_same_bits_as_all_packets_at_all_stations(seed, moves)
         power_dbm[np.repeat(np.arange(STATIONS), np.diff(field.offset)), field.other] = np.arange(len(field.other))
         shuffled = field_of(power_dbm[np.ix_(order, order)], 0.0)
         shuffled.power_mw[:] = field.power_mw[np.round(10.0 * np.log10(shuffled.power_mw)).astype(int)]
-        state, receptions, part_us = advance(state, moved, int(until_us), shuffled, KEYS[order], EAR, 10)
+        state, receptions, part_us = advance(
+            with_waiting(state, moved), int(until_us), shuffled, KEYS[order], levels_of(EAR, 10)
+        )
         receptions.receiver[:] = order[receptions.receiver]
         busy_us[order] += part_us
         parts.append(receptions)

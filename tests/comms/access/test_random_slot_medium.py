@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import recorded_layers
 
-from tests.comms.access.transmissions import EAR, KEYS, advance, outcomes, packets, powers, resolved
+from tests.comms.access.transmissions import EAR, KEYS, advance, no_transmissions, outcomes, packets, powers, resolved
 from v2xsim.comms.access.packets import PROPAGATION
-from v2xsim.comms.access.random_slot_medium import Transmissions, reindexed, silent
+from v2xsim.comms.access.random_slot_air import PACKET
+from v2xsim.comms.access.random_slot_medium import reindexed, silent
 from v2xsim.comms.phy.error_rate import per
 from v2xsim.comms.phy.noise import receiver, receiver_of
 
@@ -21,7 +22,7 @@ def test_a_lone_strong_packet_is_delivered_to_everybody_but_its_sender():
 
 def test_a_packet_is_resolved_when_it_ends_and_not_before():
     state, early, _ = resolved(packets((0, 0, 400)), powers(2), until_us=399)
-    _, late, _ = advance(state, Transmissions.none(), 400, powers(2), KEYS[:2], EAR, 10)
+    _, late, _ = advance(state, no_transmissions(), 400, powers(2), KEYS[:2], EAR, 10)
     assert (len(early), len(late)) == (0, 1)
 
 
@@ -140,7 +141,7 @@ def test_a_packet_of_a_station_that_left_still_interferes_and_arrives():
     state, _, _ = resolved(packets((0, 0, 400), (1, 300, 700)), power_dbm, until_us=350)
     fewer = reindexed(state, np.array([0, 2]))
     _, receptions, _ = advance(
-        fewer, Transmissions.none(), 1000, power_dbm[np.ix_([0, 2], [0, 2])], KEYS[[0, 2]], EAR, 10
+        fewer, no_transmissions(), 1000, power_dbm[np.ix_([0, 2], [0, 2])], KEYS[[0, 2]], EAR, 10
     )
     place = (receptions.packet == 0) & (receptions.receiver == 1)
     assert receptions.sinr_db[place][0] == pytest.approx(10 * np.log10(4), abs=0.01)
@@ -149,13 +150,13 @@ def test_a_packet_of_a_station_that_left_still_interferes_and_arrives():
 
 def test_a_station_that_left_does_not_send_what_it_had_waiting():
     state, _, _ = resolved(packets((0, 500, 900), (1, 500, 900)), powers(3), until_us=100)
-    assert reindexed(state, np.array([0, 2])).waiting.packet.tolist() == [0]
+    assert reindexed(state, np.array([0, 2])).waiting[PACKET].tolist() == [0]
 
 
 def test_a_newcomer_gets_nothing_of_a_packet_already_on_the_air():
     state, _, _ = resolved(packets((0, 0, 400)), powers(2), until_us=100)
     _, receptions, _ = advance(
-        reindexed(state, np.array([0, -1, 1])), Transmissions.none(), 1000, powers(3), KEYS[:3], EAR, 10
+        reindexed(state, np.array([0, -1, 1])), no_transmissions(), 1000, powers(3), KEYS[:3], EAR, 10
     )
     assert outcomes(receptions) == {(0, 2): "delivered"}
 
@@ -165,7 +166,7 @@ def test_a_packet_finds_its_target_after_the_stations_were_reordered():
     silence = np.full((3, 3), -150.0)
     state, _, _ = resolved(packets((0, 0, 400), (0, 600, 900), target=2), silence, until_us=100, ear=ear)
     turned = np.array([1, 2, 0])
-    _, receptions, _ = advance(reindexed(state, turned), Transmissions.none(), 1000, silence, KEYS[:3], ear, 10)
+    _, receptions, _ = advance(reindexed(state, turned), no_transmissions(), 1000, silence, KEYS[:3], ear, 10)
     assert outcomes(receptions) == {(0, 1): "sensing", (1, 1): "sensing"}
 
 
@@ -185,7 +186,7 @@ def test_reordering_the_stations_between_calls_changes_no_outcome():
     turned = np.array([2, 0, 1])
     _, second, _ = advance(
         reindexed(state, turned),
-        Transmissions.none(),
+        no_transmissions(),
         100_000,
         power_dbm[np.ix_(turned, turned)],
         KEYS[turned],
@@ -198,18 +199,18 @@ def test_reordering_the_stations_between_calls_changes_no_outcome():
 
 def test_a_power_that_changes_while_a_packet_is_on_the_air_is_the_one_it_began_with():
     state, _, _ = resolved(packets((0, 0, 400)), powers(2, p01=-70.0), until_us=100)
-    _, receptions, _ = advance(state, Transmissions.none(), 500, powers(2, p01=-100.0), KEYS[:2], EAR, 10)
+    _, receptions, _ = advance(state, no_transmissions(), 500, powers(2, p01=-100.0), KEYS[:2], EAR, 10)
     assert receptions.power_dbm[0] == pytest.approx(-70.0)
 
 
 def test_after_everything_has_ended_the_medium_remembers_no_packet():
     state, _, _ = resolved(packets((0, 0, 400), (1, 300, 700)), powers(3), until_us=700)
-    assert (len(state.started), len(state.waiting), len(state.arrivals.station)) == (0, 0, 0)
+    assert (state.started.shape[1], state.waiting.shape[1], len(state.arrivals.station)) == (0, 0, 0)
 
 
 def test_a_medium_without_stations_stands_still_in_peace():
     state, receptions, busy_us = advance(
-        silent(0), Transmissions.none(), 100, np.zeros((0, 0)), np.zeros(0, np.uint64), EAR, 10
+        silent(0), no_transmissions(), 100, np.zeros((0, 0)), np.zeros(0, np.uint64), EAR, 10
     )
     assert (state.time_us, len(receptions), len(busy_us)) == (100, 0, 0)
 

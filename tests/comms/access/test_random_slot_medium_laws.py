@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.comms.access.transmissions import EAR, KEYS, advance, outcomes, packets, resolved
+from tests.comms.access.transmissions import EAR, KEYS, advance, no_transmissions, outcomes, packets, resolved
 from v2xsim.comms.access.packets import (
     COLLISION,
     DELIVERED,
@@ -17,7 +17,7 @@ from v2xsim.comms.access.packets import (
     SENSING,
     Receptions,
 )
-from v2xsim.comms.access.random_slot_medium import Transmissions, silent
+from v2xsim.comms.access.random_slot_medium import silent
 from v2xsim.comms.phy.error_rate import per
 
 
@@ -37,7 +37,7 @@ def traffic(draw, stations=4, horizon_us=60):
     power_dbm = rng.uniform(-98, -75, (stations, stations))
     np.fill_diagonal(power_dbm, -np.inf)
     mcs = draw(st.integers(0, 7))
-    sent = packets(*rows, mcs=mcs) if rows else Transmissions.none()
+    sent = packets(*rows, mcs=mcs) if rows else no_transmissions()
     return sent, power_dbm
 
 

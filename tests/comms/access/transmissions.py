@@ -4,7 +4,7 @@ import numpy as np
 
 from v2xsim.comms.access import random_slot_medium
 from v2xsim.comms.access.packets import OUTCOME_NAMES, field_of
-from v2xsim.comms.access.random_slot_medium import Transmissions, silent
+from v2xsim.comms.access.random_slot_medium import Transmissions, levels_of, silent, with_waiting
 from v2xsim.comms.phy.noise import receiver
 
 EAR = receiver(10, 9.0, -90.0, -94.0, report_below_noise_db=np.inf)
@@ -36,9 +36,15 @@ def powers(stations, weak_dbm=-60.0, **entries):
     return power_dbm
 
 
-def advance(state, new, until_us, power_dbm, *rest):
+def advance(state, new, until_us, power_dbm, keys, ear, bandwidth_mhz):
     """Advance a medium with received powers by sender and receiver; minus infinity for a station that is out of reach."""
-    return random_slot_medium.advance(state, new, until_us, field_of(power_dbm.copy(), -1e9), *rest)
+    field, levels = field_of(power_dbm.copy(), -1e9), levels_of(ear, bandwidth_mhz)
+    return random_slot_medium.advance(with_waiting(state, new), until_us, field, keys, levels)
+
+
+def no_transmissions():
+    """Return an empty set of transmissions."""
+    return packets((0, 0, 1))[:0]
 
 
 def resolved(transmissions, power_dbm, until_us=100_000, ear=EAR, keys=KEYS):

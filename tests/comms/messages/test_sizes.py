@@ -13,12 +13,12 @@ from v2xsim.comms.messages.fragments import fragment_sizes
 @given(st.integers(0, 100_000), st.integers(1, 5000), st.integers(0, 200))
 def test_fragments_carry_the_message_and_one_header_each(payload, mtu, header):
     sizes = fragment_sizes(payload, mtu, header)
-    assert sizes.sum() == payload + header * len(sizes)
+    assert sum(sizes) == payload + header * len(sizes)
 
 
 @given(st.integers(0, 100_000), st.integers(1, 5000), st.integers(0, 200))
 def test_no_fragment_exceeds_the_mtu_and_its_header(payload, mtu, header):
-    assert fragment_sizes(payload, mtu, header).max() <= mtu + header
+    assert max(fragment_sizes(payload, mtu, header)) <= mtu + header
 
 
 @given(st.integers(1, 100_000), st.integers(1, 5000))
@@ -27,7 +27,7 @@ def test_a_message_is_cut_no_oftener_than_needed(payload, mtu):
 
 
 def test_an_empty_message_is_one_packet_of_header():
-    assert fragment_sizes(0, 1400, 40).tolist() == [40]
+    assert fragment_sizes(0, 1400, 40) == [40]
 
 
 def test_a_negative_payload_is_refused():

@@ -87,6 +87,7 @@ class Setup:
         self.air.settle()
 
     def rows(self):
+        self.air._table.write()
         return self.packets.finished().to_pydict()
 
 

@@ -48,7 +48,12 @@ class Table:
         self.packets, self.unheard = Columns("packets"), Columns("unheard")
         self.table = PacketTable(self.packets, self.unheard, share, Streams(seed))
 
+    def add(self, receptions, packets, stations, links):
+        self.table.tick(stations, links)
+        self.table.add(receptions, packets)
+
     def rows(self):
+        self.table.write()
         return self.packets.finished().to_pydict()
 
     def too_far(self):
@@ -58,7 +63,7 @@ class Table:
 
 def test_each_receiver_of_a_packet_is_a_row():
     this = Table()
-    this.table.add(receptions((0, {1: DELIVERED, 2: COLLISION})), [announced()], STATIONS, LINKS)
+    this.add(receptions((0, {1: DELIVERED, 2: COLLISION})), [announced()], STATIONS, LINKS)
     rows = this.rows()
     assert rows["rx"] == [5, 7]
     assert rows["outcome"] == ["delivered", "collision"]
@@ -78,7 +83,7 @@ def test_a_row_holds_its_packet_its_link_and_its_reception():
         np.array([1, 2, 0], np.int32), np.array([DELIVERED, COLLISION, DELIVERED], np.int8),
         np.array([-70.0, -80.0, -90.0], np.float32), np.array([20.0, 2.0, 12.0], np.float32),
     )  # fmt: skip
-    this.table.add(ended, packets, STATIONS, LINKS)
+    this.add(ended, packets, STATIONS, LINKS)
     expected = {
         "queued_us": [10, 10, 20], "start_us": [1000, 1000, 2000], "end_us": [1400, 1400, 2600], "message": [4, 4, 6],
         "kind": ["awareness", "awareness", "data"], "hop": [1, 1, 2], "fragment": [0, 0, 1], "fragments": [2, 2, 3],
@@ -95,14 +100,14 @@ def test_a_row_has_the_state_of_its_link():
     world.antenna_height_m[:] = [1.0, 1.0, 1.0]
     stations = fleet_in(world)
     links = next_budget(LinkBudget.none(), stations, world, indexed(Prisms.none()), Radio(), Streams(1))
-    this.table.add(receptions((0, {1: DELIVERED, 2: DELIVERED})), [announced()], stations, links)
+    this.add(receptions((0, {1: DELIVERED, 2: DELIVERED})), [announced()], stations, links)
     assert this.rows()["link_state"] == ["LOS", "NLOSv"]
 
 
 def test_without_any_link_a_receiver_has_no_distance():
     this = Table()
     lonely = links_of(fleet_in(WORLD), range_m=1.0)
-    this.table.add(receptions((0, {1: DELIVERED, 2: DELIVERED})), [announced()], STATIONS, lonely)
+    this.add(receptions((0, {1: DELIVERED, 2: DELIVERED})), [announced()], STATIONS, lonely)
     rows = this.rows()
     assert np.isnan(rows["distance_m"]).all()
     assert rows["link_state"] == ["NLOSb"] * 2
@@ -110,13 +115,14 @@ def test_without_any_link_a_receiver_has_no_distance():
 
 def test_packets_of_which_none_is_listed_leave_no_row():
     this = Table(1e-9)
-    this.table.add(receptions((0, {1: DELIVERED})), [announced()], STATIONS, LINKS)
+    this.add(receptions((0, {1: DELIVERED})), [announced()], STATIONS, LINKS)
     assert this.rows()["rx"] == []
 
 
 def test_packets_that_nobody_received_leave_no_row_of_packets():
     this = Table()
-    this.table.add(receptions((0, {})), [announced()], STATIONS, LINKS)
+    this.add(receptions((0, {})), [announced()], STATIONS, LINKS)
+    this.table.write()
     assert this.packets.blocks == []
 
 
@@ -130,20 +136,20 @@ def test_receivers_beyond_twenty_kilometres_are_counted_at_twenty():
     this, world = Table(), snapshot([2, 5], [(0, 0), (25_000, 0)])
     links = links_of(fleet_in(world), range_m=30_000.0)
     for _ in range(2):
-        this.table.add(receptions((0, {})), [announced()], fleet_in(world), links)
+        this.add(receptions((0, {})), [announced()], fleet_in(world), links)
     assert this.too_far() == {"bin_m": [19_995], "link_state": ["LOS"], "count": [2]}
 
 
 def test_a_broadcast_is_addressed_to_all_and_a_request_to_one():
     this = Table()
     both = {1: DELIVERED, 2: DELIVERED}
-    this.table.add(receptions((0, both), (0, both)), [announced(), asked(helper=7)], STATIONS, LINKS)
+    this.add(receptions((0, both), (0, both)), [announced(), asked(helper=7)], STATIONS, LINKS)
     assert this.rows()["addressed"] == [True, True, False, True]
 
 
 def test_receivers_too_far_to_be_listed_are_counted_by_distance_and_state():
     this = Table()
-    this.table.add(receptions((0, {1: DELIVERED})), [announced()], STATIONS, LINKS)
+    this.add(receptions((0, {1: DELIVERED})), [announced()], STATIONS, LINKS)
     counts = this.too_far()
     # Station 7 is 62 m away, over the roof of station 5; station 8 is out of range and has no link.
     assert counts["bin_m"] == [60]
@@ -154,20 +160,20 @@ def test_receivers_too_far_to_be_listed_are_counted_by_distance_and_state():
 @pytest.mark.parametrize("packet", [asked(), announced(hop=2)])
 def test_only_first_hops_of_announcements_are_counted_where_nobody_listed_them(packet):
     this = Table()
-    this.table.add(receptions((0, {1: DELIVERED})), [packet], STATIONS, LINKS)
+    this.add(receptions((0, {1: DELIVERED})), [packet], STATIONS, LINKS)
     assert this.too_far()["count"] == []
 
 
 def test_an_announcement_that_reached_nobody_still_counts_the_receivers_it_missed():
     this = Table()
-    this.table.add(receptions((0, {})), [announced()], STATIONS, LINKS)
+    this.add(receptions((0, {})), [announced()], STATIONS, LINKS)
     assert sum(this.too_far()["count"]) == 2
     assert this.rows()["rx"] == []
 
 
 def test_a_receiver_that_came_in_range_meanwhile_has_no_distance():
     this = Table()
-    this.table.add(receptions((0, {3: DELIVERED})), [announced()], STATIONS, LINKS)
+    this.add(receptions((0, {3: DELIVERED})), [announced()], STATIONS, LINKS)
     rows = this.rows()
     assert np.isnan(rows["distance_m"][0])
     assert rows["link_state"] == ["NLOSb"]
@@ -197,7 +203,7 @@ def test_requests_are_always_listed():
 
 def test_what_is_not_listed_is_not_counted_either():
     this = Table(1e-9)
-    this.table.add(receptions((0, {1: DELIVERED}), (0, {1: DELIVERED})), [announced(), asked()], STATIONS, LINKS)
+    this.add(receptions((0, {1: DELIVERED}), (0, {1: DELIVERED})), [announced(), asked()], STATIONS, LINKS)
     assert this.rows()["kind"] == ["request"]
     assert this.too_far()["count"] == []
 
@@ -226,6 +232,7 @@ def test_an_unsent_announcement_of_a_station_that_is_not_listed_has_no_row():
 def test_the_draws_of_stations_that_have_left_are_forgotten_and_made_again_with_the_same_outcome():
     this = Table(0.5)
     drawn = [this.table._lists(announced(agent)) for agent in range(2000)]
-    this.table.add(receptions((0, {1: DELIVERED})), [announced()], STATIONS, LINKS)
+    this.add(receptions((0, {1: DELIVERED})), [announced()], STATIONS, LINKS)
+    this.table.write()
     assert set(this.table._listed) == {2}
     assert [this.table._lists(announced(agent)) for agent in range(2000)] == drawn

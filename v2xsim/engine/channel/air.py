@@ -1,9 +1,8 @@
 """The interface of a channel, and the ideal channel, which delivers every message to every station in range."""
 
 from collections.abc import Callable, Set
-from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -21,8 +20,7 @@ from v2xsim.results.tables import Columns
 _STATES = np.array(LINK_STATE_NAMES, object)
 
 
-@dataclass(frozen=True)
-class Heard:
+class Heard(NamedTuple):
     """A packet and all stations that received it.
 
     Attributes:

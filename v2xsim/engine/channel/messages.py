@@ -1,7 +1,7 @@
 """Messages between stations, one class for each kind, and the packets that carry them."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from v2xsim.engine.stations.contents import NOBODY, Answer, Awareness, Report, Request
 
@@ -77,8 +77,7 @@ class ApplicationMessage(Message):
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True)
-class Packet:
+class Packet(NamedTuple):
     """One fragment of a message on one hop, before the access layer has found a time for it.
 
     Attributes:

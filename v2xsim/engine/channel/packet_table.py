@@ -41,16 +41,37 @@ class PacketTable:
         self._packets, self._unheard, self._share, self._streams = packets, unheard, share, streams
         self._listed: dict[int, bool] = {}
         self._too_weak = np.zeros((len(LINK_STATE_NAMES), _UNHEARD_BINS), np.int64)
+        self._fleet, self._links = Fleet.none(), LinkBudget.none()
+        # Receptions and packets of the present tick: one call writes the rows of them all.
+        self._held: list[Receptions] = []
+        self._held_packets: list[Packet] = []
 
-    def add(self, receptions: Receptions, packets: Sequence[Packet], fleet: Fleet, links: LinkBudget) -> None:
-        """Write the outcomes of finished packets, and count the stations in range at which an announcement was too weak.
+    def tick(self, fleet: Fleet, links: LinkBudget) -> None:
+        """Write the rows of the packets that finished over the old links, then take those of the new tick.
+
+        Args:
+            fleet: All stations; receptions name receivers by their row in it.
+            links: Links of the receptions that are added from now on.
+        """
+        self.write()
+        self._fleet, self._links = fleet, links
+
+    def add(self, receptions: Receptions, packets: Sequence[Packet]) -> None:
+        """Hold the outcomes of finished packets until their rows are written.
 
         Args:
             receptions: Outcomes from the access layer.
             packets: The finished packets, in the order of the receptions.
-            fleet: All stations; the receptions name receivers by their row in it.
-            links: Links at the time of the receptions.
         """
+        self._held.append(receptions)
+        self._held_packets.extend(packets)
+
+    def write(self) -> None:
+        """Write the rows of all finished packets, and count the stations in range at which an announcement was too weak."""
+        if not self._held:
+            return
+        receptions, packets, fleet, links = Receptions.joined(self._held), self._held_packets, self._fleet, self._links
+        self._held, self._held_packets = [], []
         # Stations that have left fill it in a long run; whoever is still there is drawn again, with the same outcome.
         if len(self._listed) > 2 * len(fleet) + _SPARE_DRAWS:
             self._listed.clear()
@@ -81,6 +102,7 @@ class PacketTable:
 
     def add_unsent(self, packet: Packet, time_us: int) -> None:
         """Write one row for a packet that its sender's full queue dropped: no receiver could get it."""
+        self.write()
         if not self._lists(packet):
             return
         self._packets.add(
@@ -92,7 +114,8 @@ class PacketTable:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Write the counts of stations at which announcements were too weak to get a row."""
+        """Write the rows that are held, and the counts of stations at which announcements were too weak to get a row."""
+        self.write()
         state, distance_bin = np.nonzero(self._too_weak)
         if len(state):
             self._unheard.add(
@@ -105,8 +128,7 @@ class PacketTable:
         if packet.message.kind != AWARENESS or self._share >= 1.0:
             return True
         if packet.sender not in self._listed:
-            draw = self._streams.uniforms("record.packets", packet.sender)[0, 0]
-            self._listed[packet.sender] = bool(draw < self._share)
+            self._listed[packet.sender] = self._streams.uniform("record.packets", packet.sender) < self._share
         return self._listed[packet.sender]
 
 

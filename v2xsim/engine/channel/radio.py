@@ -22,6 +22,7 @@ from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.engine.channel.access import access_layer
 from v2xsim.engine.channel.air import Deliver, Ended, Heard, PacketEnd, ignore_end
 from v2xsim.engine.channel.awaited import Awaited
+from v2xsim.engine.channel.deliveries import deliveries_of
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.channel.messages import APPLICATION, AWARENESS, Message, Packet
 from v2xsim.engine.channel.packet_table import PacketTable
@@ -65,8 +66,8 @@ class RadioAir:
         # Packets that wait to be handed to the access layer: number, row of the sender, row of the target (-1 for a broadcast
         # or a station that has left), time at which the packet enters its sender's queue, size with headers, MCS, and period.
         self._submissions: list[tuple[int, ...]] = []
-        # Key of the random draws of each of these packets.
-        self._submitted_keys: list[int] = []
+        # Integer keys of the random draws of each of these packets.
+        self._submitted_keys: list[tuple[int, ...]] = []
         # Start of each station's period of announcements.
         self._phase_us: dict[int, int] = {}
         self._reception_key = np.zeros(0, np.uint64)
@@ -78,6 +79,8 @@ class RadioAir:
         if not np.array_equal(self._fleet.agent, fleet.agent):
             self._reindex(fleet)
         self._fleet, self._links = fleet, links
+        with self._stages.recording:
+            self._table.tick(fleet, links)
         self._forget_departed()
 
     def phase_us(self, agent: int, period_us: int) -> int:
@@ -86,19 +89,19 @@ class RadioAir:
         if self._radio.access.spreads_periods:
             return 0
         if agent not in self._phase_us:
-            self._phase_us[agent] = int(self._streams.uniforms("announcement.phase", agent)[0, 0] * period_us)
+            self._phase_us[agent] = int(self._streams.uniform("announcement.phase", agent) * period_us)
         return self._phase_us[agent]
 
     def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
         """Send a message from its origin to its relay or its destination; arguments as in `v2xsim.engine.channel.air.Air`."""
         # A message over a relay also carries the addresses of the relay and the destination.
         header_bytes = PACKET_HEADER_BYTES + (RELAY_HEADER_BYTES if message.relay != NOBODY else 0)
-        sizes = fragment_sizes(message.size_bytes, self._radio.mtu_bytes, header_bytes).tolist()
+        sizes = fragment_sizes(message.size_bytes, self._radio.mtu_bytes, header_bytes)
         wait_us = 0
         if message.kind != AWARENESS:
             # All stations capture at the same ticks, but their computers do not finish in the same microsecond.
             spread_us = self._radio.processing_spread_ms * 1e3
-            wait_us = int(self._streams.uniforms("processing", message.number)[0, 0] * spread_us)
+            wait_us = int(self._streams.uniform("processing", message.number) * spread_us)
         packets = [
             Packet(message, 1, part, len(sizes), message.origin, message.first_target, size)
             for part, size in enumerate(sizes)
@@ -218,13 +221,12 @@ class RadioAir:
             # A repetition has random draws of its own, so the draws of the first transmission do not depend on whether
             # repetitions are allowed.
             repetition = (retries,) if retries else ()
-            key = self._streams.key("packet", message.number, packet.hop, packet.fragment, sender, *repetition)
             if target != EVERYBODY and retries < self._radio.retries:
                 self._retries[number] = retries
             # Only the first fragment reserves its next resource: the next message may have fewer fragments.
             period = period_us if packet.fragment == 0 else 0
             self._submissions.append((number, sender_row, target_row, ready_us, packet.size_bytes, mcs, period))
-            self._submitted_keys.append(key)
+            self._submitted_keys.append((message.number, packet.hop, packet.fragment, sender, *repetition))
             if awaited:
                 self._awaited.add(number)
 
@@ -233,7 +235,7 @@ class RadioAir:
         if not self._submissions:
             return
         number, sender, target, ready, size, mcs, period = np.ascontiguousarray(np.array(self._submissions, np.int64).T)
-        key = np.array(self._submitted_keys, np.uint64)
+        key = self._streams.keys("packet", self._submitted_keys).copy()
         self._submissions, self._submitted_keys = [], []
         ends_us = self._layer.submit(Packets(number, sender, target, ready, size, mcs, period, key))
         self._awaited.submitted(number.tolist(), ends_us)
@@ -263,16 +265,14 @@ class RadioAir:
         # This must come before the delivery below, which may add awaited packets.
         self._awaited.remove(numbers)
         with self._stages.recording:
-            self._table.add(receptions, packets, self._fleet, self._links)
-        delivered = receptions.outcome == DELIVERED
-        # Index of the first delivered reception of each packet, among all delivered receptions.
-        begin = np.concatenate([[0], np.cumsum(delivered)])[receptions.offset]
-        receiver, snr_db = self._fleet.agent[receptions.receiver[delivered]], receptions.snr_db[delivered]
+            self._table.add(receptions, packets)
+        begin, receiver, snr_db = deliveries_of(receptions, self._fleet.agent)
         sent_again = self._send_again(receptions, packets) if self._retries else set()
-        times = zip(receptions.began_us.tolist(), receptions.ended_us.tolist(), strict=True)
-        ways = zip(numbers, packets, begin[:-1], begin[1:], times, strict=True)
+        began_us, ended_us = receptions.began_us.tolist(), receptions.ended_us.tolist()
         with self._stages.messages:
-            for number, packet, low, high, (start_us, end_us) in ways:
+            for number, packet, low, high, start_us, end_us in zip(
+                numbers, packets, begin[:-1], begin[1:], began_us, ended_us, strict=True
+            ):
                 if high > low:
                     self._deliver(Heard(packet, receiver[low:high], start_us, end_us, snr_db[low:high]))
                 if number not in sent_again:
