@@ -300,7 +300,7 @@ class Simulation:
         return FusedFrame(
             ego=ego, capture=self._captures[ego], fuse_us=self.clock.now_us, result=result,
             contributions=contributions, transfers=self._transfers.of_frame(ego.agent, ego.time_us),
-            known=len(self.stations.knowledge_of(ego.agent).sent_us), announced=self._cooperation.announced_vehicles(ego),
+            known=self.stations.neighbours.heard(ego.agent), announced=self._cooperation.announced_vehicles(ego),
             own_tracks=self.tracks.of(ego), blind_zone=self._blind_zones.of(ego),
         )  # fmt: skip
 

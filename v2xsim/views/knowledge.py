@@ -13,7 +13,7 @@ from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.simulation import Simulation
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.frame import Frame
-from v2xsim.engine.stations.knowledge import Announced
+from v2xsim.engine.stations.neighbours import Announced
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.mobility.base import Names
 from v2xsim.perception.tracking.tracker import Tracks
@@ -298,11 +298,7 @@ def knowledge_of(simulation: Simulation, agent: int, names: Names) -> KnowledgeV
     row = states.index(agent)
     own_clock_us = now_us + int(states.stamp_us[row]) - states.time_us
     frame = stations.detected_frame(agent, now_us) if states.lidars[row] else None
-    announced = [
-        item
-        for _, item in sorted(stations.knowledge_of(agent).announced.items())
-        if now_us - item.arrived_us <= stations.forget_us
-    ]
+    announced = [item for item in stations.neighbours.known_by(agent) if now_us - item.arrived_us <= stations.forget_us]
     neighbours = [Neighbour.of(item, names, own_clock_us) for item in announced]
     heard = stations.heard_by(agent, now_us)
     fused = simulation.latest_fused.get(agent)

@@ -62,6 +62,9 @@ class Scene:
     def known_to(self, agent):
         return self.stations.knowledge_of(agent)
 
+    def announced_to(self, agent):
+        return self.stations.neighbours.known_by(agent)
+
 
 def relayed_by(*relays, helper=HELPER):
     """Return a plan in which these stations relay a helper's messages, each for another ego."""

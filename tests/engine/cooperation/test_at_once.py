@@ -45,14 +45,14 @@ def test_every_ego_knows_an_announcement_at_once():
     stations = stations_of(own_states([EGO, HELPER, OTHER], egos=[EGO, OTHER]))
     exchange(stations).announce(awareness(HELPER))
     for ego in (EGO, OTHER):
-        announced = stations.knowledge_of(ego).announced[HELPER]
-        assert announced.arrived_us == NOW_US
+        (announced,) = stations.neighbours.known_by(ego)
+        assert (announced.awareness.origin, announced.arrived_us) == (HELPER, NOW_US)
 
 
 def test_a_station_that_does_not_fuse_learns_nothing():
     stations = stations_of(OWN)
     exchange(stations).announce(awareness(HELPER))
-    assert stations.knowledge_of(OTHER).announced == {}
+    assert stations.neighbours.known_by(OTHER) == []
 
 
 def test_every_ego_has_a_report_at_once():

@@ -218,8 +218,9 @@ def test_a_report_describes_the_lidars_of_its_station():
 
 def reported_of_a_moving_car(**keys):
     """Return the objects that a station reports of a car that drives east at 10 m/s, over the 0.4 s after it came into view."""
-    scene = Scene(own_states([HELPER]), fusion="cpm", now_us=0, **keys)
-    scene.stations.knowledge_of(HELPER).learn(awareness(OTHER, 0, pose=(30, 0, 0, 0), velocity_mps=(10, 0)), 0, 0)
+    scene = Scene(own_states([HELPER], egos=[HELPER]), fusion="cpm", now_us=0, **keys)
+    said = awareness(OTHER, 0, pose=(30, 0, 0, 0), velocity_mps=(10, 0))
+    scene.stations.neighbours.hear(said, 0, np.array([HELPER]), 0)
     for n in range(4):
         one = frame(HELPER, n * STEP_US, seen=detections([(30 + n, 0)]))
         scene.stations.keep_frame(one)
@@ -240,14 +241,15 @@ def test_a_station_leaves_out_who_announces_itself_where_the_announcement_puts_i
 
 def test_a_station_knows_announced_vehicles_moved_on_to_its_frame():
     scene = Scene(own_states([EGO]))
-    scene.stations.knowledge_of(EGO).learn(awareness(OTHER, 0, pose=(30, 0, 0, 0), velocity_mps=(10, 0)), 0, 1_000)
+    said = awareness(OTHER, 0, pose=(30, 0, 0, 0), velocity_mps=(10, 0))
+    scene.stations.neighbours.hear(said, 0, np.array([EGO]), 1_000)
     known = scene.steps.announced_vehicles(frame(EGO, FRAME_US))
     assert known.boxes.center_m.tolist() == [[31, 0, 0]]
 
 
 def test_a_station_forgets_a_vehicle_that_has_been_silent():
     scene = Scene(own_states([EGO]), now_us=FORGET_US + 1_001)
-    scene.stations.knowledge_of(EGO).learn(awareness(OTHER, 0), 0, 1_000)
+    scene.stations.neighbours.hear(awareness(OTHER, 0), 0, np.array([EGO]), 1_000)
     assert len(scene.steps.announced_vehicles(frame(EGO, FRAME_US))) == 0
 
 

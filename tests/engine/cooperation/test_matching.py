@@ -5,17 +5,14 @@ import pytest
 
 from tests.engine.small_world import (
     EGO,
-    FORGET_US,
     HELPER,
     OTHER,
     RELAY,
     Candidate,
-    awareness,
     candidates_from,
     cooperation,
     each_candidate,
     frame,
-    knowledge,
     matrix,
     own_states,
 )
@@ -24,77 +21,57 @@ from v2xsim.engine.cooperation.matching import asks, candidates
 from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.cooperation.relaying import ChosenRelay, RelayPlan
 from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.engine.stations.neighbours import AnnouncedMatrices
 from v2xsim.perception.matching.rule import MatchingRule
 from v2xsim.records import FREE, OCCUPIED
 from v2xsim.streams import Streams
 
-NOW_US = 900_000
-
-
 # Whom it may ask
 
 
-def reachable(known, *, delivery=1.0, relayed=()):
-    """Return whom an ego may ask; all links are alike, and RELAY relays to those in `relayed`."""
+def reachable(*helpers, delivery=1.0, relayed=()):
+    """Return whom an ego may ask that knows the matrices of helpers; all links are alike, and RELAY relays to those in `relayed`."""
     own = own_states([EGO, HELPER, OTHER, RELAY])
     plan = RelayPlan({(EGO, helper): ChosenRelay(RELAY, 0.0, 0.0, 0.0, 0.0) for helper in relayed})
     paths = Paths(own, LinkDelivery.everywhere(4, delivery), plan, 0.7)
-    return each_candidate(candidates([known], paths, NOW_US, FORGET_US))[0]
+    return each_candidate(candidates([EGO], announced_to(helpers), paths))[0]
 
 
-def ego_that_heard(*origins, arrived_us=NOW_US, grid=None):
-    known = knowledge(EGO)
-    for origin in origins:
-        known.learn(awareness(origin, grid=matrix() if grid is None else grid, pose=(3, 4, 0, 0)), 0, arrived_us)
-    return known
+GRID = matrix()
 
 
-def test_an_ego_may_ask_stations_whose_matrix_it_knows_in_rising_order():
-    assert [known.agent for known in reachable(ego_that_heard(OTHER, HELPER))] == [HELPER, OTHER]
+def announced_to(*of_egos):
+    """Return the matrices that egos know, of which each is that of the station with this agent id at the place (agent, 4)."""
+    agent = np.array([agent for of_ego in of_egos for agent in of_ego], np.int64)
+    position_m = np.column_stack([agent, np.full(len(agent), 4)]).astype(float)
+    return AnnouncedMatrices(
+        np.cumsum([0, *map(len, of_egos)]), agent, position_m, np.zeros(len(agent), np.int64), [GRID]
+    )
+
+
+def test_an_ego_may_ask_stations_whose_matrix_it_knows():
+    assert [known.agent for known in reachable(HELPER, OTHER)] == [HELPER, OTHER]
 
 
 def test_each_ego_has_the_candidates_that_it_would_have_alone():
-    egos = [ego_that_heard(HELPER, OTHER), ego_that_heard(), ego_that_heard(99, OTHER, RELAY)]
     paths = Paths(own_states([EGO, HELPER, OTHER, RELAY]), LinkDelivery.everywhere(4, 1.0), RelayPlan.none(), 0.7)
-    found = each_candidate(candidates(egos, paths, NOW_US, FORGET_US))
-    assert [[item.agent for item in known] for known in found] == [[HELPER, OTHER], [], [OTHER, RELAY]]
+    egos, announced = [EGO, EGO, OTHER], announced_to([HELPER, OTHER], [], [RELAY, 99])
+    found = each_candidate(candidates(egos, announced, paths))
+    assert [[item.agent for item in known] for known in found] == [[HELPER, OTHER], [], [RELAY]]
 
 
 def test_a_helper_is_known_by_what_it_announced():
-    grid = matrix()
-    (known,) = reachable(ego_that_heard(HELPER, grid=grid))
-    assert known.matrix is grid
-    assert known.position_m.tolist() == [3, 4]
-
-
-def test_a_station_that_announced_no_matrix_is_not_asked_and_the_others_are():
-    known = knowledge(EGO)
-    known.learn(awareness(HELPER), 0, NOW_US)
-    known.learn(awareness(OTHER, grid=matrix()), 0, NOW_US)
-    assert [item.agent for item in reachable(known)] == [OTHER]
-
-
-def test_a_station_that_has_been_silent_for_too_long_is_not_asked():
-    assert reachable(ego_that_heard(HELPER, arrived_us=NOW_US - FORGET_US - 1)) == []
-
-
-def test_a_station_heard_just_lately_enough_is_asked():
-    assert len(reachable(ego_that_heard(HELPER, arrived_us=NOW_US - FORGET_US))) == 1
-
-
-def test_silence_counts_from_the_arrival_of_an_announcement_and_not_from_its_capture():
-    known = knowledge(EGO)
-    known.learn(awareness(HELPER, NOW_US - FORGET_US - 50_000, grid=matrix()), 0, NOW_US - FORGET_US)
-    assert len(reachable(known)) == 1
+    (known,) = reachable(HELPER)
+    assert known.matrix is GRID
+    assert known.position_m.tolist() == [HELPER, 4]
 
 
 def test_a_station_that_cannot_be_reached_is_not_asked_and_the_others_are():
-    known = ego_that_heard(99, OTHER)
-    assert [item.agent for item in reachable(known)] == [OTHER]
+    assert [item.agent for item in reachable(OTHER, 99)] == [OTHER]
 
 
 def test_a_helper_has_the_delivery_and_the_relay_of_its_path():
-    (known,) = reachable(ego_that_heard(HELPER), delivery=0.5, relayed=[HELPER])
+    (known,) = reachable(HELPER, delivery=0.5, relayed=[HELPER])
     assert (known.delivery, known.relay) == (0.25, RELAY)
 
 

@@ -54,31 +54,31 @@ def test_messages_are_numbered_from_one():
 def test_an_ego_learns_an_announcement_that_it_heard():
     scene = Scene()
     scene.receive(awareness_packet(awareness(HELPER)), EGO, RELAY)
-    announced = scene.known_to(EGO).announced[HELPER]
+    (announced,) = scene.announced_to(EGO)
     assert announced.arrived_us == NOW_US
-    assert scene.known_to(OTHER).announced == {}
-    assert scene.known_to(RELAY).announced == {}
+    assert scene.announced_to(OTHER) == []
+    assert scene.announced_to(RELAY) == []
 
 
 def test_an_ego_learns_from_a_relayed_announcement():
     scene = Scene()
     scene.receive(awareness_packet(awareness(HELPER), hop=2, sender=RELAY), EGO)
-    assert scene.known_to(EGO).announced[HELPER].awareness.origin == HELPER
+    assert scene.announced_to(EGO)[0].awareness.origin == HELPER
 
 
 def test_a_relayed_copy_of_an_old_announcement_replaces_no_newer_one():
     scene, old, new = Scene(), awareness(HELPER, 0), awareness(HELPER, 100_000)
     scene.receive(awareness_packet(new, number=51), EGO)
     scene.receive(awareness_packet(old, number=50, hop=2, sender=RELAY), EGO)
-    assert scene.known_to(EGO).announced[HELPER].awareness is new
+    assert scene.announced_to(EGO)[0].awareness is new
 
 
 def test_an_announcement_with_a_missing_fragment_is_dropped():
     scene, sent = Scene(), awareness(HELPER)
     scene.receive(awareness_packet(sent, fragment=0, fragments=2), EGO)
-    assert scene.known_to(EGO).announced == {}
+    assert scene.announced_to(EGO) == []
     scene.receive(awareness_packet(sent, fragment=1, fragments=2), EGO)
-    assert HELPER in scene.known_to(EGO).announced
+    assert [item.awareness.origin for item in scene.announced_to(EGO)] == [HELPER]
 
 
 def test_relays_of_a_helper_that_heard_it_pass_its_announcement_on_to_everybody():
@@ -156,7 +156,7 @@ def candidates_of(scene, *, bad=True):
     """Return whom an ego may ask that knows HELPER, where all links but the direct one were heard clearly."""
     for receiver, sender in ((EGO, RELAY), (HELPER, RELAY), *(() if bad else ((EGO, HELPER),))):
         scene.stations.measure(np.array([receiver]), sender, np.array([40.0]), NOW_US)
-    scene.known_to(EGO).learn(awareness(HELPER, grid=matrix()), 0, NOW_US)
+    scene.stations.neighbours.hear(awareness(HELPER, grid=matrix()), 0, np.array([EGO]), NOW_US)
     zone = BlindZone(np.ones((4, 4), bool), np.ones((4, 4)))
     (known,) = each_candidate(scene.exchange.candidates(OWN, 100_000, [(frame(EGO, 100_000), zone)]))
     return [(item.agent, item.relay, round(item.delivery, 2)) for item in known]

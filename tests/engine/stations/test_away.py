@@ -26,7 +26,7 @@ LATE_US = 9_000_000
 def away_since(left_us, *, egos=(EGO,), frames=()):
     """Return stations of which the ego was there at the begin and left at a time."""
     stations = stations_of(own_states([EGO, HELPER], egos=egos), *frames)
-    stations.knowledge_of(EGO).learn(awareness(HELPER), 40, 50)
+    stations.neighbours.hear(awareness(HELPER), 40, np.array([EGO]), 50)
     stations.enter(own_states([HELPER], time_us=left_us, egos=egos))
     return stations
 
@@ -34,6 +34,16 @@ def away_since(left_us, *, egos=(EGO,), frames=()):
 def come_back(stations, time_us=LATE_US):
     stations.enter(own_states([EGO, HELPER], time_us=time_us))
     return stations.knowledge_of(EGO)
+
+
+def heard(stations):
+    """Return the stations that the ego ever heard, with the time of their newest announcements."""
+    return stations.neighbours.heard_by(EGO)
+
+
+def known(stations):
+    """Return the arrival of each announcement that the ego knows, by its sender."""
+    return {item.awareness.origin: item.arrived_us for item in stations.neighbours.known_by(EGO)}
 
 
 def tidied(stations, time_us=LATE_US):
@@ -62,9 +72,9 @@ def test_a_station_that_was_no_ego_is_forgotten():
 
 
 def test_an_ego_that_comes_back_knows_whom_it_ever_heard():
-    knowledge = come_back(tidied(away_since(100_000)))
-    assert (knowledge.sent_us, knowledge.announced) == ({HELPER: 40}, {})
-    assert knowledge.ego_since_us == 0
+    stations = tidied(away_since(100_000))
+    assert come_back(stations).ego_since_us == 0
+    assert (heard(stations), known(stations)) == ({HELPER: 40}, {})
 
 
 def test_an_ego_that_comes_back_is_one_again_without_a_lidar():
@@ -74,18 +84,20 @@ def test_an_ego_that_comes_back_is_one_again_without_a_lidar():
 
 
 def test_an_ego_that_comes_back_learns_from_no_copy_that_is_older_than_what_it_knew():
-    knowledge = come_back(tidied(away_since(100_000)))
-    knowledge.learn(awareness(HELPER), 40, LATE_US)
-    assert knowledge.announced == {}
-    knowledge.learn(awareness(HELPER), 41, LATE_US)
-    assert list(knowledge.announced) == [HELPER]
+    stations = tidied(away_since(100_000))
+    come_back(stations)
+    stations.neighbours.hear(awareness(HELPER), 40, np.array([EGO]), LATE_US)
+    assert known(stations) == {}
+    stations.neighbours.hear(awareness(HELPER), 41, np.array([EGO]), LATE_US)
+    assert known(stations) == {HELPER: LATE_US}
 
 
 def test_an_ego_that_comes_back_twice_is_stored_twice():
     stations = tidied(away_since(100_000))
     come_back(stations)
     stations.enter(own_states([HELPER], time_us=LATE_US + 100_000))
-    assert come_back(tidied(stations, 2 * LATE_US), 2 * LATE_US).sent_us == {HELPER: 40}
+    come_back(tidied(stations, 2 * LATE_US), 2 * LATE_US)
+    assert heard(stations) == {HELPER: 40}
 
 
 def test_nothing_is_searched_for_more_often_than_once_a_second():
@@ -103,9 +115,9 @@ def test_an_ego_that_comes_back_has_learned_what_was_announced_while_it_was_away
     stations = away_since(100_000)
     stations.bulletin.announce(awareness(OTHER), 50)
     stations.bulletin.announce(awareness(HELPER), 8_900_000)
-    knowledge = come_back(tidied(stations))
-    assert knowledge.sent_us == {OTHER: 50, HELPER: 8_900_000}
-    assert [(agent, item.arrived_us) for agent, item in knowledge.announced.items()] == [(HELPER, 8_900_000)]
+    come_back(tidied(stations))
+    assert heard(stations) == {OTHER: 50, HELPER: 8_900_000}
+    assert known(stations) == {HELPER: 8_900_000}
 
 
 def test_an_ego_never_learns_what_was_announced_before_it_was_one():
@@ -114,13 +126,15 @@ def test_an_ego_never_learns_what_was_announced_before_it_was_one():
     stations.enter(own_states([EGO, HELPER], time_us=100_000))
     stations.bulletin.announce(awareness(HELPER), 120_000)
     stations.enter(own_states([HELPER], time_us=200_000))
-    assert come_back(tidied(stations)).sent_us == {HELPER: 120_000}
+    come_back(tidied(stations))
+    assert heard(stations) == {HELPER: 120_000}
 
 
 def test_an_ego_that_comes_back_learns_nothing_from_its_own_announcements():
     stations = away_since(100_000)
     stations.bulletin.announce(awareness(EGO), LATE_US)
-    assert come_back(tidied(stations)).sent_us == {}
+    come_back(tidied(stations))
+    assert heard(stations) == {}
 
 
 @pytest.mark.parametrize("keep_copy", [False, True])
@@ -150,11 +164,11 @@ def there():
 
 @pytest.mark.parametrize(("past_us", "is_kept"), [(0, True), (1, False)])
 def test_an_announcement_is_forgotten_in_time_but_not_who_made_it(past_us, is_kept):
-    stations, knowledge = there()
-    knowledge.learn(awareness(HELPER), 40, 50)
+    stations, _ = there()
+    stations.neighbours.hear(awareness(HELPER), 40, np.array([EGO]), 50)
     tidied(stations, 50 + FORGET_US + past_us)
-    assert (HELPER in knowledge.announced) == is_kept
-    assert knowledge.sent_us == {HELPER: 40}
+    assert known(stations) == ({HELPER: 50} if is_kept else {})
+    assert heard(stations) == {HELPER: 40}
 
 
 @pytest.mark.parametrize(("past_us", "is_kept"), [(0, True), (1, False)])

@@ -44,8 +44,8 @@ class AtOnce:
     def announce(self, awareness: Awareness) -> None:
         """Store a station's announcement in the knowledge of every ego."""
         now_us = self._clock.now_us
-        for knowledge in self._stations.egos():
-            knowledge.learn(awareness, now_us, now_us)
+        egos = np.fromiter(self._stations.ego_agents, np.int64)
+        self._stations.neighbours.hear(awareness, now_us, egos, now_us)
         self._stations.bulletin.announce(awareness, now_us)
 
     def report(self, report: Report) -> None:

@@ -128,8 +128,7 @@ class Cooperation:
 
     def announced_vehicles(self, frame: Frame) -> Detections:
         """Return the vehicles that a station knows from their announcements, extrapolated to the instant of its frame."""
-        knowledge = self._stations.knowledge_of(frame.agent)
-        return knowledge.announced_vehicles(frame, self._clock.now_us, self._stations.forget_us)
+        return self._stations.neighbours.vehicles([frame], self._clock.now_us)[0]
 
     def collected(self, ego: Frame) -> list[Contribution]:
         """Return the data that an ego fuses now for its frame: one item for each helper, in rising order of their agent ids."""

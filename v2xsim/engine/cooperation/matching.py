@@ -10,7 +10,7 @@ from v2xsim.engine.cooperation.answer_sizes import codes_bytes, predicted_bytes
 from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.frame import Frame
-from v2xsim.engine.stations.knowledge import Knowledge
+from v2xsim.engine.stations.neighbours import AnnouncedMatrices
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.perception.matching.choice import chosen_helpers
 from v2xsim.perception.matching.greedy_loops import counted
@@ -71,30 +71,20 @@ class Ask:
     allowance_bytes: int
 
 
-def candidates(egos: Sequence[Knowledge], paths: Paths, now_us: int, forget_us: int) -> Candidates:
+def candidates(egos: Sequence[int], announced: AnnouncedMatrices, paths: Paths) -> Candidates:
     """Return the stations that announced a matrix to each ego and that the ego can reach, directly or through a relay.
 
     Args:
-        egos: Knowledge of each ego, with the announcements that it received.
+        egos: Agent id of each ego.
+        announced: The matrices that reached each ego.
         paths: Predicted delivery between stations, and the relays in use.
-        now_us: Present simulated time.
-        forget_us: An announcement is forgotten this long after its arrival.
     """
-    announced = [
-        [
-            item.awareness for item in map(knowledge.announced.__getitem__, sorted(knowledge.announced))
-            if item.awareness.matrix is not None and now_us - item.arrived_us <= forget_us
-        ]
-        for knowledge in egos
-    ]  # fmt: skip
-    known = [awareness for of_ego in announced for awareness in of_ego]
-    agent = np.array([awareness.origin for awareness in known], np.int64)
-    position_m = np.array([awareness.pose for awareness in known]).reshape(-1, 4)[:, :2]
-    matrix = [awareness.matrix for awareness in known if awareness.matrix is not None]
-    count = np.array([len(of_ego) for of_ego in announced], np.int64)
-    offset = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
-    found = paths.between(np.repeat(np.array([knowledge.agent for knowledge in egos], np.int64), count), agent)
-    everybody = Candidates(offset, agent, position_m, found.delivery, found.relay, np.arange(len(agent)), matrix)
+    count = np.diff(announced.offset)
+    found = paths.between(np.repeat(np.array(egos, np.int64), count), announced.agent)
+    everybody = Candidates(
+        announced.offset, announced.agent, announced.position_m, found.delivery, found.relay, announced.matrix,
+        announced.matrices,
+    )  # fmt: skip
     return everybody.where(found.exists)
 
 

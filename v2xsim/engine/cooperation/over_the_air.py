@@ -29,7 +29,6 @@ from v2xsim.engine.cooperation.relaying import Relaying
 from v2xsim.engine.cooperation.transfers import Transfer, Transfers
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Awareness, Report
 from v2xsim.engine.stations.frame import Frame
-from v2xsim.engine.stations.knowledge import Announced
 from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.scenario.schema import Scenario
@@ -84,8 +83,8 @@ class OverTheAir:
             self._relaying.replan(states, delivery, predict, frame_us)
             self._air.relays(self._relaying.plan.forwarders.keys())
         paths = Paths(states, delivery, self._relaying.plan, self._min_delivery)
-        known = [self._stations.knowledge_of(ego.agent) for ego, _ in egos]
-        return candidates(known, paths, now_us, self._stations.forget_us)
+        agents = [ego.agent for ego, _ in egos]
+        return candidates(agents, self._stations.neighbours.matrices(agents, now_us), paths)
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:
         """Send an ego's requests to helpers, one message each."""
@@ -109,9 +108,9 @@ class OverTheAir:
             # Only first-hop packets are relayed, so a packet takes two hops at most.
             if packet.hop == 1:
                 self._relay_announcement(heard, message)
-            announced = Announced(message.body, heard.time_us, message.queued_us)
-            for ego in self._completed_at(heard):
-                self._stations.knowledge_of(ego).take(announced)
+            is_whole = packet.fragments == 1
+            receivers = heard.receivers if is_whole else np.array(self._completed_at(heard), np.int64)
+            self._stations.neighbours.hear(message.body, message.queued_us, receivers, heard.time_us)
         elif isinstance(message, ReportMessage):
             for ego in self._completed_at(heard):
                 self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies)

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from v2xsim.engine.stations.contents import Awareness, Report
-from v2xsim.engine.stations.knowledge import REPORT_VALID_US, Announced, Knowledge
+from v2xsim.engine.stations.knowledge import REPORT_VALID_US, Knowledge
+from v2xsim.engine.stations.neighbours import Announced, Neighbours
 
 
 class Bulletin:
@@ -41,18 +42,18 @@ class Bulletin:
         }
         self._reports = [item for item in self._reports if now_us - item[1] <= REPORT_VALID_US]
 
-    def catch_up(self, knowledge: Knowledge, since_us: int) -> None:
+    def catch_up(self, knowledge: Knowledge, neighbours: Neighbours, heard: dict[int, int], since_us: int) -> None:
         """Give an ego that has come back all that it learned before it left, and all that it has missed.
 
         Args:
             knowledge: New knowledge of the ego.
+            neighbours: What egos know of other stations; the ego has no part in it.
+            heard: Time of the newest announcement of each station that the ego heard, as far as it is not in this bulletin.
             since_us: Time at which the ego became one.
         """
         own = knowledge.agent
-        knowledge.sent_us.update(
-            (origin, sent_us) for origin, sent_us in self._sent_us.items() if sent_us >= since_us and origin != own
-        )
-        knowledge.announced.update((origin, item) for origin, item in self._announced.items() if origin != own)
+        missed = {origin: time_us for origin, time_us in self._sent_us.items() if time_us >= since_us and origin != own}
+        neighbours.begin(own, heard | missed, (item for origin, item in self._announced.items() if origin != own))
         for report, at_us, keep_copy in self._reports:
             knowledge.take_report(report, at_us, keep_copy)
 
@@ -64,20 +65,26 @@ class Away:
         # By agent: since when it is an ego, and the origins and times of the newest announcements.
         self._egos: dict[int, tuple[int, Int64[np.ndarray, "2 heard"]]] = {}
 
-    def put(self, knowledge: Knowledge, since_us: int, bulletin: Bulletin) -> None:
-        """Store what is kept of an ego that left; it was an ego since a time."""
+    def put(self, agent: int, heard: dict[int, int], since_us: int, bulletin: Bulletin) -> None:
+        """Store what is kept of an ego that left.
+
+        Args:
+            agent: Agent id of the ego.
+            heard: Time of the newest announcement of each station that it heard, by agent id.
+            since_us: Time at which it became an ego.
+            bulletin: What all egos receive at once.
+        """
         # If there is a bulletin, it has all stations that the ego heard.
-        sent_us = {} if bulletin.is_used else knowledge.sent_us
+        kept = {} if bulletin.is_used else heard
         # As an array: a long run has many egos that have left, and most of them never come back.
-        heard = np.array([list(sent_us.keys()), list(sent_us.values())], np.int64)
-        self._egos[knowledge.agent] = since_us, heard
+        self._egos[agent] = since_us, np.array([list(kept.keys()), list(kept.values())], np.int64)
 
     def __contains__(self, agent: int) -> bool:
         return agent in self._egos
 
-    def restore(self, knowledge: Knowledge, bulletin: Bulletin) -> None:
+    def restore(self, knowledge: Knowledge, neighbours: Neighbours, bulletin: Bulletin) -> None:
         """Give an ego that was stored and has come back what it still knows."""
         since_us, (origin, sent_us) = self._egos.pop(knowledge.agent)
         knowledge.ego_since_us = since_us
-        knowledge.sent_us = dict(zip(origin.tolist(), sent_us.tolist(), strict=True))
-        bulletin.catch_up(knowledge, since_us)
+        heard = dict(zip(origin.tolist(), sent_us.tolist(), strict=True))
+        bulletin.catch_up(knowledge, neighbours, heard, since_us)

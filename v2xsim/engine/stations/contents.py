@@ -6,7 +6,6 @@ receivers use only the frame's times and pose, which are sent.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -45,16 +44,6 @@ class Awareness:
     size_m: Float[np.ndarray, " 3"]
     matrix: PerceptionMatrix | None
     heard: Int64[np.ndarray, " stations"]
-
-    @cached_property
-    def is_vehicle(self) -> bool:
-        """Whether the station is a vehicle, not a roadside unit."""
-        return bool(self.size_m[0] > 0.0)
-
-    @cached_property
-    def state(self) -> Float[np.ndarray, " 9"]:
-        """Pose, velocity and size in one row, put together once for all stations that receive the announcement."""
-        return np.concatenate([self.pose, self.velocity_mps, self.size_m])
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""The knowledge of one station: its own frames, and the data that it received, with the times of arrival."""
+"""The knowledge of one station: its own frames, and the answers and reports that it received.
+
+What it knows from announcements is in `v2xsim.engine.stations.neighbours`.
+"""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -7,30 +10,14 @@ import numpy as np
 from jaxtyping import Bool
 
 from v2xsim.comms.messages.cpm import CHECK_US, SLOWEST_US
-from v2xsim.engine.stations.contents import Answer, Awareness, Report
+from v2xsim.engine.stations.contents import Answer, Report
 from v2xsim.engine.stations.frame import Frame
-from v2xsim.records import Boxes, Detections
 
 GRACE_US = 2 * CHECK_US
 """A reported object is valid until its sender must report it again, plus two check intervals for the transmission."""
 
 REPORT_VALID_US = SLOWEST_US + GRACE_US
 """No reported object is valid for longer: its sender must report it again once a second."""
-
-
-@dataclass(frozen=True)
-class Announced:
-    """The latest announcement of one station.
-
-    Attributes:
-        awareness: Content of the announcement.
-        arrived_us: Time at which the announcement arrived.
-        sent_us: Time at which its sender made it.
-    """
-
-    awareness: Awareness
-    arrived_us: int
-    sent_us: int
 
 
 @dataclass
@@ -72,8 +59,6 @@ class Knowledge:
     Attributes:
         agent: Agent id of the station.
         frames: The station's own frames, newest last; frames that are no longer needed are dropped.
-        announced: Latest announcement of each other station, by agent id, until it is forgotten.
-        sent_us: Time at which the sender made its newest announcement that arrived, by agent id; of all stations ever heard.
         answers: Answers of which at least one fragment has arrived, by helper, in the order of their first packet.
         reported: Latest report of each object, by the station that reported it and that station's number of the object.
         report_copies: Reports that arrived, with their times of arrival, for redundancy rules that count copies of objects.
@@ -83,8 +68,6 @@ class Knowledge:
 
     agent: int
     frames: deque[Frame]
-    announced: dict[int, Announced] = field(default_factory=dict)
-    sent_us: dict[int, int] = field(default_factory=dict)
     answers: dict[int, list[ReceivedAnswer]] = field(default_factory=dict)
     reported: dict[int, dict[int, ReportedObject]] = field(default_factory=dict)
     report_copies: list[tuple[Report, int]] = field(default_factory=list)
@@ -107,27 +90,6 @@ class Knowledge:
     def frame_of(self, time_us: int) -> Frame | None:
         """Return the station's frame captured at an instant; None if there is none."""
         return next((frame for frame in self.frames if frame.time_us == time_us), None)
-
-    def learn(self, awareness: Awareness, sent_us: int, now_us: int) -> None:
-        """Store an announcement, unless it is the station's own or a newer one of the same sender is known.
-
-        Args:
-            awareness: Content of the announcement.
-            sent_us: Time at which its sender made it.
-            now_us: Time at which the announcement arrived.
-        """
-        self.take(Announced(awareness, now_us, sent_us))
-
-    def take(self, announced: Announced) -> None:
-        """Store an announcement that arrived, unless it is the station's own or a newer one of the same sender is known."""
-        origin, sent_us = announced.awareness.origin, announced.sent_us
-        # A relayed copy may arrive after the next announcement was heard directly. The times of sending are compared, not
-        # those of the announced states: between two ticks, a station announces the same state again, and is still there.
-        # They are kept for longer than the announcements: a copy may have waited in a relay's queue until those were forgotten.
-        if origin == self.agent or self.sent_us.get(origin, sent_us - 1) >= sent_us:
-            return
-        self.sent_us[origin] = sent_us
-        self.announced[origin] = announced
 
     def receive_part(self, number: int, answer: Answer, parts: Bool[np.ndarray, " fragments"]) -> None:
         """Store the fragments of an answer that one packet brought.
@@ -162,18 +124,14 @@ class Knowledge:
         if keep_copy:
             self.report_copies.append((report, now_us))
 
-    def forget(self, next_frame_us: int, now_us: int, forget_us: int, max_age_us: int) -> None:
+    def forget(self, next_frame_us: int, now_us: int, max_age_us: int) -> None:
         """Forget what this station cannot use any more.
 
         Args:
             next_frame_us: Capture time of the station's next frame that is fused, or earlier.
             now_us: Present simulated time.
-            forget_us: An announcement is forgotten this long after its arrival.
             max_age_us: Answers whose data was captured earlier than this before a frame are not fused with it.
         """
-        self.announced = {
-            origin: item for origin, item in self.announced.items() if now_us - item.arrived_us <= forget_us
-        }
         self.answers = {
             helper: kept for helper, answers in self.answers.items()
             if (kept := [item for item in answers if item.answer.frame.time_us >= next_frame_us - max_age_us])
@@ -185,24 +143,3 @@ class Knowledge:
         }
         self.reported = {origin: objects for origin, objects in valid.items() if objects}
         self.report_copies = [(report, at_us) for report, at_us in self.report_copies if now_us - at_us <= SLOWEST_US]
-
-    def announced_vehicles(self, frame: Frame, now_us: int, forget_us: int) -> Detections:
-        """Return the vehicles known from their own announcements, extrapolated to the instant of a frame.
-
-        Args:
-            frame: A frame of this station.
-            now_us: Present simulated time.
-            forget_us: An announcement is forgotten this long after its arrival.
-        """
-        known = [
-            (agent, announced.awareness) for agent, announced in sorted(self.announced.items())
-            if announced.awareness.is_vehicle and now_us - announced.arrived_us <= forget_us
-        ]  # fmt: skip
-        if not known:
-            return Detections.none()
-        state = np.array([awareness.state for _, awareness in known])
-        stamp_us = np.array([awareness.stamp_us for _, awareness in known])
-        center_m, velocity_mps = state[:, :3].copy(), state[:, 4:6]
-        center_m[:, :2] += velocity_mps * ((frame.stamp_us - stamp_us) * 1e-6)[:, None]
-        boxes = Boxes(center_m, state[:, 6:], state[:, 3])
-        return Detections(boxes, velocity_mps, np.ones(len(known)), np.array([agent for agent, _ in known], np.int64))

@@ -10,6 +10,7 @@ from v2xsim.engine.stations.away import Away, Bulletin
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.hearing import Hearing
 from v2xsim.engine.stations.knowledge import REPORT_VALID_US, Knowledge
+from v2xsim.engine.stations.neighbours import Neighbours
 from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.scenario.schema_radio import Radio
 
@@ -27,6 +28,7 @@ class Stations:
         max_age_us: Answers whose data was captured earlier than this before an ego's frame are not fused with it.
 
     Attributes:
+        neighbours: What each ego knows of other stations from their announcements.
         bulletin: What all egos receive at once, if data reaches its receivers without messages.
     """
 
@@ -37,6 +39,7 @@ class Stations:
         self._knowledge: dict[int, Knowledge] = {}
         self._left_us: dict[int, int] = {}
         self._ego_agents: set[int] = set()
+        self.neighbours = Neighbours(forget_us)
         self._away, self.bulletin = Away(), Bulletin()
         self._tidied_us = -(2**62)
         # One table for all stations, since hundreds of them measure each packet.
@@ -63,6 +66,7 @@ class Stations:
         for agent in states.agent[states.ego].tolist():
             if agent not in self._ego_agents:
                 self._ego_agents.add(agent)
+                self.neighbours.begin(agent, {})
                 self.knowledge_of(agent).ego_since_us = states.time_us
 
     def _return(self, agent: int, time_us: int) -> None:
@@ -70,7 +74,7 @@ class Stations:
         if agent in self._knowledge:
             self._knowledge[agent].returned_us = time_us
         elif agent in self._away:
-            self._away.restore(self.knowledge_of(agent), self.bulletin)
+            self._away.restore(self.knowledge_of(agent), self.neighbours, self.bulletin)
             self._ego_agents.add(agent)
 
     def tidy(self, next_frame_us: int, now_us: int) -> None:
@@ -84,8 +88,9 @@ class Stations:
             return
         self._tidied_us = now_us
         self.bulletin.forget(now_us, self.forget_us)
+        self.neighbours.forget(now_us)
         for agent in self._ego_agents:
-            self.knowledge_of(agent).forget(next_frame_us, now_us, self.forget_us, self._max_age_us)
+            self.knowledge_of(agent).forget(next_frame_us, now_us, self._max_age_us)
         # A station that comes back later than this cannot use any answer, report or announcement from before.
         kept_us = max(self.forget_us, self._max_age_us, REPORT_VALID_US)
         for agent in [agent for agent, left_us in self._left_us.items() if left_us + kept_us < next_frame_us]:
@@ -93,7 +98,8 @@ class Stations:
             knowledge = self._knowledge.pop(agent, None)
             if knowledge is not None and knowledge.ego_since_us is not None:
                 self._ego_agents.remove(agent)
-                self._away.put(knowledge, knowledge.ego_since_us, self.bulletin)
+                self._away.put(agent, self.neighbours.heard_by(agent), knowledge.ego_since_us, self.bulletin)
+                self.neighbours.end(agent)
 
     def knowledge_of(self, agent: int) -> Knowledge:
         """Return the knowledge of a station."""

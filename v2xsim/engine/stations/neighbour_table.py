@@ -1,0 +1,254 @@
+"""The table of the stations that each ego knows from their announcements, with the compiled loops over it.
+
+Each ego has a row of its own, with what reached this ego. The rows lie in one array, each with room to grow.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int32, Int64
+from numba import njit
+
+FORGOTTEN = -1
+"""Used instead of the row of an announcement that is forgotten; its sender still counts as heard."""
+
+# Room of a new row. A row without room moves to the end of the array, with twice as much.
+_LEAST_ROOM = 16
+# Agent id of the station that made an announcement, the time at which it made it, the time at which it arrived at the ego, and
+# the row of its content among all that are kept.
+_ENTRY = np.dtype([("origin", np.int64), ("sent_us", np.int64), ("arrived_us", np.int64), ("said", np.int64)])
+
+
+class NeighbourTable(NamedTuple):
+    """The stations that each ego ever heard, in rising order of their agent ids, with the newest announcement of each that arrived.
+
+    Attributes:
+        slot_by_agent: Number of each ego's row, by agent id; -1 for an agent that has none.
+        begin: First entry of each row.
+        room: Number of entries that each row may have; 0 for a row of nobody.
+        filled: Number of entries that each row has.
+        used: Number of entries up to the end of the last row, in an array of one.
+        entry: Entries of all rows, with the fields `origin`, `sent_us`, `arrived_us` and `said`.
+    """
+
+    slot_by_agent: Int32[np.ndarray, " agents"]
+    begin: Int64[np.ndarray, " slots"]
+    room: Int64[np.ndarray, " slots"]
+    filled: Int64[np.ndarray, " slots"]
+    used: Int64[np.ndarray, " 1"]
+    entry: np.ndarray
+
+    def row_of(self, agent: int) -> np.ndarray:
+        """Return the entries of an ego; none if the agent has no row."""
+        slot = int(self.slot_by_agent[agent]) if agent < len(self.slot_by_agent) else -1
+        begin = int(self.begin[slot]) if slot >= 0 else 0
+        return self.entry[begin : begin + int(self.filled[slot])] if slot >= 0 else self.entry[:0]
+
+
+class Arrivals(NamedTuple):
+    """Announcements that arrived at stations, in the order of their arrival.
+
+    Attributes:
+        receiver: Agent id of the station at which one arrived; a station without a row keeps nothing.
+        announcement: Row of the announcement in the other arrays.
+        origin: Agent id of the station that made each announcement.
+        sent_us: Time at which it was made.
+        arrived_us: Time at which it arrived.
+        said: Row of its content among all that are kept.
+    """
+
+    receiver: Int64[np.ndarray, " arrivals"]
+    announcement: Int64[np.ndarray, " arrivals"]
+    origin: Int64[np.ndarray, " announcements"]
+    sent_us: Int64[np.ndarray, " announcements"]
+    arrived_us: Int64[np.ndarray, " announcements"]
+    said: Int64[np.ndarray, " announcements"]
+
+
+def no_neighbours() -> NeighbourTable:
+    """Return a table without rows."""
+    none = np.zeros(0, np.int64)
+    return NeighbourTable(np.zeros(0, np.int32), none, none, none, np.zeros(1, np.int64), np.zeros(0, _ENTRY))
+
+
+def with_row(
+    table: NeighbourTable, agent: int, origin: Int64[np.ndarray, " heard"], sent_us: Int64[np.ndarray, " heard"]
+) -> NeighbourTable:
+    """Return the table with a row for another ego, which has heard some stations before, and forgotten what they announced.
+
+    Args:
+        table: The table; its arrays may be changed.
+        agent: Agent id of the ego, which has no row.
+        origin: Agent ids of the stations that it has heard, in rising order.
+        sent_us: Time at which each of them made its newest announcement.
+    """
+    agents, slots = len(table.slot_by_agent), len(table.room)
+    if agent >= agents:
+        more = agent + 1 - agents + agents // 4
+        table = table._replace(slot_by_agent=np.pad(table.slot_by_agent, (0, more), constant_values=-1))
+    free = np.flatnonzero(table.room == 0)
+    if len(free) == 0:
+        free, more = np.array([slots]), max(_LEAST_ROOM, slots)
+        begin, count, filled = (np.pad(array, (0, more)) for array in table[1:4])
+        table = table._replace(begin=begin, room=count, filled=filled)
+    slot, room = int(free[0]), max(_LEAST_ROOM, 2 * len(origin))
+    if table.used[0] + room > len(table.entry):
+        table = with_entries(table, room)
+    table.slot_by_agent[agent] = slot
+    table.begin[slot], table.room[slot], table.filled[slot] = table.used[0], room, len(origin)
+    table.used[0] += room
+    own = table.row_of(agent)
+    own["origin"], own["sent_us"], own["arrived_us"], own["said"] = origin, sent_us, sent_us, FORGOTTEN
+    return table
+
+
+def without_row(table: NeighbourTable, agent: int) -> None:
+    """Remove the row of an ego, in place."""
+    slot = table.slot_by_agent[agent]
+    table.slot_by_agent[agent], table.room[slot], table.filled[slot] = -1, 0, 0
+
+
+def with_entries(table: NeighbourTable, more: int) -> NeighbourTable:
+    """Return the table with more unused entries after the last row: at least `more`, and as many as the rows have room for."""
+    room = int(table.room.sum())
+    begin, entry = np.cumsum(table.room) - table.room, np.zeros(2 * room + more, _ENTRY)
+    _move(table.begin, begin, table.filled, table.entry, entry)
+    return table._replace(begin=begin, used=np.array([room]), entry=entry)
+
+
+def with_arrivals(table: NeighbourTable, arrivals: Arrivals) -> NeighbourTable:
+    """Return the table with the announcements that arrived: of each sender, an ego keeps the newest one.
+
+    Args:
+        table: The table; its arrays may be changed.
+        arrivals: The announcements.
+    """
+    done = 0
+    while (done := _take(*table, *arrivals, done)) < len(arrivals.receiver):
+        table = with_entries(table, 2 * int(table.room.max()))
+    return table
+
+
+def forget(table: NeighbourTable, before_us: int) -> None:
+    """Forget the announcements that arrived before a time, in place."""
+    _forget(table.begin, table.filled, table.entry, int(before_us))
+
+
+def is_known(table: NeighbourTable, announcements: int) -> Bool[np.ndarray, " announcements"]:
+    """Return whether an ego has each of the announcements that are kept."""
+    known: Bool[np.ndarray, " announcements"] = _known(table.begin, table.filled, table.entry, announcements)
+    return known
+
+
+def known_to(
+    table: NeighbourTable, egos: Int64[np.ndarray, " egos"], is_wanted: Bool[np.ndarray, " announcements"], since_us: int
+) -> tuple[Int64[np.ndarray, " egos_plus_1"], np.ndarray]:  # fmt: skip
+    """Return the announcements that each ego has, in rising order of their senders' agent ids.
+
+    Args:
+        table: The table.
+        egos: Agent ids of the egos; one without a row has none.
+        is_wanted: Whether each announcement that is kept counts.
+        since_us: Announcements that arrived earlier do not count.
+
+    Returns:
+        Index of each ego's first entry, one more than egos, and the entries.
+    """
+    offset, index = _known_to(*table[:4], table.entry, egos, is_wanted, int(since_us))
+    return offset, table.entry[index]
+
+
+@njit(cache=True, nogil=True)
+def _move(old_begin, begin, filled, old_entry, entry):  # type: ignore[no-untyped-def]
+    """Copy all rows into another array."""
+    for s in range(len(begin)):
+        for n in range(filled[s]):
+            entry[begin[s] + n] = old_entry[old_begin[s] + n]
+
+
+@njit(cache=True, nogil=True)
+def _place(entry, first, last, origin):  # type: ignore[no-untyped-def]
+    """Return the index of a sender's entry in a row, or the one where it belongs."""
+    while first < last:
+        middle = (first + last) // 2
+        if entry[middle].origin < origin:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+@njit(cache=True, nogil=True)
+def _take(  # type: ignore[no-untyped-def]
+    slot_by_agent, begin, room, filled, used, entry, receiver, announcement, origin, sent_us, arrived_us, said, done
+):
+    """Enter arrivals from `done` on, and return the number of those that are entered; smaller if entries are missing."""
+    for k in range(done, len(receiver)):
+        a = announcement[k]
+        slot = slot_by_agent[receiver[k]] if receiver[k] < len(slot_by_agent) else -1
+        # A station learns nothing from its own announcement.
+        if slot < 0 or origin[a] == receiver[k]:
+            continue
+        end = begin[slot] + filled[slot]
+        n = _place(entry, begin[slot], end, origin[a])
+        if n < end and entry[n].origin == origin[a]:
+            # A relayed copy may arrive after the next announcement was heard directly. The times of sending are compared, not
+            # those of the announced states: between two ticks, a station announces the same state again, and is still there. They
+            # are kept for longer than the announcements: a copy may have waited in a relay's queue until those were forgotten.
+            if entry[n].sent_us >= sent_us[a]:
+                continue
+        else:
+            if filled[slot] == room[slot]:
+                if used[0] + 2 * room[slot] > len(entry):
+                    return k
+                for m in range(filled[slot]):
+                    entry[used[0] + m] = entry[begin[slot] + m]
+                n, end = used[0] + n - begin[slot], used[0] + filled[slot]
+                begin[slot], room[slot] = used[0], 2 * room[slot]
+                used[0] += room[slot]
+            for m in range(end, n, -1):
+                entry[m] = entry[m - 1]
+            filled[slot] += 1
+        entry[n].origin, entry[n].sent_us, entry[n].arrived_us, entry[n].said = (
+            origin[a],
+            sent_us[a],
+            arrived_us[a],
+            said[a],
+        )
+    return len(receiver)
+
+
+@njit(cache=True, nogil=True)
+def _forget(begin, filled, entry, before_us):  # type: ignore[no-untyped-def]
+    for s in range(len(begin)):
+        for n in range(begin[s], begin[s] + filled[s]):
+            if entry[n].arrived_us < before_us:
+                entry[n].said = FORGOTTEN
+
+
+@njit(cache=True, nogil=True)
+def _known(begin, filled, entry, announcements):  # type: ignore[no-untyped-def]
+    known = np.zeros(announcements, np.bool_)
+    for s in range(len(begin)):
+        for n in range(begin[s], begin[s] + filled[s]):
+            if entry[n].said != FORGOTTEN:
+                known[entry[n].said] = True
+    return known
+
+
+@njit(cache=True, nogil=True)
+def _known_to(slot_by_agent, begin, room, filled, entry, egos, is_wanted, since_us):  # type: ignore[no-untyped-def]
+    offset, most = np.zeros(len(egos) + 1, np.int64), 0
+    for e in range(len(egos)):
+        slot = slot_by_agent[egos[e]] if egos[e] < len(slot_by_agent) else -1
+        most += filled[slot] if slot >= 0 else 0
+    index, count = np.empty(most, np.int64), 0
+    for e in range(len(egos)):
+        slot = slot_by_agent[egos[e]] if egos[e] < len(slot_by_agent) else -1
+        if slot >= 0:
+            for n in range(begin[slot], begin[slot] + filled[slot]):
+                if entry[n].said != FORGOTTEN and entry[n].arrived_us >= since_us and is_wanted[entry[n].said]:
+                    index[count] = n
+                    count += 1
+        offset[e + 1] = count
+    return offset, index[:count]

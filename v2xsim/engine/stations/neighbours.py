@@ -1,0 +1,240 @@
+"""What each ego knows of other stations from their announcements."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from v2xsim.engine.stations.contents import Awareness
+from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.neighbour_table import (
+    FORGOTTEN,
+    Arrivals,
+    forget,
+    is_known,
+    known_to,
+    no_neighbours,
+    with_arrivals,
+    with_row,
+    without_row,
+)
+from v2xsim.records import Boxes, Detections, PerceptionMatrix
+
+
+@dataclass(frozen=True)
+class Announced:
+    """The latest announcement of one station.
+
+    Attributes:
+        awareness: Content of the announcement.
+        arrived_us: Time at which the announcement arrived.
+        sent_us: Time at which its sender made it.
+    """
+
+    awareness: Awareness
+    arrived_us: int
+    sent_us: int
+
+
+@dataclass(frozen=True)
+class AnnouncedMatrices:
+    """The perception matrices that reached each ego, in rising order of the agent ids of the stations that announced them.
+
+    Attributes:
+        offset: Index of the first matrix of each ego in the arrays over helpers; one entry more than egos.
+        agent: Agent id of the station that announced the matrix.
+        position_m: Position that it announced.
+        matrix: Row of its matrix in `matrices`.
+        matrices: The matrices; several egos know the same ones.
+    """
+
+    offset: Int64[np.ndarray, " egos_plus_1"]
+    agent: Int64[np.ndarray, " helpers"]
+    position_m: Float[np.ndarray, "helpers 2"]
+    matrix: Int64[np.ndarray, " helpers"]
+    matrices: Sequence[PerceptionMatrix]
+
+
+@dataclass
+class _Said:
+    """The announcements that egos have, as arrays. A row may be unused.
+
+    Attributes:
+        awareness: Content of each announcement; None in an unused row.
+        pose: x, y, z (metres) and yaw (radians).
+        velocity_mps: Velocity over ground.
+        size_m: Length, width and height.
+        stamp_us: Time of the state on the sender's own clock.
+        is_vehicle: Whether the sender is a vehicle, not a roadside unit.
+        has_matrix: Whether it announced a perception matrix.
+        free: Unused rows.
+    """
+
+    awareness: list[Awareness | None]
+    pose: Float[np.ndarray, "rows 4"]
+    velocity_mps: Float[np.ndarray, "rows 2"]
+    size_m: Float[np.ndarray, "rows 3"]
+    stamp_us: Int64[np.ndarray, " rows"]
+    is_vehicle: Bool[np.ndarray, " rows"]
+    has_matrix: Bool[np.ndarray, " rows"]
+    free: list[int]
+
+    @staticmethod
+    def nothing() -> "_Said":
+        flags = np.zeros(0, bool)
+        return _Said([], np.zeros((0, 4)), np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0, np.int64), flags, flags, [])
+
+    def keep(self, is_used: Bool[np.ndarray, " rows"], wanted: int) -> None:
+        """Empty the rows that are not used, and make room for so many more announcements."""
+        self.free = np.flatnonzero(~is_used).tolist()
+        for row in self.free:
+            self.awareness[row] = None
+        # Enough room that the rows in use are searched for only now and then.
+        missing = max(wanted, len(is_used) // 4) - len(self.free)
+        if missing > 0:
+            more = missing + len(is_used) // 2
+            self.free += range(len(is_used), len(is_used) + more)
+            self.awareness += [None] * more
+            for name in ("pose", "velocity_mps", "size_m", "stamp_us", "is_vehicle", "has_matrix"):
+                old = getattr(self, name)
+                setattr(self, name, np.concatenate([old, np.zeros((more, *old.shape[1:]), old.dtype)]))
+
+    def put(self, said: Sequence[Awareness]) -> Int64[np.ndarray, " announcements"]:
+        """Store announcements in free rows, and return the rows."""
+        rows = [self.free.pop() for _ in said]
+        for row, one in zip(rows, said, strict=True):
+            self.awareness[row] = one
+        at = np.array(rows, np.int64)
+        self.pose[at], self.velocity_mps[at] = [one.pose for one in said], [one.velocity_mps for one in said]
+        self.size_m[at], self.stamp_us[at] = [one.size_m for one in said], [one.stamp_us for one in said]
+        # A mast may have a width and a height, but no length.
+        self.is_vehicle[at], self.has_matrix[at] = self.size_m[at, 0] > 0.0, [one.matrix is not None for one in said]
+        return at
+
+
+class Neighbours:
+    """What each ego knows of other stations from the announcements that reached it, and from no others.
+
+    All egos have rows in one table, because one announcement reaches hundreds of them.
+
+    Args:
+        forget_us: An announcement is forgotten this long after its arrival.
+    """
+
+    def __init__(self, forget_us: int) -> None:
+        self._forget_us = forget_us
+        self._table, self._said = no_neighbours(), _Said.nothing()
+        # Announcements that are not in the table yet: content, time of sending, receivers, time of arrival.
+        self._new: list[tuple[Awareness, int, Int64[np.ndarray, " receivers"], int]] = []
+
+    def begin(self, agent: int, sent_us: dict[int, int], announced: Iterable[Announced] = ()) -> None:
+        """Let a station keep announcements from now on.
+
+        Args:
+            agent: Agent id of the station.
+            sent_us: Time of the newest announcement of each station that it has heard before, by agent id.
+            announced: Those of these announcements that it still knows.
+        """
+        self._enter_new()
+        known = {item.awareness.origin: item for item in announced}
+        before = sorted((origin, time_us) for origin, time_us in sent_us.items() if origin not in known)
+        origin, times_us = np.array(before, np.int64).reshape(-1, 2).T
+        self._table = with_row(self._table, agent, origin, times_us)
+        for item in known.values():
+            self.hear(item.awareness, item.sent_us, np.array([agent]), item.arrived_us)
+
+    def end(self, agent: int) -> None:
+        """Forget what an ego knows."""
+        self._enter_new()
+        without_row(self._table, agent)
+
+    def hear(
+        self, awareness: Awareness, sent_us: int, receivers: Int64[np.ndarray, " receivers"], arrived_us: int
+    ) -> None:  # fmt: skip
+        """Store an announcement at each ego that received it, unless it is the ego's own or the ego has a newer one of its sender.
+
+        Args:
+            awareness: Content of the announcement.
+            sent_us: Time at which its sender made it.
+            receivers: Agent ids of the stations at which it arrived.
+            arrived_us: Time at which it arrived.
+        """
+        # One call for many announcements takes much less time than a call for each.
+        self._new.append((awareness, sent_us, receivers, arrived_us))
+
+    def forget(self, now_us: int) -> None:
+        """Forget announcements that are too old."""
+        self._enter_new()
+        forget(self._table, now_us - self._forget_us)
+
+    def known_by(self, agent: int) -> list[Announced]:
+        """Return the announcements that an ego has, in rising order of their senders' agent ids; some may be too old."""
+        self._enter_new()
+        own = self._table.row_of(agent)
+        rows = own[own["said"] != FORGOTTEN][["said", "arrived_us", "sent_us"]].tolist()
+        found = [(self._said.awareness[row], *times_us) for row, *times_us in rows]
+        return [Announced(awareness, *times_us) for awareness, *times_us in found if awareness is not None]
+
+    def heard_by(self, agent: int) -> dict[int, int]:
+        """Return the stations that an ego ever heard, with the time at which each made its newest announcement that arrived."""
+        self._enter_new()
+        return dict(self._table.row_of(agent)[["origin", "sent_us"]].tolist())
+
+    def heard(self, agent: int) -> int:
+        """Return the number of stations that an ego ever heard."""
+        self._enter_new()
+        return len(self._table.row_of(agent))
+
+    def vehicles(self, frames: Sequence[Frame], now_us: int) -> list[Detections]:
+        """Return for each frame the vehicles that its station knows from their announcements, extrapolated to its instant.
+
+        Args:
+            frames: A frame of each of some stations.
+            now_us: Present simulated time.
+        """
+        self._enter_new()
+        said, agents = self._said, np.array([frame.agent for frame in frames], np.int64)
+        offset, entries = known_to(self._table, agents, said.is_vehicle, now_us - self._forget_us)
+        row = entries["said"]
+        stamp_us = np.repeat(np.array([frame.stamp_us for frame in frames], np.int64), np.diff(offset))
+        center_m, velocity_mps = said.pose[row, :3], said.velocity_mps[row]
+        center_m[:, :2] += velocity_mps * ((stamp_us - said.stamp_us[row]) * 1e-6)[:, None]
+        size_m, yaw_rad, score = said.size_m[row], said.pose[row, 3], np.ones(len(row))
+        truth, own = entries["origin"].copy(), map(slice, offset[:-1].tolist(), offset[1:].tolist())
+        return [
+            Detections(Boxes(center_m[rows], size_m[rows], yaw_rad[rows]), velocity_mps[rows], score[rows], truth[rows])
+            for rows in own
+        ]
+
+    def matrices(self, egos: Sequence[int], now_us: int) -> AnnouncedMatrices:
+        """Return the perception matrices that each ego knows.
+
+        Args:
+            egos: Agent ids of the egos.
+            now_us: Present simulated time.
+        """
+        self._enter_new()
+        agents, has_matrix = np.array(egos, np.int64), self._said.has_matrix
+        offset, entries = known_to(self._table, agents, has_matrix, now_us - self._forget_us)
+        rows, matrix = np.unique(entries["said"], return_inverse=True)
+        found = (self._said.awareness[row] for row in rows.tolist())
+        matrices = [one.matrix for one in found if one is not None and one.matrix is not None]
+        return AnnouncedMatrices(
+            offset, entries["origin"].copy(), self._said.pose[entries["said"], :2], matrix, matrices
+        )
+
+    def _enter_new(self) -> None:
+        """Enter the announcements that arrived since the last call."""
+        if not self._new:
+            return
+        awareness, sent_us, receivers, arrived_us = zip(*self._new, strict=True)
+        self._new = []
+        if len(self._said.free) < len(awareness):
+            self._said.keep(is_known(self._table, len(self._said.awareness)), len(awareness))
+        said = self._said.put(awareness)
+        self._table = with_arrivals(self._table, Arrivals(
+            np.concatenate(receivers), np.repeat(np.arange(len(said)), [len(agents) for agents in receivers]),
+            np.array([one.origin for one in awareness], np.int64), np.array(sent_us, np.int64), np.array(arrived_us, np.int64),
+            said,
+        ))  # fmt: skip
