@@ -17,6 +17,7 @@ from v2xsim.scenario.schema_stations import Lidars, Stations
 from v2xsim.scenario.schema_world import Agent, Run, Traffic
 from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
+from v2xsim.world.roads import Roads
 
 _STEP_S = 0.1
 _TICKS = 4
@@ -45,4 +46,6 @@ def rehearse(scenario: Scenario) -> None:
     names = Names()
     with ScriptMobility(script, names) as mobility:
         roster = Roster(small, Streams(0), names.register, names.name_of)
-        Simulation(small, mobility, indexed(block), roster, threads=1).run()
+        run = Simulation(small, mobility, indexed(block), roster, threads=1)
+        run.run()
+        run.recording.join(Roads.none(), 0)

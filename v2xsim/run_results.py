@@ -5,10 +5,9 @@ from collections.abc import Mapping
 
 from v2xsim.engine.cooperation.own_messages import MessageCounts
 from v2xsim.engine.simulation import Simulation
-from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.notices import Notice
 from v2xsim.results.listed import ListedMetrics
-from v2xsim.results.results import Results, metrics_table
+from v2xsim.results.results import Results
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import simulated_s
 from v2xsim.scenario.steered import NOTICE, Steered
@@ -30,18 +29,10 @@ def results_of(
         timing: Times of the run's phases; `measured_s` is that of the ticks.
     """
     started, scenario, recording = time.perf_counter(), simulation.scenario, simulation.recording
-    store, simulated = recording.store, simulated_s(scenario.run.duration_s, scenario.run.step_s)
+    simulated = simulated_s(scenario.run.duration_s, scenario.run.step_s)
     recording.join(roads, round((scenario.run.begin_s + simulated) * 1e6))
-    rows = all_metrics(
-        store.groups,
-        recording.average_precision(),
-        sum(group.num_rows for group in store.groups("fusion", ["frame_us"])),
-        simulated,
-        scenario.record.prr_range_m,
-        scenario.record.packet_share,
-    )
-    store.put("metrics", metrics_table(rows))
-    tables = store.finish()
+    rows = recording.metrics(simulated)
+    tables = recording.store.finish()
     times = {
         **timing, **simulation.stages.timing(), "results_s": time.perf_counter() - started, "simulated_s": simulated,
         "real_time_factor": simulated / timing["measured_s"],

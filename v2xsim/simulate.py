@@ -17,7 +17,7 @@ from v2xsim.engine.stations.contents import EVERYBODY
 from v2xsim.engine.stations.inbox import Arrival
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.errors import UserError
-from v2xsim.evaluation.metrics import METRIC_TABLES
+from v2xsim.evaluation.metrics import METRIC_COLUMNS, READ_AGAIN
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.inputs import input_digests
 from v2xsim.mobility.origins import origin_notices
@@ -169,7 +169,7 @@ class Simulation:
                     self._draft.folder, about(scenario, self._inputs), threads or default_threads(), self._out
                 )
             elif not tables:
-                store = MetricStore(Path(opened.enter_context(Scratch("run"))), METRIC_TABLES)
+                store = MetricStore(Path(opened.enter_context(Scratch("run"))), METRIC_COLUMNS, [READ_AGAIN])
             opened.callback(store.close)
             self._engine = engine.Simulation(
                 scenario, self._mobility, self._obstacles, self._roster, threads or default_threads(),

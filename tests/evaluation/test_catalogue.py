@@ -10,7 +10,7 @@ PRECISION = {mode: [(threshold, 0.5) for threshold in (0.3, 0.5, 0.7)] for mode 
 
 
 def metrics():
-    return all_metrics(read({}), PRECISION, 0, 1.0, 150.0)
+    return all_metrics(read({}), PRECISION, 1.0, 150.0)
 
 
 def test_the_catalogue_has_exactly_the_metrics_that_a_run_computes():

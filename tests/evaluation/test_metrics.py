@@ -13,16 +13,16 @@ from v2xsim.evaluation.metrics import all_metrics
 CAUSES = ("half_duplex", "sensing", "receiver_busy", "propagation", "collision")
 
 
-def rows_of(precision=None, frames=0, **tables):
-    return all_metrics(read(tables), precision or {}, frames, 1.0, 150.0)
+def rows_of(precision=None, **tables):
+    return all_metrics(read(tables), precision or {}, 1.0, 150.0)
 
 
-def measured(precision=None, frames=0, **tables):
-    return values(rows_of(precision, frames, **tables))
+def measured(precision=None, **tables):
+    return values(rows_of(precision, **tables))
 
 
 def test_precision_is_named_by_threshold_and_mode_and_counts_frames():
-    rows = rows_of({"ego": [(0.5, 0.4), (0.7, 0.2)], "fused": [(0.5, 0.6)]}, frames=9)
+    rows = rows_of({"ego": [(0.5, 0.4), (0.7, 0.2)], "fused": [(0.5, 0.6)]}, fusion=table("fusion", used=[0] * 9))
     assert rows[:3] == [
         ("ap_0.5_ego", "", Metric(0.4, "1", 9)),
         ("ap_0.7_ego", "", Metric(0.2, "1", 9)),
@@ -182,7 +182,7 @@ def test_nothing_measured_is_not_a_number_and_no_error():
 
 def test_the_metrics_of_the_radio_go_by_the_range_and_the_share_asked_for():
     tables = {"packets": broadcasts(["delivered", "collision"], distance_m=[10.0, 60.0], size_bytes=100)}
-    found = values(all_metrics(read(tables), {}, 0, 4.0, 50.0, 0.5))
+    found = values(all_metrics(read(tables), {}, 4.0, 50.0, 0.5))
     assert (found["prr", ""], found["on_air", ""]) == (1.0, 50.0)
 
 
@@ -256,7 +256,7 @@ SUMS = {
 @given(st.integers(0, 10**6), st.integers(1, 60), st.integers(1, 60))
 def test_metrics_are_the_same_in_any_row_groups(seed, rows, length):
     tables = drawn_tables(seed, rows)
-    whole, parts = (all_metrics(read(tables, n), {}, 0, 2.0, 150.0, 0.3) for n in (rows, length))
+    whole, parts = (all_metrics(read(tables, n), {}, 2.0, 150.0, 0.3) for n in (rows, length))
     assert [(name, part, metric.count) for name, part, metric in whole] == [
         (name, part, metric.count) for name, part, metric in parts
     ]

@@ -7,14 +7,29 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from small_tables import broadcasts, counts, read, table, values
 
-from v2xsim.evaluation.radio_metrics import ChannelLoad, link_rows, packet_rows
+from v2xsim.evaluation.packet_rows import RECEIVED
+from v2xsim.evaluation.radio_metrics import ChannelLoad, LinkStates, RadioMetrics
+from v2xsim.results.columns import schema_of
 
 RANGE_M = 150.0
 
 
+def radio_rows(groups, duration_s, packet_share=1.0):
+    """Return the metrics of tables that are read by row group."""
+    metrics = RadioMetrics(RANGE_M, packet_share)
+    for name, add in (
+        ("packets", metrics.add_packets),
+        ("unheard", metrics.add_unheard),
+        ("channel", metrics.add_channel),
+    ):
+        for group in groups(name, schema_of(name).names):
+            add(group)
+    return metrics.rows(duration_s, lambda: groups("packets", RECEIVED))
+
+
 def delivery_rows(**tables):
     """Return the reception ratios and the causes of loss."""
-    return [row for row in packet_rows(read(tables), RANGE_M, 1.0, 1.0) if row[0].startswith(("prr", "lost_to_"))]
+    return [row for row in radio_rows(read(tables), 1.0) if row[0].startswith(("prr", "lost_to_"))]
 
 
 def delivery(packets, **tables):
@@ -23,7 +38,7 @@ def delivery(packets, **tables):
 
 def load(duration_s=1.0, packet_share=1.0, **tables):
     """Return the other metrics of packets and of the channel."""
-    rows = packet_rows(read(tables), RANGE_M, duration_s, packet_share)
+    rows = radio_rows(read(tables), duration_s, packet_share)
     return [row for row in rows if not row[0].startswith(("prr", "lost_to_"))]
 
 
@@ -226,14 +241,16 @@ def test_an_idle_radio_has_no_other_number():
 
 
 def test_links_are_counted_by_state():
-    found = values(link_rows(read({"links": table("links", state=["LOS", "NLOSb", "LOS", "NLOSv", "LOS"])})))
+    links = LinkStates()
+    links.add(table("links", state=["LOS", "NLOSb", "LOS", "NLOSv", "LOS"]))
+    found = values(links.rows())
     assert [found[f"links_{state}", ""] for state in ("LOS", "NLOSv", "NLOSb")] == [0.6, 0.2, 0.2]
 
 
 def test_a_transmission_whose_rows_lie_in_two_row_groups_counts_once():
     packets = broadcasts(["delivered"] * 3 + ["not_sent"], message=[1, 1, 1, 2], size_bytes=300)
     for rows in (1, 2, 3):
-        found = values(packet_rows(read({"packets": packets}, rows), RANGE_M, 1.0, 1.0))
+        found = values(radio_rows(read({"packets": packets}, rows), 1.0))
         assert (found["on_air", ""], found["packets_not_sent", ""]) == (300.0, 0.5)
 
 
@@ -257,5 +274,5 @@ def test_packets_that_a_user_s_scheme_reports_out_of_order_have_the_gaps_of_the_
     end_us = [100_000, 300_000, 600_000, 0]
     packets = broadcasts(["delivered"] * 4, rx=3, message=[1, 2, 3, 4], queued_us=end_us, end_us=end_us)
     for rows in (1, 2, 3, 4):
-        found = values(packet_rows(read({"packets": packets}, rows), RANGE_M, 1.0, 1.0))
+        found = values(radio_rows(read({"packets": packets}, rows), 1.0))
         assert (found["inter_packet_gap", ""], found["age_of_information", ""]) == pytest.approx((200.0, 700 / 6))

@@ -37,11 +37,11 @@ def unheard(codes):
 
 
 def fill(store, blocks):
-    for codes in blocks:
-        store.put("unheard", unheard(codes))
+    """Add blocks of rows to a store, and return the row groups that it reported."""
+    groups = [group for codes in blocks for group in store.put("unheard", unheard(codes))]
     store.replace("agents", schema_of("agents").empty_table())
     store.written(5)
-    store.join()
+    return [*groups, *store.join().get("unheard", [])]
 
 
 def groups(store, table="unheard"):
@@ -53,10 +53,10 @@ def groups(store, table="unheard"):
 def test_all_stores_give_the_same_row_groups(tmp_path_factory, blocks):
     folder = tmp_path_factory.mktemp("stores")
     (folder / "metrics").mkdir()
-    every = MemoryStore(), SegmentStore(folder, {}), MetricStore(folder / "metrics", ["unheard"])
-    for store in every:
-        fill(store, blocks)
+    every = MemoryStore(), SegmentStore(folder, {}), MetricStore(folder / "metrics", ["unheard"], ["unheard"])
+    reported = [[group.to_pydict() for group in fill(store, blocks)] for store in every]
     memory, segments, only_metrics = map(groups, every)
+    assert reported == [memory, memory, memory]
     assert memory == segments == only_metrics
     assert [row for group in memory for row in group["link_state"]] == [STATES[c] for codes in blocks for c in codes]
 
@@ -104,13 +104,14 @@ def test_rows_that_replace_others_are_all_that_is_left(tmp_path):
 
 
 def test_a_store_for_metrics_keeps_no_other_table(tmp_path):
-    store = MetricStore(tmp_path, ["unheard"])
+    store = MetricStore(tmp_path, ["unheard", "channel"], ["unheard"])
     store.put("agents", schema_of("agents").empty_table())
     store.put(
         "buildings", pa.Table.from_pylist([dict.fromkeys(schema_of("buildings").names, 0)], schema_of("buildings"))
     )
     store.put("unheard", unheard([0]))
-    store.join()
+    last = store.join()
+    assert {table for table, groups in last.items() if groups} == {"unheard"}
     assert [path.name for path in tmp_path.iterdir()] == ["unheard.parquet"]
     assert list(store.finish()) == ["metrics"]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
+from v2xsim.evaluation.latest import Latest, gaps, in_order, with_room
 from v2xsim.evaluation.metric import Mean, Metric, Rows
 
 # Packets that are in memory together if those of a pair are not in order of time; 24 bytes each.
@@ -66,54 +67,27 @@ class GapsAndAge:
         self.is_in_order = True
         self._gap_ms = Mean("inter_packet_gap", "ms")
         self._gap_us, self._area_us2 = 0, 0.0
-        self._latest = Received.none()
+        self._latest = Latest.none()
 
     def __len__(self) -> int:
         """Return the number of packets that are held."""
-        return len(self._latest)
+        return int(self._latest.used[0])
 
     def add(self, received: Received) -> None:
         """Add the packets of one part."""
-        row, is_known = self._rows_of(np.unique(received.pair))
-        before = self._latest[row[is_known]]
-        packets = Received.joined([before, received])
-        # Sort so that the packets of one pair follow each other in order of time; `same` is False between two pairs.
-        order = np.lexsort((packets.end_us, packets.pair))
-        packets = packets[order]
-        same = np.diff(packets.pair) == 0
-        is_first, is_last = np.append(True, ~same)[: len(order)], np.append(~same, True)[: len(order)]
-        # A packet of an earlier part that is not the first of its pair was overtaken by one of this part.
-        self.is_in_order &= bool(is_first[order < len(before)].all())
-        gap_us = np.diff(packets.end_us)[same]
-        delay_us = (packets.end_us - packets.queued_us)[:-1][same]
+        self._latest = with_room(self._latest, len(received))
+        order = in_order(received.pair, received.end_us)
+        gap_us, area_us2, is_in_order = gaps(received.pair, received.queued_us, received.end_us, order, self._latest)
+        self.is_in_order &= is_in_order
         self._gap_ms.add(gap_us * 1e-3)
         self._gap_us += int(gap_us.sum())
-        self._area_us2 += float(np.sum(gap_us * (delay_us + gap_us / 2.0)))
-        self._hold(packets[is_last])
+        self._area_us2 += float(np.sum(area_us2))
 
     def rows(self) -> Rows:
         """Return the mean gap and the mean age as metrics of the whole run; NaN if no pair has two packets."""
         rows = self._gap_ms.rows()
         age = self._area_us2 / self._gap_us * 1e-3 if self._gap_us > 0 else float("nan")
         return [*rows, ("age_of_information", "", Metric(age, "ms", rows[0][2].count))]
-
-    def _rows_of(self, pair: Int64[np.ndarray, " pairs"]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the row of each pair among those held, or that at which it belongs, and whether it is held."""
-        row = np.searchsorted(self._latest.pair, pair)
-        return row, np.append(self._latest.pair, -1)[row] == pair
-
-    def _hold(self, packets: Received) -> None:
-        """Hold the latest packet of some pairs, in place of their earlier ones."""
-        row, is_known = self._rows_of(packets.pair)
-        held, old, new = self._latest, row[is_known], row[~is_known]
-        for column, values in ((held.queued_us, packets.queued_us), (held.end_us, packets.end_us)):
-            column[old] = values[is_known]
-        if len(new):
-            more = packets[~is_known]
-            self._latest = Received(
-                np.insert(held.pair, new, more.pair), np.insert(held.queued_us, new, more.queued_us),
-                np.insert(held.end_us, new, more.end_us),
-            )  # fmt: skip
 
 
 def in_any_order(parts: Callable[[], Iterable[Received]]) -> GapsAndAge:

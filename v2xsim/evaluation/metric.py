@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int, Int8
 
 # Latencies in milliseconds at which their distribution is reported, spaced by about a factor of 2.
 WITHIN_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
@@ -72,6 +72,10 @@ class Mean:
         self._count += len(values)
         self._total += values.sum(dtype=np.float64 if values.dtype.kind == "f" else np.int64).item()
 
+    def add_whole(self, total: int, count: int) -> None:
+        """Add the sum of some whole numbers."""
+        self._only_part, self._count, self._total = None, self._count + count, self._total + total
+
     def rows(self) -> Rows:
         """Return the mean as a metric of the whole run; NaN without values."""
         mean = self._total / self._count if self._count else float("nan")
@@ -93,7 +97,9 @@ class Within:
     def add(self, latency_ms: Float[np.ndarray, " latencies"]) -> None:
         """Add the latencies of one part."""
         self._count += len(latency_ms)
-        self._up_to += np.searchsorted(np.sort(latency_ms), WITHIN_MS, "right")
+        # The first bound that is not below each latency.
+        first = np.searchsorted(WITHIN_MS, latency_ms, "left")
+        self._up_to += np.cumsum(np.bincount(first, minlength=len(WITHIN_MS) + 1)[: len(WITHIN_MS)])
 
     def rows(self) -> Rows:
         """Return the share up to each bound, whose bin is the bound; NaN without latencies."""
@@ -113,8 +119,17 @@ class Words:
         texts: The distinct words.
     """
 
-    code: Int64[np.ndarray, " rows"]
+    code: Int[np.ndarray, " rows"]
     texts: tuple[str, ...]
+
+    def places(self, *texts: str) -> Int8[np.ndarray, " rows"]:
+        """Return the place of each row's word among some texts; -1 if it is none of them."""
+        places = np.array([texts.index(word) if word in texts else -1 for word in self.texts], np.int8)
+        return places[self.code] if len(places) else np.full(len(self.code), -1, np.int8)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows with each word."""
+        return dict(zip(self.texts, np.bincount(self.code, minlength=len(self.texts)).tolist(), strict=True))
 
     def are(self, text: str) -> Bool[np.ndarray, " rows"]:
         """Return whether each row has this word."""
@@ -124,7 +139,7 @@ class Words:
 def words_of(table: pa.Table, name: str) -> Words:
     """Return a column of words of a table."""
     held = pa.chunked_array([table.column(name).unify_dictionaries().combine_chunks()]).chunk(0)
-    return Words(held.indices.to_numpy().astype(np.int64), tuple(held.dictionary.to_pylist()))
+    return Words(held.indices.to_numpy(), tuple(held.dictionary.to_pylist()))
 
 
 def arrays_of(table: pa.Table, *names: str) -> list[np.ndarray]:

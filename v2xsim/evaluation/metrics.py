@@ -1,48 +1,108 @@
 """All metrics of a run, computed from its tables: those of perception and cooperation; radio metrics are in `radio_metrics`.
 
-Each metric is defined in docs/models.md, "Metrics". Tables are read one row group after the other, so that they need not fit into memory.
+Each metric is defined in docs/models.md, "Metrics". The row groups of the tables are added one after the other, so that no table needs to
+fit into memory; a run adds each when it is full.
 """
 
+from collections.abc import Callable, Iterable, Mapping
+
 import numpy as np
+import pyarrow as pa
 
 from v2xsim.evaluation.metric import Mean, Metric, RowGroups, Rows, Within, arrays_of, words_of
-from v2xsim.evaluation.radio_metrics import link_rows, packet_rows
+from v2xsim.evaluation.packet_rows import PACKETS, RECEIVED
+from v2xsim.evaluation.radio_metrics import LinkStates, RadioMetrics
 
-METRIC_TABLES = ("fusion", "awareness", "episodes", "transfers", "packets", "unheard", "channel", "links")
-"""The tables from which metrics are computed."""
+METRIC_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "fusion": (
+        "coverage_before", "coverage_after", "blind_covered", "used", "used_by_relay", "age_us", "requested_bytes", "received_bytes",
+    ),
+    "awareness": ("tracked_ego", "tracked_fused"),
+    "episodes": ("start_us", "aware_ego_us", "aware_fused_us"),
+    "transfers": ("kind", "queue_us", "arrive_us", "relay", "outcome"),
+    "packets": PACKETS,
+    "unheard": ("bin_m", "link_state", "count"),
+    "channel": ("busy_share",),
+    "links": ("state",),
+}  # fmt: skip
+"""The columns from which metrics are computed, by table."""
+READ_AGAIN = "packets"
+"""The table whose row groups may be needed once more when all are known."""
+
+
+class RunMetrics:
+    """The metrics of a run, whose tables come in row groups.
+
+    Args:
+        prr_range_m: Receivers within this distance of the sender count for the packet reception ratio.
+        packet_share: Share of the stations whose awareness messages have rows in `packets`, above 0 and at most 1.
+    """
+
+    def __init__(self, prr_range_m: float, packet_share: float = 1.0) -> None:
+        self._coverage, self._awareness, self._episodes = _Coverage(), _Awareness(), _Episodes()
+        self._helpers, self._transfers, self._links = _Helpers(), _Transfers(), LinkStates()
+        self._radio = RadioMetrics(prr_range_m, packet_share)
+        self._frames = 0
+        self._add: dict[str, Callable[[pa.Table], None]] = {
+            "fusion": self._add_fusion, "awareness": self._awareness.add, "episodes": self._episodes.add,
+            "transfers": self._transfers.add, "packets": self._radio.add_packets, "unheard": self._radio.add_unheard,
+            "channel": self._radio.add_channel, "links": self._links.add,
+        }  # fmt: skip
+
+    def add(self, table: str, group: pa.Table) -> None:
+        """Add the next row group of a table, with the columns of METRIC_COLUMNS or more. Tables without metrics add nothing."""
+        if table in self._add:
+            self._add[table](group)
+
+    def rows(
+        self, precision: Mapping[str, list[tuple[float, float]]], duration_s: float,
+        packets: Callable[[], Iterable[pa.Table]],
+    ) -> Rows:  # fmt: skip
+        """Return every metric as name, bin and value; an empty bin stands for the whole run.
+
+        Args:
+            precision: Pairs of overlap threshold and average precision, by mode.
+            duration_s: Simulated time of the run.
+            packets: Function that yields the row groups of the table `packets` again, at least with the columns of RECEIVED.
+        """
+        return [
+            *_precision(precision, self._frames),
+            *self._coverage.rows(),
+            *self._awareness.rows(),
+            *self._episodes.rows(),
+            *self._helpers.rows(),
+            *self._transfers.rows(),
+            *self._radio.rows(duration_s, packets),
+            *self._links.rows(),
+        ]
+
+    def _add_fusion(self, fusion: pa.Table) -> None:
+        self._frames += fusion.num_rows
+        self._coverage.add(fusion)
+        self._helpers.add(fusion)
 
 
 def all_metrics(
-    groups: RowGroups,
-    precision: dict[str, list[tuple[float, float]]],
-    frames: int,
-    duration_s: float,
-    prr_range_m: float,
+    groups: RowGroups, precision: Mapping[str, list[tuple[float, float]]], duration_s: float, prr_range_m: float,
     packet_share: float = 1.0,
-) -> Rows:
-    """Return every metric of a run as name, bin and value; an empty bin stands for the whole run.
+) -> Rows:  # fmt: skip
+    """Return every metric of a run whose tables can be read as a whole; see `RunMetrics`.
 
     Args:
         groups: Function that reads the tables of the run.
         precision: Pairs of overlap threshold and average precision, by mode.
-        frames: Number of ego frames that were scored.
         duration_s: Simulated time of the run.
         prr_range_m: Receivers within this distance of the sender count for the packet reception ratio.
         packet_share: Share of the stations whose awareness messages have rows in `packets`, above 0 and at most 1.
     """
-    return [
-        *_precision(precision, frames),
-        *_coverage(groups),
-        *_awareness(groups),
-        *_episodes(groups),
-        *_helpers(groups),
-        *_transfers(groups),
-        *packet_rows(groups, prr_range_m, duration_s, packet_share),
-        *link_rows(groups),
-    ]
+    metrics = RunMetrics(prr_range_m, packet_share)
+    for table, columns in METRIC_COLUMNS.items():
+        for group in groups(table, columns):
+            metrics.add(table, group)
+    return metrics.rows(precision, duration_s, lambda: groups(READ_AGAIN, RECEIVED))
 
 
-def _precision(precision: dict[str, list[tuple[float, float]]], frames: int) -> Rows:
+def _precision(precision: Mapping[str, list[tuple[float, float]]], frames: int) -> Rows:
     return [
         (f"ap_{threshold:g}_{mode}", "", Metric(ap, "1", frames))
         for mode, curve in precision.items()
@@ -50,72 +110,100 @@ def _precision(precision: dict[str, list[tuple[float, float]]], frames: int) -> 
     ]
 
 
-def _coverage(groups: RowGroups) -> Rows:
-    means = [Mean(name, "1") for name in ("coverage_before", "coverage_after", "blind_covered")]
-    for group in groups("fusion", tuple(mean.name for mean in means)):
-        for mean, share in zip(means, arrays_of(group, *(mean.name for mean in means)), strict=True):
+class _Coverage:
+    """Means over the frames that have a coverage."""
+
+    def __init__(self) -> None:
+        self._means = [Mean(name, "1") for name in ("coverage_before", "coverage_after", "blind_covered")]
+
+    def add(self, fusion: pa.Table) -> None:
+        for mean, share in zip(self._means, arrays_of(fusion, *(mean.name for mean in self._means)), strict=True):
             mean.add(share[np.isfinite(share)])
-    return _rows_of(means)
+
+    def rows(self) -> Rows:
+        return _rows_of(self._means)
 
 
-def _awareness(groups: RowGroups) -> Rows:
-    means = [Mean(f"object_awareness_{mode}", "1") for mode in ("ego", "fused")]
-    columns = ("tracked_ego", "tracked_fused")
-    for group in groups("awareness", columns):
-        for mean, is_tracked in zip(means, arrays_of(group, *columns), strict=True):
-            mean.add(is_tracked)
-    return _rows_of(means)
+class _Awareness:
+    """Share of the road users in range that an ego knows."""
+
+    def __init__(self) -> None:
+        self._means = {mode: Mean(f"object_awareness_{mode}", "1") for mode in ("ego", "fused")}
+
+    def add(self, awareness: pa.Table) -> None:
+        for mode, mean in self._means.items():
+            mean.add(arrays_of(awareness, f"tracked_{mode}")[0])
+
+    def rows(self) -> Rows:
+        return _rows_of(list(self._means.values()))
 
 
-def _episodes(groups: RowGroups) -> Rows:
-    times = {mode: Mean(f"time_to_awareness_{mode}", "s") for mode in ("ego", "fused")}
-    never, conflicts = dict.fromkeys(times, 0), 0
-    for group in groups("episodes", ("start_us", "aware_ego_us", "aware_fused_us")):
-        start_us, *aware = arrays_of(group, "start_us", "aware_ego_us", "aware_fused_us")
-        conflicts += len(start_us)
-        for mode, aware_us in zip(times, aware, strict=True):
+class _Episodes:
+    """Hidden conflicts, and when the egos knew of them."""
+
+    def __init__(self) -> None:
+        self._times = {mode: Mean(f"time_to_awareness_{mode}", "s") for mode in ("ego", "fused")}
+        self._never, self._conflicts = dict.fromkeys(self._times, 0), 0
+
+    def add(self, episodes: pa.Table) -> None:
+        start_us, *aware = arrays_of(episodes, "start_us", "aware_ego_us", "aware_fused_us")
+        self._conflicts += len(start_us)
+        for mode, aware_us in zip(self._times, aware, strict=True):
             is_known = aware_us >= 0
-            times[mode].add((aware_us - start_us)[is_known] * 1e-6)
-            never[mode] += int((~is_known).sum())
-    rows: Rows = [("hidden_conflicts", "", Metric(float(conflicts), "conflicts", conflicts))]
-    for mode, time_s in times.items():
-        rows += time_s.rows()
-        rows += [(f"never_aware_{mode}", "", Metric(float(never[mode]), "conflicts", conflicts))]
-    return rows
+            self._times[mode].add((aware_us - start_us)[is_known] * 1e-6)
+            self._never[mode] += int((~is_known).sum())
+
+    def rows(self) -> Rows:
+        rows: Rows = [("hidden_conflicts", "", Metric(float(self._conflicts), "conflicts", self._conflicts))]
+        for mode, time_s in self._times.items():
+            rows += time_s.rows()
+            rows += [(f"never_aware_{mode}", "", Metric(float(self._never[mode]), "conflicts", self._conflicts))]
+        return rows
 
 
-def _helpers(groups: RowGroups) -> Rows:
-    used, by_relay = Mean("helpers_used", "helpers/frame"), Mean("helpers_used_by_relay", "helpers/frame")
-    age_ms = Mean("age_of_fused_data", "ms")
-    requested, received = Mean("requested_per_frame", "B"), Mean("received_per_frame", "B")
-    columns = ("used", "used_by_relay", "age_us", "requested_bytes", "received_bytes")
-    for group in groups("fusion", columns):
-        counts, relayed, age_us, requested_bytes, received_bytes = arrays_of(group, *columns)
-        used.add(counts)
-        by_relay.add(relayed)
-        age_ms.add(age_us[age_us >= 0] * 1e-3)
-        requested.add(requested_bytes)
-        received.add(received_bytes)
-    return _rows_of([used, by_relay, age_ms, requested, received])
+class _Helpers:
+    """What egos asked for and fused in a frame."""
+
+    def __init__(self) -> None:
+        self._used = Mean("helpers_used", "helpers/frame")
+        self._by_relay = Mean("helpers_used_by_relay", "helpers/frame")
+        self._age_ms = Mean("age_of_fused_data", "ms")
+        self._requested, self._received = Mean("requested_per_frame", "B"), Mean("received_per_frame", "B")
+
+    def add(self, fusion: pa.Table) -> None:
+        columns = ("used", "used_by_relay", "age_us", "requested_bytes", "received_bytes")
+        counts, relayed, age_us, requested_bytes, received_bytes = arrays_of(fusion, *columns)
+        self._used.add(counts)
+        self._by_relay.add(relayed)
+        self._age_ms.add(age_us[age_us >= 0] * 1e-3)
+        self._requested.add(requested_bytes)
+        self._received.add(received_bytes)
+
+    def rows(self) -> Rows:
+        return _rows_of([self._used, self._by_relay, self._age_ms, self._requested, self._received])
 
 
-def _transfers(groups: RowGroups) -> Rows:
-    answered, whole = Mean("requests_answered", "1"), Mean("data_arrived_whole", "1")
-    direct, relayed = Mean("data_latency_direct", "ms"), Mean("data_latency_relayed", "ms")
-    within = Within("data_latency_within")
-    for group in groups("transfers", ("kind", "queue_us", "arrive_us", "relay", "outcome")):
-        message_kind, (queued_us, arrived_us, relay) = (
-            words_of(group, "kind"),
-            arrays_of(group, "queue_us", "arrive_us", "relay"),
-        )
+class _Transfers:
+    """Answers to requests, and the latency of data."""
+
+    def __init__(self) -> None:
+        self._answered, self._whole = Mean("requests_answered", "1"), Mean("data_arrived_whole", "1")
+        self._direct, self._relayed = Mean("data_latency_direct", "ms"), Mean("data_latency_relayed", "ms")
+        self._within = Within("data_latency_within")
+
+    def add(self, transfers: pa.Table) -> None:
+        message_kind = words_of(transfers, "kind")
+        queued_us, arrived_us, relay = arrays_of(transfers, "queue_us", "arrive_us", "relay")
         is_data = message_kind.are("data")
-        answered.add(words_of(group, "outcome").are("answered")[message_kind.are("request")])
-        whole.add(arrived_us[is_data] >= 0)
+        self._answered.add(words_of(transfers, "outcome").are("answered")[message_kind.are("request")])
+        self._whole.add(arrived_us[is_data] >= 0)
         has_arrived, latency_ms = is_data & (arrived_us >= 0), (arrived_us - queued_us) * 1e-3
-        direct.add(latency_ms[has_arrived & (relay < 0)])
-        relayed.add(latency_ms[has_arrived & (relay >= 0)])
-        within.add(latency_ms[has_arrived])
-    return [*_rows_of([answered, whole, direct, relayed]), *within.rows()]
+        self._direct.add(latency_ms[has_arrived & (relay < 0)])
+        self._relayed.add(latency_ms[has_arrived & (relay >= 0)])
+        self._within.add(latency_ms[has_arrived])
+
+    def rows(self) -> Rows:
+        return [*_rows_of([self._answered, self._whole, self._direct, self._relayed]), *self._within.rows()]
 
 
 def _rows_of(means: list[Mean]) -> Rows:

@@ -1,68 +1,86 @@
 """Metrics of the radio: packet reception ratio and causes of loss, latency, gaps, age of information, channel load, link states.
 
-Each metric is defined in docs/models.md, "Metrics". Tables are read one row group after the other.
+Each metric is defined in docs/models.md, "Metrics". Row groups of tables are added one after the other.
 """
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pyarrow as pa
 
-from v2xsim.evaluation.age_of_information import GapsAndAge, Received, in_any_order, pair_of
-from v2xsim.evaluation.metric import Mean, Metric, RowGroups, Rows, Within, arrays_of, words_of
+from v2xsim.evaluation.age_of_information import GapsAndAge, Received, in_any_order
+from v2xsim.evaluation.metric import Mean, Metric, Rows, Within, arrays_of, words_of
+from v2xsim.evaluation.packet_rows import CAUSES, STATES, Counts, counts_of, received_in, ways_of
 from v2xsim.evaluation.transmissions import Transmissions
 
 # Width of a distance bin. It is a multiple of the 5 m bins of the table `unheard`, so that none of those is divided.
 BIN_M = 50.0
 
-_STATES = ("LOS", "NLOSv", "NLOSb")
-_CAUSES = ("half_duplex", "sensing", "receiver_busy", "propagation", "collision")
-_RECEIVED = ("kind", "hop", "outcome", "tx", "rx", "queued_us", "end_us")
-_PACKETS = (*_RECEIVED, "message", "fragment", "size_bytes", "start_us", "distance_m", "link_state")
 
-
-def packet_rows(groups: RowGroups, range_m: float, duration_s: float, packet_share: float) -> Rows:
-    """Return the metrics of the tables `packets`, `unheard` and `channel`.
+class RadioMetrics:
+    """The metrics of the tables `packets`, `unheard` and `channel`.
 
     Args:
-        groups: Function that reads tables.
         range_m: Receivers within this distance of the sender count for the packet reception ratio.
-        duration_s: Simulated time of the run.
         packet_share: Share of the stations whose awareness messages have rows in `packets`, above 0 and at most 1.
     """
-    delivery, latency_ms, latencies = (
-        Delivery(range_m),
-        Mean("awareness_latency", "ms"),
-        Within("awareness_latency_within"),
-    )
-    gaps, transmissions, channel = GapsAndAge(), Transmissions(packet_share), ChannelLoad()
-    for group in groups("packets", _PACKETS):
-        delivery.add(group)
-        received = _received(group)
-        latency = (received.end_us - received.queued_us) * 1e-3
-        latency_ms.add(latency)
-        latencies.add(latency)
-        gaps.add(received)
-        transmissions.add(group)
-    if not gaps.is_in_order:
-        gaps = in_any_order(lambda: map(_received, groups("packets", _RECEIVED)))
-    for group in groups("unheard", ("bin_m", "link_state", "count")):
-        delivery.add_unheard(group)
-    for group in groups("channel", ("busy_share",)):
-        channel.add(group)
-    return [
-        *delivery.rows(), *latency_ms.rows(), *latencies.rows(), *gaps.rows(), *channel.rows(), *transmissions.rows(duration_s),
-    ]  # fmt: skip
+
+    def __init__(self, range_m: float, packet_share: float) -> None:
+        self._range_m, self._delivery = range_m, Delivery(range_m)
+        self._latency_ms, self._latencies = Mean("awareness_latency", "ms"), Within("awareness_latency_within")
+        self._gaps, self._transmissions, self._channel = GapsAndAge(), Transmissions(packet_share), ChannelLoad()
+
+    def add_packets(self, packets: pa.Table) -> None:
+        """Add the next rows of the table `packets`."""
+        ways = ways_of(packets)
+        self._delivery.add(counts_of(packets, ways, self._range_m, BIN_M))
+        received = Received(*received_in(packets, ways))
+        latency_ms = (received.end_us - received.queued_us) * 1e-3
+        self._latency_ms.add(latency_ms)
+        self._latencies.add(latency_ms)
+        if self._gaps.is_in_order:
+            self._gaps.add(received)
+        self._transmissions.add(packets, ways)
+
+    def add_unheard(self, unheard: pa.Table) -> None:
+        """Add some rows of the table `unheard`."""
+        self._delivery.add_unheard(unheard)
+
+    def add_channel(self, channel: pa.Table) -> None:
+        """Add some rows of the table `channel`."""
+        self._channel.add(channel)
+
+    def rows(self, duration_s: float, packets: Callable[[], Iterable[pa.Table]]) -> Rows:
+        """Return the metrics.
+
+        Args:
+            duration_s: Simulated time of the run.
+            packets: Function that yields the row groups of the table `packets` again. It is called only if the packets of a pair are not in
+                order of time.
+        """
+        gaps = self._gaps if self._gaps.is_in_order else in_any_order(lambda: map(_received, packets()))
+        return [
+            *self._delivery.rows(), *self._latency_ms.rows(), *self._latencies.rows(), *gaps.rows(), *self._channel.rows(),
+            *self._transmissions.rows(duration_s),
+        ]  # fmt: skip
 
 
-def link_rows(groups: RowGroups) -> Rows:
-    """Return the share of links in each link state, 0 to 1."""
-    shares = {name: Mean(f"links_{name}", "1") for name in _STATES}
-    for group in groups("links", ("state",)):
-        state = words_of(group, "state")
-        for name, share in shares.items():
-            share.add(state.are(name))
-    return [row for share in shares.values() for row in share.rows()]
+class LinkStates:
+    """The share of links in each link state, 0 to 1."""
+
+    def __init__(self) -> None:
+        self._shares = {name: Mean(f"links_{name}", "1") for name in STATES}
+
+    def add(self, links: pa.Table) -> None:
+        """Add some rows of the table `links`."""
+        counts = words_of(links, "state").counts()
+        for name, share in self._shares.items():
+            share.add_whole(counts.get(name, 0), links.num_rows)
+
+    def rows(self) -> Rows:
+        """Return the share of each state; NaN without links."""
+        return [row for share in self._shares.values() for row in share.rows()]
 
 
 class Delivery:
@@ -78,32 +96,30 @@ class Delivery:
     def __init__(self, range_m: float) -> None:
         self._range_m = range_m
         # By bin number, by link state in range, and in range (the empty name): receptions, and how many of them were delivered.
-        self._all: Counter[float | str] = Counter()
-        self._delivered: Counter[float | str] = Counter()
+        self._all: Counter[int | str] = Counter()
+        self._delivered: Counter[int | str] = Counter()
         self._lost: Counter[str] = Counter()
 
-    def add(self, packets: pa.Table) -> None:
-        """Add some rows of the table `packets`."""
-        hop, distance_m = arrays_of(packets, "hop", "distance_m")
-        rows = np.flatnonzero(words_of(packets, "kind").are("awareness") & (hop == 1) & np.isfinite(distance_m))
-        distance_m, outcome, state = distance_m[rows], words_of(packets, "outcome"), words_of(packets, "link_state")
-        is_near, is_delivered = distance_m < self._range_m, outcome.are("delivered")[rows]
-        number = np.floor(distance_m / BIN_M)
-        for counts, chosen in ((self._all, np.ones(len(rows), bool)), (self._delivered, is_delivered)):
-            counts.update(_numbers_of(number[chosen]))
-            counts[""] += int((chosen & is_near).sum())
-            for name in _STATES:
-                counts[name] += int((chosen & is_near & state.are(name)[rows]).sum())
-        for cause in _CAUSES:
-            self._lost[cause] += int((is_near & outcome.are(cause)[rows]).sum())
+    def add(self, counts: Counts) -> None:
+        """Add the receptions of some rows of the table `packets`."""
+        for row, held in enumerate((self._all, self._delivered)):
+            (number,) = np.nonzero(counts.by_bin[row])
+            held.update(dict(zip(number.tolist(), counts.by_bin[row, number].tolist(), strict=True)))
+            held[""] += int(counts.near[row])
+            held.update(dict(zip(STATES, counts.by_state[row].tolist(), strict=True)))
+        self._lost.update(dict(zip(CAUSES, counts.lost.tolist(), strict=True)))
 
     def add_unheard(self, unheard: pa.Table) -> None:
         """Add some rows of the table `unheard`."""
         bin_m, count = arrays_of(unheard, "bin_m", "count")
-        state, is_near, number = words_of(unheard, "link_state"), bin_m < self._range_m, np.floor(bin_m / BIN_M)
+        state, is_near, number = (
+            words_of(unheard, "link_state"),
+            bin_m < self._range_m,
+            np.floor(bin_m / BIN_M).astype(np.int64),
+        )
         for one, weak in zip(number.tolist(), count.tolist(), strict=True):
             self._all[one] += weak
-        for name in _STATES:
+        for name in STATES:
             self._all[name] += int(count[is_near & state.are(name)].sum())
         near = int(count[is_near].sum())
         self._all[""] += near
@@ -113,13 +129,13 @@ class Delivery:
         """Return the ratio in range, by bin and by link state, and the share of each cause of loss."""
         bins = {
             number: f"{number * BIN_M:.0f}-{(number + 1) * BIN_M:.0f} m"
-            for number in sorted(n for n in self._all if isinstance(n, float))
+            for number in sorted(n for n in self._all if isinstance(n, int))
         }
         return [
             ("prr", "", self._share(self._delivered[""], self._all[""])),
             *(("prr", label, self._share(self._delivered[b], self._all[b])) for b, label in bins.items()),
-            *(("prr", name, self._share(self._delivered[name], self._all[name])) for name in _STATES),
-            *((f"lost_to_{cause}", "", self._share(self._lost[cause], self._all[""])) for cause in _CAUSES),
+            *(("prr", name, self._share(self._delivered[name], self._all[name])) for name in STATES),
+            *((f"lost_to_{cause}", "", self._share(self._lost[cause], self._all[""])) for cause in CAUSES),
         ]  # fmt: skip
 
     @staticmethod
@@ -129,17 +145,7 @@ class Delivery:
 
 def _received(packets: pa.Table) -> Received:
     """Return the awareness messages that stations received directly from their senders."""
-    hop, tx, rx, queued_us, end_us = arrays_of(packets, "hop", "tx", "rx", "queued_us", "end_us")
-    rows = np.flatnonzero(
-        words_of(packets, "kind").are("awareness") & (hop == 1) & words_of(packets, "outcome").are("delivered")
-    )
-    return Received(pair_of(tx[rows], rx[rows]), queued_us[rows], end_us[rows])
-
-
-def _numbers_of(values: np.ndarray) -> dict[float | str, int]:
-    """Return how often each value occurs."""
-    distinct, counts = np.unique(values, return_counts=True)
-    return dict(zip(distinct.tolist(), counts.tolist(), strict=True))
+    return Received(*received_in(packets, ways_of(packets)))
 
 
 class ChannelLoad:

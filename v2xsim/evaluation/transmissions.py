@@ -3,7 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
-from v2xsim.evaluation.metric import Metric, Rows, arrays_of, words_of
+from v2xsim.evaluation.metric import Metric, Rows
+from v2xsim.evaluation.packet_rows import Packet, Ways, packet_of, sent_in
 
 
 class Transmissions:
@@ -17,28 +18,23 @@ class Transmissions:
         self._packet_share = packet_share
         self._dropped = self._sent = 0
         self._size_bytes = 0.0
-        # Message, fragment, hop, sender and start of the last row.
-        self._last = np.zeros((5, 0), np.int64)
+        # The transmission of the last row.
+        self._last = Packet(*(np.zeros(0, kind) for kind in (np.int64, np.int32, np.int32, np.int64, np.int64)))
 
-    def add(self, packets: pa.Table) -> None:
-        """Add the next rows of the table `packets`."""
-        columns = arrays_of(packets, "message", "fragment", "hop", "tx", "start_us")
+    def add(self, packets: pa.Table, ways: Ways) -> None:
+        """Add the next rows of the table `packets`.
+
+        Args:
+            packets: The rows.
+            ways: How they were sent.
+        """
         if packets.num_rows == 0:
             return
-        # All rows of one transmission follow each other, so a change in these columns marks the next transmission.
-        packet = np.concatenate([self._last, np.stack(columns)], axis=1)
-        is_new = (np.diff(packet, axis=1) != 0).any(axis=0)
-        rows = np.flatnonzero(is_new if self._last.size else np.append(True, is_new))
-        self._last = packet[:, -1:]
-        # A packet that a full queue dropped has a row without a transmission: count it, but not its bytes.
-        is_dropped = words_of(packets, "outcome").are("not_sent")[rows]
-        self._dropped += int(is_dropped.sum())
-        sent = rows[~is_dropped]
-        self._sent += len(sent)
         # If only a share of the stations is listed, each listed message stands for 1 / share messages.
-        is_awareness = words_of(packets, "kind").are("awareness")[sent]
-        (size_bytes,) = arrays_of(packets, "size_bytes")
-        self._size_bytes += float((size_bytes[sent] * np.where(is_awareness, 1.0 / self._packet_share, 1.0)).sum())
+        new = sent_in(packets, ways, self._last, self._packet_share)
+        self._dropped, self._sent = self._dropped + new.dropped, self._sent + new.sent
+        self._size_bytes += new.size_bytes
+        self._last = Packet(*(column[-1:].copy() for column in packet_of(packets)))
 
     def rows(self, duration_s: float) -> Rows:
         """Return the share of packets that were dropped, and the bytes on the air per second of the run."""

@@ -78,7 +78,7 @@ def evaluated(
         new.add(tick, evaluator.add(tick))
     add_episodes(new.episodes, evaluator.episodes())
     rows = all_metrics(
-        new.groups, evaluator.average_precision(), len(frames),
+        new.groups, evaluator.average_precision(),
         simulated_s(setting(manifest, "run.duration_s"), setting(manifest, "run.step_s")),
         prr_range_m, setting(manifest, "record.packet_share"),
     )  # fmt: skip

@@ -32,8 +32,8 @@ ABOUT, WRITTEN = "run.json", "written.jsonl"
 class Store(Protocol):
     """Keeps the rows of tables, in the order in which they are added."""
 
-    def put(self, table: str, rows: pa.Table) -> None:
-        """Add rows to a table."""
+    def put(self, table: str, rows: pa.Table) -> list[pa.Table]:
+        """Add rows to a table, and return the row groups that they complete."""
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Set all rows of a table, in place of earlier ones."""
@@ -41,8 +41,8 @@ class Store(Protocol):
     def written(self, time_us: int) -> None:
         """Note that all rows that were known at a simulated time have been added."""
 
-    def join(self) -> None:
-        """Make the last row groups of all tables but `metrics`; the metrics are computed from the tables."""
+    def join(self) -> Mapping[str, Sequence[pa.Table]]:
+        """Make the last row groups of all tables but `metrics`, and return them; the metrics are computed from the row groups."""
 
     def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the row groups of a table with some of its columns, after `join`."""
@@ -61,18 +61,22 @@ class _GroupStore(ABC):
         self._cutters = {table: Cutter(table) for table in COLUMNS}
         self._replaced: dict[str, pa.Table] = {}
 
-    def put(self, table: str, rows: pa.Table) -> None:
-        """Add rows to a table."""
-        for group in self._cutters[table].add(rows):
+    def put(self, table: str, rows: pa.Table) -> list[pa.Table]:
+        """Add rows to a table, and return the row groups that they complete."""
+        groups = list(self._cutters[table].add(rows))
+        for group in groups:
             self._keep(table, group)
+        return groups
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Set all rows of a table, in place of earlier ones."""
         self._replaced[table] = rows
 
-    def join(self) -> None:
-        """Make the last row group of all tables but `metrics`; the metrics are computed from the tables."""
-        self._end({table: self._last(table) for table in COLUMNS if table != _METRICS})
+    def join(self) -> Mapping[str, Sequence[pa.Table]]:
+        """Make the last row groups of all tables but `metrics`, and return them; the metrics are computed from the row groups."""
+        last = {table: self._last(table) for table in COLUMNS if table != _METRICS}
+        self._end(last)
+        return last
 
     @abstractmethod
     def _keep(self, table: str, group: pa.Table) -> None:
@@ -240,25 +244,22 @@ class MetricsAlone(Listed[str, pa.Table]):
 
 
 class MetricStore(_GroupStore):
-    """Writes only the tables from which metrics are computed into a folder; at the end, only the table `metrics` is left.
+    """Keeps no table but `metrics`, and until the end those whose row groups may be needed again, in a folder.
 
     Args:
         folder: Folder for temporary files.
-        tables: Names of the tables from which metrics are computed.
+        used: Names of the tables from which metrics are computed; only their rows become row groups.
+        kept: Names of the tables whose row groups may be needed again (`groups`).
     """
 
-    def __init__(self, folder: Path, tables: Collection[str]) -> None:
+    def __init__(self, folder: Path, used: Collection[str], kept: Collection[str]) -> None:
         super().__init__()
-        self._folder, self._tables = folder, frozenset(tables)
+        self._folder, self._used, self._kept = folder, frozenset(used) | {_METRICS}, frozenset(kept)
         self._files: dict[str, GrowingFile] = {}
-        self._metrics = schema_of(_METRICS).empty_table()
 
-    def put(self, table: str, rows: pa.Table) -> None:
-        """Add rows to a table, if metrics need it."""
-        if table == _METRICS:
-            self._metrics = rows
-        elif table in self._tables:
-            super().put(table, rows)
+    def put(self, table: str, rows: pa.Table) -> list[pa.Table]:
+        """Add rows to a table, if metrics need it, and return the row groups that they complete."""
+        return super().put(table, rows) if table in self._used else []
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Do nothing: no metric needs a table that is replaced."""
@@ -267,13 +268,13 @@ class MetricStore(_GroupStore):
         """Do nothing: the rows are of no use without the run."""
 
     def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield the row groups of a table with some of its columns, after `join`."""
-        path = self._folder / f"{table}.parquet"
+        """Yield the row groups of a table that is kept with some of its columns, after `join`."""
+        path = self._path(table)
         return groups_in(path, columns) if path.exists() else iter(())
 
     def finish(self) -> Mapping[str, pa.Table]:
         """Return the table `metrics`."""
-        return MetricsAlone({_METRICS: self._metrics})
+        return MetricsAlone({_METRICS: pa.concat_tables([schema_of(_METRICS).empty_table(), *self._last(_METRICS)])})
 
     def close(self) -> None:
         """Close the files, whatever their state; nothing is added any more."""
@@ -282,11 +283,11 @@ class MetricStore(_GroupStore):
                 file.close()
 
     def _keep(self, table: str, group: pa.Table) -> None:
+        if table not in self._kept:
+            return
         with _disk(self._folder):
             if table not in self._files:
-                self._files[table] = GrowingFile(
-                    self._folder / f"{table}.parquet", footers_of(self._folder, table), table
-                )
+                self._files[table] = GrowingFile(self._path(table), footers_of(self._folder, table), table)
             self._files[table].add(group)
 
     def _end(self, last: Mapping[str, Sequence[pa.Table]]) -> None:
@@ -296,6 +297,9 @@ class MetricStore(_GroupStore):
         with _disk(self._folder):
             while self._files:
                 self._files.popitem()[1].end()
+
+    def _path(self, table: str) -> Path:
+        return self._folder / f"{table}.parquet"
 
 
 def footers_of(segments: Path, table: str) -> Path:

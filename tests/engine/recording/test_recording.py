@@ -21,7 +21,9 @@ from tests.engine.small_world import (
     snapshot,
 )
 from v2xsim.engine.recording.recording import Recording
+from v2xsim.evaluation.metric import Metric
 from v2xsim.mobility.base import Names
+from v2xsim.results import row_groups
 from v2xsim.results.columns import COLUMNS, schema_of
 from v2xsim.scenario.schema_world import Street
 from v2xsim.world.roads import Roads, roads_from
@@ -132,7 +134,21 @@ def test_of_the_frames_of_a_tick_the_best_is_kept_for_pictures():
 def test_average_precision_is_of_all_recorded_frames():
     record = recording()
     fuse(record, seen_by(EGO, seen=detections([(20, 0)], truth=[HELPER])))
-    assert dict(record.average_precision()["fused"])[0.5] == 1.0
+    metrics = {name: metric.value for name, _, metric in record.metrics(1.0)}
+    assert metrics["ap_0.5_fused"] == 1.0
+
+
+@pytest.mark.parametrize("rows", [1, 2, 65_536])
+def test_metrics_are_of_all_row_groups(monkeypatch, rows):
+    """Three frames, in three row groups, in two or in one; the rows of the last one may be in none until the end."""
+    monkeypatch.setattr(row_groups, "GROUP_ROWS", rows)
+    record = recording()
+    for tick in range(3):
+        fuse(record, seen_by(EGO, BEGIN_US + tick * STEP_US, contributions=[contribution(OTHER)] * tick))
+    record.join(Roads.none(), BEGIN_US + 3 * STEP_US)
+    metrics = {name: metric for name, _, metric in record.metrics(1.0)}
+    assert metrics["helpers_used"] == Metric(1.0, "helpers/frame", 3)
+    assert metrics["ap_0.5_fused"].count == 3
 
 
 # The end of a run

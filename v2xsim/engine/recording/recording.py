@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterable
 from functools import partial
 
+import pyarrow as pa
+
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.frame_tables import FrameTables
 from v2xsim.engine.recording.fused_frame import FusedFrame
@@ -12,9 +14,13 @@ from v2xsim.engine.recording.kept_frames import KeptFrames
 from v2xsim.engine.recording.participants import Participants, write_buildings, write_roads
 from v2xsim.engine.recording.truth_tables import TruthTables
 from v2xsim.engine.stages import Stages
+from v2xsim.evaluation.metric import Rows
+from v2xsim.evaluation.metrics import READ_AGAIN, RunMetrics
+from v2xsim.evaluation.packet_rows import RECEIVED
 from v2xsim.mobility.base import Names
 from v2xsim.records import LINK_STATE_NAMES, Prisms
 from v2xsim.results.columns import COLUMNS
+from v2xsim.results.results import metrics_table
 from v2xsim.results.row_groups import GROUP_ROWS
 from v2xsim.results.store import MemoryStore, Store
 from v2xsim.results.tables import Coded, Columns
@@ -63,6 +69,7 @@ class Recording:
         self._truth_tables = TruthTables(self.tables, record, begin_us, self._step_us)
         self._kept_frames = KeptFrames(self.tables, record, begin_us, detect_us, self._step_us + fuse_us + oldest_us)
         self._participants = Participants()
+        self._metrics = RunMetrics(record.prr_range_m, record.packet_share)
         self._later = InOrder(on_thread)
         write_buildings(self.tables["buildings"], prisms or Prisms.none())
 
@@ -113,7 +120,8 @@ class Recording:
             write_roads(self.tables["roads"], roads)
         self._put_away(end_us)
         self._later.wait()
-        self.store.join()
+        for table, groups in self.store.join().items():
+            self._add_to_metrics(table, groups)
 
     def _put_away_held(self, time_us: int) -> None:
         """Move the rows of all tables to the store if they have been held for long, and before that only those of long tables."""
@@ -151,8 +159,20 @@ class Recording:
         for name in names:
             table = taken.get(name, self.tables[name])
             if len(table):
-                self.store.put(name, table.take())
+                self._add_to_metrics(name, self.store.put(name, table.take()))
 
-    def average_precision(self) -> dict[str, list[tuple[float, float]]]:
-        """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`)."""
-        return self._frame_tables.average_precision()
+    def _add_to_metrics(self, table: str, groups: Iterable[pa.Table]) -> None:
+        for group in groups:
+            self._metrics.add(table, group)
+
+    def metrics(self, duration_s: float) -> Rows:
+        """Return every metric of the run after `join`, and write them into the table `metrics`.
+
+        Args:
+            duration_s: Simulated time of the run.
+        """
+        rows = self._metrics.rows(
+            self._frame_tables.average_precision(), duration_s, lambda: self.store.groups(READ_AGAIN, RECEIVED)
+        )
+        self.store.put("metrics", metrics_table(rows))
+        return rows
