@@ -25,7 +25,7 @@ class Streams:
 
     def key(self, name: str, *keys: int | np.int64) -> int:
         """Return a 64-bit key made from the seed, the name of a purpose and integer keys."""
-        text = f"{self.seed}|{name}|{'|'.join(map(str, map(int, keys)))}"
+        text = f"{self.seed}|{name}|" + ("%d|" * len(keys))[:-1] % keys
         return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
     def keys(self, name: str, rows: Iterable[tuple[int, ...]]) -> UInt64[np.ndarray, " rows"]:

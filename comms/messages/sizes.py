@@ -80,13 +80,10 @@ def encoded_matrix_bytes(code: UInt8[np.ndarray, "nx ny"]) -> int:
     A station alone observes only a small part of its matrix, so most of the matrix consists of long runs of unobserved
     cells.
     """
-    flat = code.ravel()
-    if flat.size == 0:
-        return MATRIX_HEADER_BYTES
-    ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]) + 1, flat.size)
-    lengths = np.diff(ends, prepend=0)
-    runs = int((-(-lengths // MATRIX_LONGEST_RUN)).sum())
-    return min(MATRIX_HEADER_BYTES + runs, matrix_bytes(flat.size))
+    # Imported here, so that a scenario can be checked without loading compiled code.
+    from v2xsim.comms.messages.matrix_runs import run_count
+
+    return min(MATRIX_HEADER_BYTES + run_count(code, MATRIX_LONGEST_RUN), matrix_bytes(code.size))
 
 
 def request_bytes(cells: int) -> int:
