@@ -272,13 +272,11 @@ def shifted(
 ) -> UInt8[np.ndarray, "nx ny"]:
     """Return a matrix's codes on another window of the same grid; cells outside its own window are UNOBSERVED (0)."""
     code = np.zeros(shape, matrix.code.dtype)
-    shift = np.asarray(lower) - matrix.lower
-    first = np.maximum(shift, 0)
-    last = np.minimum(shift + np.array(shape), np.array(matrix.code.shape))
-    if (last > first).all():
-        to = first - shift
-        size = last - first
-        code[to[0] : to[0] + size[0], to[1] : to[1] + size[1]] = matrix.code[first[0] : last[0], first[1] : last[1]]
+    # Plain integers: an array of two takes ten times as long.
+    (x, y), (nx, ny), (wide, high) = (lower - matrix.lower).tolist(), matrix.code.shape, shape
+    x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + wide, nx), min(y + high, ny)
+    if x1 > x0 and y1 > y0:
+        code[x0 - x : x1 - x, y0 - y : y1 - y] = matrix.code[x0:x1, y0:y1]
     return code
 
 

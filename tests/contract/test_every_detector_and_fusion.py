@@ -10,7 +10,7 @@ import pytest
 from tests.contract.kinds import assert_same, every
 from v2xsim import part_trials as trials
 from v2xsim.engine.stations.sensing import observed_centers_m
-from v2xsim.gpu.bev.fusion.scheme import FusionScheme, fused_of
+from v2xsim.gpu.bev.fusion.scheme import FusionScheme, FusionView, FusionViews, Received, fused_of, fused_of_each
 from v2xsim.perception.detection.detector import Detector, DetectorViews, detections_of, detections_of_each
 from v2xsim.perception.detection.visibility_model import Visibility
 from v2xsim.records import FREE, Boxes, Detections, PerceptionMatrix
@@ -95,6 +95,58 @@ class TestEveryFusionScheme:
         turned = fused_of(part, replace(view, received=twins[::-1]))
         assert_same(straight.points, turned.points)
         assert_same(straight.detections, turned.detections)
+
+    def test_fuses_for_several_egos_at_once_what_it_fuses_for_each_alone(self, part):
+        if not part.does_many("fuse", "fuse_each"):
+            pytest.skip("it has one way only")
+        views = [view_of_points(seed, helpers) for seed, helpers in ((1, 2), (2, 1), (3, 3))]
+        together = fused_of_each(part, views_of_points(views))
+        for one, view in zip(together, views, strict=True):
+            assert_same(one, fused_of(part, view))
+
+    def test_leaves_a_frame_as_it_was_for_which_nothing_has_arrived_if_it_fuses_several_at_once(self, part):
+        if not part.does_many("fuse", "fuse_each"):
+            pytest.skip("it has one way only")
+        view = replace(trials.fusion_view(5), received=())
+        assert fused_of(part, view).detections is view.own_detections
+
+
+def view_of_points(seed, helpers):
+    """Return the view of an ego that received points on the ground, on itself, on road users, and on one who was away."""
+    rng, agent = np.random.default_rng(seed), np.array([3, 5, 8, 13])
+
+    def received(station):
+        name, count = rng.choice([-1, 99, *agent], 40), len(agent)
+        place_m, there = rng.normal(0.0, 50.0, (count, 3)), rng.uniform(size=count) < 0.7
+        return Received(station, 0.1, rng.normal(size=(40, 3)), name, Detections.none(), lambda: (place_m, there))
+
+    def detect(objects, points, added_m=None):
+        seen = np.flatnonzero(points)
+        return Detections(objects[seen], np.zeros((len(seen), 2)), points[seen] / 1e3, agent[seen])
+
+    objects, own = Boxes(rng.normal(0.0, 50.0, (4, 3)), np.ones((4, 3)), rng.normal(size=4)), rng.integers(0, 3, 4)
+    return FusionView(
+        int(agent[seed % 4]), np.zeros(4), np.ones(3), objects, agent, own, detect(objects, own), np.zeros((2, 2), np.uint8),
+        np.zeros(2, np.int64), 2.0, tuple(received(20 + n) for n in range(helpers)), detect, lambda: np.zeros((0, 3)),
+    )  # fmt: skip
+
+
+def views_of_points(views):
+    """Return the views of several egos as one input."""
+    items, agent = [(n, item) for n, view in enumerate(views) for item in view.received], views[0].agent
+
+    def detect_each(view, row, objects, points):
+        rows = [np.flatnonzero(view == number) for number in range(len(views))]
+        return [Detections(objects[of], np.zeros((len(of), 2)), points[of] / 1e3, agent[row[of]]) for of in rows]
+
+    return FusionViews(
+        np.array([view.ego for view in views]), agent, np.array([view.objects.center_m for view in views]),
+        np.ones((4, 3)), np.array([view.objects.yaw_rad for view in views]), np.array([view.own_points for view in views]),
+        np.array([n for n, _ in items]), np.array([item.station for _, item in items]),
+        np.cumsum([len(item.object_id) for _, item in items]), np.concatenate([item.points_m for _, item in items]),
+        np.concatenate([item.object_id for _, item in items]), np.array([item.located[0] for _, item in items]),
+        np.array([item.located[1] for _, item in items]), detect_each,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from v2xsim.engine.cooperation.at_once import AtOnce
 from v2xsim.engine.cooperation.blind_zone import BlindZones
 from v2xsim.engine.cooperation.cooperation import Cooperation
 from v2xsim.engine.cooperation.exchange import Exchange
-from v2xsim.engine.cooperation.fusing import fused
+from v2xsim.engine.cooperation.fusing import Due, fused_each
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
 from v2xsim.engine.cooperation.own_messages import OnArrival, OnLoss, OwnMessages
 from v2xsim.engine.cooperation.relaying import Relaying
@@ -246,7 +246,7 @@ class Simulation:
             self._air.settle()
             frames = [knowledge.frame_of(frame_us) for knowledge in self.stations.egos()]
             with self.stages.fusion:
-                fused_frames = [self._fuse(ego) for ego in frames if ego is not None]
+                fused_frames = self._fused([ego for ego in frames if ego is not None])
             with self.stages.evaluation:
                 self.recording.fused(fused_frames)
             for frame in fused_frames:
@@ -292,17 +292,25 @@ class Simulation:
             with self.stages.matching:
                 self._cooperation.match(self.instant.states, frame_us)
 
-    def _fuse(self, ego: Frame) -> FusedFrame:
-        contributions = self._cooperation.collected(ego)
-        scheme = self.scenario.cooperation.fusion
-        arrived = [item.arrived for item in contributions]
-        result = fused(ego, arrived, scheme, self._captures, self.sensing.detector_of)
-        return FusedFrame(
-            ego=ego, capture=self._captures[ego], fuse_us=self.clock.now_us, result=result,
-            contributions=contributions, transfers=self._transfers.of_frame(ego.agent, ego.time_us),
-            known=self.stations.neighbours.heard(ego.agent), announced=self._cooperation.announced_vehicles(ego),
-            own_tracks=self.tracks.of(ego), blind_zone=self._blind_zones.of(ego),
-        )  # fmt: skip
+    def _fused(self, egos: list[Frame]) -> list[FusedFrame]:
+        """Return the frames of egos, all of one tick, after fusion with what has arrived."""
+        collected = [self._cooperation.collected(ego) for ego in egos]
+        dues = [
+            Due(ego, self._captures[ego], arrived, [self._captures[item.frame] for item in arrived])
+            for ego, contributions in zip(egos, collected, strict=True)
+            for arrived in [[item.arrived for item in contributions]]
+        ]
+        results = fused_each(dues, self.scenario.cooperation.fusion, self.sensing)
+        announced, now_us = self._cooperation.announced_vehicles(egos), self.clock.now_us
+        return [
+            FusedFrame(
+                ego=due.ego, capture=due.capture, fuse_us=now_us, result=result, contributions=contributions,
+                transfers=self._transfers.of_frame(due.ego.agent, due.ego.time_us),
+                known=self.stations.neighbours.heard(due.ego.agent), announced=vehicles,
+                own_tracks=self.tracks.of(due.ego), blind_zone=self._blind_zones.of(due.ego),
+            )
+            for due, result, contributions, vehicles in zip(dues, results, collected, announced, strict=True)
+        ]  # fmt: skip
 
     def _forget(self, next_frame_us: int) -> None:
         """Forget what nothing needs any more, after all frames captured before a time are fused."""

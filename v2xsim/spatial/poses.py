@@ -103,31 +103,31 @@ def _plain(array: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _move(points_m, target_from_source, number, rows, moved_m):  # type: ignore[no-untyped-def]
-    """Write some of the points, each moved by one of the transforms.
-
-    Each product and sum is rounded once, in the order of numpy's product of all points and the matrix.
-    """
+    """Write some of the points, each moved by one of the transforms."""
     for n in range(len(rows)):
-        _move_one(points_m, rows[n], target_from_source[number[n]], moved_m[n])
+        move_point(points_m[rows[n]], target_from_source[number[n]], len(points_m) == 1, moved_m[n])
 
 
 @njit(cache=True, nogil=True)
 def _move_by_each(points_m, target_from_source, moved_m):  # type: ignore[no-untyped-def]
-    """Write all points, moved by each of the transforms, rounded as in `_move`."""
+    """Write all points, moved by each of the transforms."""
     for n in range(len(target_from_source)):
         for row in range(len(points_m)):
-            _move_one(points_m, row, target_from_source[n], moved_m[n, row])
+            move_point(points_m[row], target_from_source[n], len(points_m) == 1, moved_m[n, row])
 
 
 @njit(cache=True, nogil=True)
-def _move_one(points_m, row, transform, moved_m):  # type: ignore[no-untyped-def]
-    """Write one of the points, moved by a transform."""
+def move_point(point_m, transform, is_alone, moved_m):  # type: ignore[no-untyped-def]
+    """Write a point moved by a transform.
+
+    Each product and sum is rounded once, in the order of numpy's product of all points and the matrix. For a point that is
+    alone, numpy adds the terms from the last to the first.
+    """
     for i in range(3):
         total = 0.0
         for k in range(3):
-            # Numpy adds the terms of a single row from the last to the first.
-            j = 2 - k if len(points_m) == 1 else k
-            total = fused_multiply_add(points_m[row, j], transform[i, j], total)
+            j = 2 - k if is_alone else k
+            total = fused_multiply_add(point_m[j], transform[i, j], total)
         moved_m[i] = total + transform[i, 3]
 
 

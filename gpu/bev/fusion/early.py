@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from v2xsim.gpu.bev.fusion.fused_points import with_points
-from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, Share
+from v2xsim.gpu.bev.fusion.fused_points import with_points, with_points_each
+from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, FusionViews, Share
 from v2xsim.parts import AtLeast, AtMost, part
 
 
@@ -33,3 +33,7 @@ class EarlyFusion(FusionScheme):
     def fuse(self, view: FusionView) -> FusedObjects:
         """Return what the detector finds in the ego's points and the received points together."""
         return with_points(view)
+
+    def fuse_each(self, views: FusionViews) -> list[FusedObjects]:
+        """Return what `fuse` returns for each of several frames."""
+        return with_points_each(views)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionView
+from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionView, FusionViews
 from v2xsim.records import Boxes
 
 
@@ -44,3 +44,24 @@ def with_points(view: FusionView) -> FusedObjects:
         np.concatenate([np.zeros(0, np.int64), *objects]),
         np.concatenate([np.zeros(0, np.int64), *sources]),
     )
+
+
+def with_points_each(views: FusionViews) -> list[FusedObjects]:
+    """Return what `with_points` returns for each of several frames, to the last bit."""
+    from v2xsim.gpu.bev.fusion.point_sums import joined
+
+    arguments = (
+        views.ego, views.agent, views.center_m, views.own_points, views.view, views.end, views.object_id, views.located_m,
+        views.present,
+    )  # fmt: skip
+    count, center_m, kept, kept_of_item = joined(*arguments)
+    view, row = np.nonzero(count)
+    objects = Boxes(center_m[view, row], views.size_m[row], views.yaw_rad[view, row])
+    found = views.detect_each(view, row, objects, count[view, row])
+    points_m, object_id, source = views.points_m[kept], views.object_id[kept], views.station.repeat(kept_of_item)
+    # Points of all items up to the last one of each frame.
+    ends = np.cumsum(kept_of_item)[np.cumsum(np.bincount(views.view)) - 1].tolist()
+    return [
+        FusedObjects(detections, points, points_m[first:end], object_id[first:end], source[first:end])
+        for detections, points, first, end in zip(found, count, [0, *ends[:-1]], ends, strict=True)
+    ]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from v2xsim.gpu.bev.fusion.fused_points import with_points
-from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, Share
+from v2xsim.gpu.bev.fusion.fused_points import with_points, with_points_each
+from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, FusionViews, Share
 from v2xsim.parts import part
 
 
@@ -18,3 +18,7 @@ class NoFusion(FusionScheme):
     def fuse(self, view: FusionView) -> FusedObjects:
         """Return the detections of the ego alone."""
         return with_points(view)
+
+    def fuse_each(self, views: FusionViews) -> list[FusedObjects]:
+        """Return what `fuse` returns for each of several frames."""
+        return with_points_each(views)

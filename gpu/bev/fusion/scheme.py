@@ -141,6 +141,65 @@ class FusionView:
         return self.own_cloud()
 
 
+class DetectEach(Protocol):
+    """Function that runs the detector of the scenario again on the frames of several egos."""
+
+    def __call__(
+        self,
+        view: Int64[np.ndarray, " seen"],
+        row: Int64[np.ndarray, " seen"],
+        objects: Boxes,
+        points: Int64[np.ndarray, " seen"],
+    ) -> list[Detections]:
+        """Return the detections in each frame, for given positions of the road users and numbers of points.
+
+        Args:
+            view: Number of the frame of each road user with points, in rising order.
+            row: Row of the road user in the views' arrays.
+            objects: Its bounding box, at the position where its points appear.
+            points: Number of lidar points on it.
+        """
+
+
+@dataclass(frozen=True)
+class FusionViews:
+    """Input of a fusion scheme that fuses points: the frames of all egos of one tick for which something has arrived.
+
+    Attributes are as in `FusionView` and `Received`, with an element for each frame, or an item for each helper of each frame.
+
+    Attributes:
+        ego: Identity of the ego of each frame.
+        agent: Identity of each road user, in rising order; the same ones in all frames.
+        center_m: Centre of the bounding box of each road user where the ego of each frame would place it.
+        size_m: Size of the bounding box of each road user.
+        yaw_rad: Heading of the bounding box of each road user where the ego of each frame would place it.
+        own_points: Number of the ego's own lidar points on each road user.
+        view: Number of the frame of each item, in rising order. Each frame has at least one item.
+        station: Identity of the helper of each item.
+        end: Number of lidar points of all items up to and including this one.
+        points_m: Lidar points of all items, one after the other.
+        object_id: Identity of the road user that each point lies on.
+        located_m: Position at which the helper would place each road user at its capture time.
+        present: Whether the road user was present then.
+        detect_each: Function that runs the detector on all frames.
+    """
+
+    ego: Int64[np.ndarray, " views"]
+    agent: Int64[np.ndarray, " objects"]
+    center_m: Float[np.ndarray, "views objects 3"]
+    size_m: Float[np.ndarray, "objects 3"]
+    yaw_rad: Float[np.ndarray, "views objects"]
+    own_points: Int64[np.ndarray, "views objects"]
+    view: Int64[np.ndarray, " items"]
+    station: Int64[np.ndarray, " items"]
+    end: Int64[np.ndarray, " items"]
+    points_m: Float[np.ndarray, "points 3"]
+    object_id: Int64[np.ndarray, " points"]
+    located_m: Float[np.ndarray, "items objects 3"]
+    present: Bool[np.ndarray, "items objects"]
+    detect_each: DetectEach
+
+
 def _no_points() -> Float[np.ndarray, "points 3"]:
     return np.zeros((0, 3))
 
@@ -171,6 +230,10 @@ class FusedObjects:
 class FusionScheme(Part):
     """Base of fusion schemes.
 
+    A built-in scheme that fuses points may also define `fuse_each(views: FusionViews) -> list[FusedObjects]`: what `fuse`
+    returns for each of several frames, to the last bit, in one computation for all (`Part.does_many`). With such a scheme, a
+    frame for which nothing has arrived stays as it was.
+
     Attributes:
         shares: Kind of data that helpers send.
     """
@@ -186,6 +249,12 @@ class FusionScheme(Part):
     def fuse(self, view: FusionView) -> FusedObjects:
         """Return what the ego detects with the data that arrived."""
         raise NotImplementedError
+
+
+def fused_of_each(scheme: FusionScheme, views: FusionViews) -> list[FusedObjects]:
+    """Return what several egos detect after fusion under a built-in scheme that has the method `fuse_each`."""
+    fused: list[FusedObjects] = ask(scheme, "fuse_each", views)
+    return fused
 
 
 def fused_of(scheme: FusionScheme, view: FusionView) -> FusedObjects:

@@ -243,14 +243,14 @@ def test_a_station_knows_announced_vehicles_moved_on_to_its_frame():
     scene = Scene(own_states([EGO]))
     said = awareness(OTHER, 0, pose=(30, 0, 0, 0), velocity_mps=(10, 0))
     scene.stations.neighbours.hear(said, 0, np.array([EGO]), 1_000)
-    known = scene.steps.announced_vehicles(frame(EGO, FRAME_US))
+    (known,) = scene.steps.announced_vehicles([frame(EGO, FRAME_US)])
     assert known.boxes.center_m.tolist() == [[31, 0, 0]]
 
 
 def test_a_station_forgets_a_vehicle_that_has_been_silent():
     scene = Scene(own_states([EGO]), now_us=FORGET_US + 1_001)
     scene.stations.neighbours.hear(awareness(OTHER, 0), 0, np.array([EGO]), 1_000)
-    assert len(scene.steps.announced_vehicles(frame(EGO, FRAME_US))) == 0
+    assert [len(known) for known in scene.steps.announced_vehicles([frame(EGO, FRAME_US)])] == [0]
 
 
 # What an ego collects

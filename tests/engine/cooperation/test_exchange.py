@@ -10,7 +10,6 @@ from tests.engine.small_world import (
     OTHER,
     STEP_US,
     capture,
-    captures,
     detections,
     fleet_of,
     frame,
@@ -29,7 +28,7 @@ from v2xsim.engine.cooperation.at_once import AtOnce
 from v2xsim.engine.cooperation.blind_zone import BlindZones
 from v2xsim.engine.cooperation.cooperation import Cooperation
 from v2xsim.engine.cooperation.exchange import fragments_of, request_of
-from v2xsim.engine.cooperation.fusing import fused
+from v2xsim.engine.cooperation.fusing import Detecting, Due, fused_each
 from v2xsim.engine.cooperation.matching import Ask
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
 from v2xsim.engine.cooperation.relaying import Relaying
@@ -77,7 +76,7 @@ def fused_over(exchange_of, **keys):
         )  # fmt: skip
 
     frames = [frame(EGO, pose=(1, 1, 0, 0)), helper_frame(HELPER, 5, 1), helper_frame(OTHER, 3, 5)]
-    truths = captures(*((one, capture(world, one.agent, object_id=[OTHER] * 6)) for one in frames))
+    truths = {one.agent: capture(world, one.agent, object_id=[OTHER] * 6) for one in frames}
     own = own_states([EGO, HELPER, OTHER])
     known, tracks, exchanges = stations_of(own, *frames), OwnTracks(STEP_US), []
     air = IdealAir(clock, lambda heard: exchanges[0].receive(heard), packets)
@@ -86,8 +85,11 @@ def fused_over(exchange_of, **keys):
     zones = BlindZones(FootprintMap(obstacles(), 2.0))
     steps = Cooperation(settings, clock, Streams(1), air, exchanges[0], known, tracks, zones, transfers)
 
-    def detector_of(ego, truth, code, received):
-        return lambda objects, points, added_m=None: detections(objects.center_m[points > 0, :2])
+    class OneByOne(Detecting):
+        detects_many = False
+
+        def detector_of(self, ego, truth, code, received):
+            return lambda objects, points, added_m=None: detections(objects.center_m[points > 0, :2])
 
     air.tick(fleet, links_of(fleet))
     clock.run_until(DETECT_US)
@@ -97,7 +99,8 @@ def fused_over(exchange_of, **keys):
     clock.run_until(DETECT_US + 2)
     contributions = steps.collected(frames[0])
     arrived = [item.arrived for item in contributions]
-    result = fused(frames[0], arrived, settings.cooperation.fusion, truths, detector_of)
+    due = Due(frames[0], truths[EGO], arrived, [truths[item.frame.agent] for item in arrived])
+    (result,) = fused_each([due], settings.cooperation.fusion, OneByOne())
     return result, [item.received_bytes for item in contributions], packets.finished().to_pylist()
 
 

@@ -9,7 +9,6 @@ from tests.engine.small_world import (
     OTHER,
     answer,
     capture,
-    captures,
     cooperation,
     detections,
     frame,
@@ -17,7 +16,7 @@ from tests.engine.small_world import (
     snapshot,
 )
 from v2xsim.engine.cooperation.collecting import arrived_of
-from v2xsim.engine.cooperation.fusing import fused, own_points_world
+from v2xsim.engine.cooperation.fusing import Detecting, Due, fused_each, own_points_world
 from v2xsim.engine.stations.knowledge import ReceivedAnswer
 from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme
 from v2xsim.records import FREE, GROUND, OCCUPIED, UNOBSERVED, Detections
@@ -36,10 +35,12 @@ class Listener(FusionScheme):
         return FusedObjects(Detections.none(), np.zeros(len(view.agent), np.int64))
 
 
-class Detector:
+class Detector(Detecting):
     """Takes what the engine hands to an ego's detector, and detects nothing."""
 
-    def __call__(self, ego, truth, code, received):
+    detects_many = False
+
+    def detector_of(self, ego, truth, code, received):
         self.ego, self.truth, self.code, self.received = ego, truth, code, received
         return lambda objects, points, added_m=None: Detections.none()
 
@@ -54,9 +55,10 @@ def fused_with(*items, ego=None, scheme=None, own=None, truths=(), detector=None
     ego = frame(EGO) if ego is None else ego
     known = dict(truths)
     ground = capture(WORLD, HELPER, object_id=[GROUND, GROUND])
-    behind = [(item.frame, known.get(item.frame, ground)) for item in items]
-    truth = captures((ego, capture(WORLD) if own is None else own), *behind)
-    return fused(ego, list(items), Listener() if scheme is None else scheme, truth, detector or Detector())
+    own = capture(WORLD) if own is None else own
+    due = Due(ego, own, list(items), [known.get(item.frame, ground) for item in items])
+    (result,) = fused_each([due], Listener() if scheme is None else scheme, detector or Detector())
+    return result
 
 
 def shown(*items, **about):

@@ -8,7 +8,7 @@ import pytest
 from tests.engine.small_world import fleet_in, snapshot
 from v2xsim.engine.stations import sensing as sensing_module
 from v2xsim.engine.stations.rigs import beams_of
-from v2xsim.engine.stations.scans import Scanner, StationScan
+from v2xsim.engine.stations.scans import Scanner
 from v2xsim.engine.stations.sensing import Sensing, observed_centers_m
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
@@ -205,8 +205,8 @@ def test_the_detector_reads_the_cloud_the_cells_and_the_bodies_as_the_station_pl
 def test_the_built_in_detector_detects_for_several_stations_what_it_detects_for_each_alone(false_per_frame):
     pairs, views = noted([0, 1, 2])
     model = Visibility(half_points=100.0, false_per_frame=false_per_frame)
-    scans = [StationScan(f.returns, c.object_id, c.points, f.matrix) for f, c in pairs]
-    together = model.detect_each(sensing_module._views([capture for _, capture in pairs], scans))
+    seen = sensing_module._all_seen([capture for _, capture in pairs], [frame.matrix for frame, _ in pairs])
+    together = model.detect_each(seen)
     alone = [model.detect(view) for view in views]
     assert sum(len(one) for one in alone) > 0
     for one, other in zip(together, alone, strict=True):

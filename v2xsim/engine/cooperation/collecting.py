@@ -59,6 +59,10 @@ def arrived_of(received: ReceivedAnswer, ego: Frame) -> Arrived:
     The answer may belong to a request for an earlier frame, whose matrix had another grid.
     """
     answer, parts, request = received.answer, received.parts, received.answer.request
+    if parts.all():
+        matrix = PerceptionMatrix(request.lower, request.cell_m, answer.code)
+        code = shifted(matrix, ego.matrix.lower, ego.matrix.code.shape)
+        return Arrived(answer.frame, code, answer.points_m, answer.point_row, answer.detections)
     # The first fragment lists the cells; without it, the codes cannot be assigned to cells.
     has_code = parts[answer.code_part] & parts[0]
     code = np.where(has_code, answer.code, UNOBSERVED).astype(np.uint8)

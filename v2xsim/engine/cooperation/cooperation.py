@@ -1,5 +1,6 @@
 """The steps of cooperation: stations announce themselves, egos choose and ask helpers, stations report, egos collect data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -111,24 +112,26 @@ class Cooperation:
     def report(self, states: OwnStates, frame_us: int) -> None:
         """Let every station with a lidar broadcast its detections by the rules of collective perception."""
         now_us, wait_us = self._clock.now_us, self._air.wait_us(_TYPICAL_BYTES)
-        for row in np.flatnonzero(states.lidars > 0):
-            agent = int(states.agent[row])
-            frame = self._stations.detected_frame(agent, now_us)
-            # No new frame, so nothing new to report.
-            if frame is None or frame.time_us != frame_us:
-                continue
-            knowledge = self._stations.knowledge_of(agent)
-            announced_m = self.announced_vehicles(frame).boxes.center_m[:, :2]
+        rows = np.flatnonzero(states.lidars > 0).tolist()
+        newest = [self._stations.detected_frame(agent, now_us) for agent in states.agent[rows].tolist()]
+        # A station without a new frame has nothing new to report.
+        new = [
+            (row, frame)
+            for row, frame in zip(rows, newest, strict=True)
+            if frame is not None and frame.time_us == frame_us
+        ]
+        announced = self.announced_vehicles([frame for _, frame in new])
+        for (row, frame), vehicles in zip(new, announced, strict=True):
             report = self._reporting.report(
-                knowledge, frame, self._tracks.with_velocities(frame), announced_m, now_us, float(wait_us[row]),
-                int(states.lidars[row]),
+                self._stations.knowledge_of(frame.agent), frame, self._tracks.with_velocities(frame),
+                vehicles.boxes.center_m[:, :2], now_us, float(wait_us[row]), int(states.lidars[row]),
             )  # fmt: skip
             if report is not None:
                 self._exchange.report(report)
 
-    def announced_vehicles(self, frame: Frame) -> Detections:
-        """Return the vehicles that a station knows from their announcements, extrapolated to the instant of its frame."""
-        return self._stations.neighbours.vehicles([frame], self._clock.now_us)[0]
+    def announced_vehicles(self, frames: Sequence[Frame]) -> Sequence[Detections]:
+        """Return the vehicles that stations know from their announcements, extrapolated to the instant of each station's frame."""
+        return self._stations.neighbours.vehicles(frames, self._clock.now_us)
 
     def collected(self, ego: Frame) -> list[Contribution]:
         """Return the data that an ego fuses now for its frame: one item for each helper, in rising order of their agent ids."""

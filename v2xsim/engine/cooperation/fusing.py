@@ -1,19 +1,31 @@
 """Fusion at the deadline: the ego's own frame is combined with the parts of answers that have arrived."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
 from v2xsim.engine.cooperation.collecting import Arrived
-from v2xsim.engine.stations.capture import Capture, Captures
+from v2xsim.engine.stations.capture import Capture, believed_from_true_of
 from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.located import located_each
 from v2xsim.engine.stations.own_state import row_of
-from v2xsim.gpu.bev.fusion.scheme import Detect, FusionScheme, FusionView, Received, fused_of
+from v2xsim.gpu.bev.fusion.scheme import (
+    Detect,
+    DetectEach,
+    FusedObjects,
+    FusionScheme,
+    FusionView,
+    FusionViews,
+    Received,
+    fused_of,
+    fused_of_each,
+)
 from v2xsim.gpu.lidar.points import transform
-from v2xsim.records import UNOBSERVED, Detections
-from v2xsim.spatial.poses import moved_boxes, pose_matrix
+from v2xsim.records import UNOBSERVED, Detections, PerceptionMatrix
+from v2xsim.spatial.poses import moved_boxes, moved_by_each, pose_matrix
 
 # Types of inner functions. A type that is written there would be built again for each frame.
 _Points = Float[np.ndarray, "points 3"]
@@ -41,46 +53,116 @@ class Fused:
     added_source: Int64[np.ndarray, " points"]
 
 
-DetectorOf = Callable[[Frame, Capture, UInt8[np.ndarray, "nx ny"], Callable[[], Float[np.ndarray, "points 3"]]], Detect]
-"""Function that returns the detector for fused data.
+@dataclass(frozen=True)
+class Due:
+    """An ego's frame at its deadline, with the data that has arrived for it, and the truth behind both.
 
-Its arguments are an ego's frame, the truth behind it, the codes of its matrix after fusion, and a function that returns the
-received points.
-"""
+    Attributes:
+        ego: The ego's own frame.
+        capture: The truth behind it. The visibility model needs it to know what each point hit.
+        arrived: Data from helpers, at most one item per helper, in rising order of their agent ids.
+        behind: The truth behind the helper's frame of each item.
+    """
+
+    ego: Frame
+    capture: Capture
+    arrived: list[Arrived]
+    behind: list[Capture]
 
 
-def fused(
-    ego: Frame, arrived: list[Arrived], scheme: FusionScheme, captures: Captures, detector_of: DetectorOf
-) -> Fused:
-    """Return the ego's frame after fusion with the data that arrived.
+class Detecting(Protocol):
+    """The detector of a run, as fusion uses it, with the same random draws as before fusion."""
+
+    @property
+    def detects_many(self) -> bool:
+        """Whether `detector_of_each` can be called."""
+
+    def detector_of(
+        self, ego: Frame, capture: Capture, code: UInt8[np.ndarray, "nx ny"],
+        received: Callable[[], Float[np.ndarray, "points 3"]],
+    ) -> Detect:  # fmt: skip
+        """Return the detector for one ego's fused data, as `Sensing.detector_of`."""
+
+    def detector_of_each(self, captures: Sequence[Capture], matrices: Sequence[PerceptionMatrix]) -> DetectEach:
+        """Return the detector for the fused data of several egos, as `Sensing.detector_of_each`."""
+
+
+def fused_each(dues: Sequence[Due], scheme: FusionScheme, detecting: Detecting) -> list[Fused]:
+    """Return the frames of egos of one tick after fusion with the data that arrived.
 
     Args:
-        ego: The ego's own frame.
-        arrived: Data from helpers, at most one item per helper, in rising order of their agent ids.
+        dues: The frames.
         scheme: The fusion scheme.
-        captures: The truth behind frames; the visibility model needs it to know what each point hit.
-        detector_of: Returns the detector that the ego runs on the fused data, with the same random draws as before fusion.
+        detecting: The detector that the egos run on the fused data.
 
     Raises:
         PartError: If a user's scheme raises an exception or returns something else than it must.
     """
-    capture, code = captures[ego], ego.matrix.code.copy()
-    for item in arrived:
+    codes = [_code_of(due) for due in dues]
+    if scheme.does_many("fuse", "fuse_each") and detecting.detects_many:
+        known = [FusedObjects(due.ego.detections, due.capture.points) for due in dues]
+        rows = [row for row, due in enumerate(dues) if due.arrived]
+        if rows:
+            views = _views([dues[row] for row in rows], [codes[row] for row in rows], detecting)
+            for row, one in zip(rows, fused_of_each(scheme, views), strict=True):
+                known[row] = one
+    else:
+        known = [fused_of(scheme, _view(due, code, detecting)) for due, code in zip(dues, codes, strict=True)]
+    return [
+        Fused(code, one.points, one.detections, one.added_m, one.added_object, one.added_source)
+        for code, one in zip(codes, known, strict=True)
+    ]
+
+
+def _code_of(due: Due) -> UInt8[np.ndarray, "nx ny"]:
+    """Return the codes of an ego's matrix after fusion."""
+    code = due.ego.matrix.code
+    if due.arrived:
+        code = code.copy()
+    for item in due.arrived:
         # If several helpers answer for a cell, the answer of the helper with the lowest agent id counts.
         is_new = (code == UNOBSERVED) & (item.code != UNOBSERVED)
         code[is_new] = item.code[is_new]
-    received = tuple(_received(ego, item, capture, captures[item.frame]) for item in arrived)
+    return code
+
+
+def _view(due: Due, code: UInt8[np.ndarray, "nx ny"], detecting: Detecting) -> FusionView:
+    """Return what a fusion scheme gets of one ego's frame."""
+    ego, capture = due.ego, due.capture
+    received = tuple(
+        _received(ego, item, capture, theirs) for item, theirs in zip(due.arrived, due.behind, strict=True)
+    )
 
     def points() -> _Points:
         return np.concatenate([np.zeros((0, 3)), *(item.points_m for item in received)])
 
-    view = FusionView(
-        ego.agent, ego.pose, _own_size_m(ego, capture), capture.apparent, capture.snapshot.agent, capture.points,
-        ego.detections, code, ego.matrix.lower, ego.matrix.cell_m, received, detector_of(ego, capture, code, points),
+    return FusionView(
+        ego.agent, ego.pose, _own_size_m(ego, capture), capture.apparent, capture.snapshot.agent, capture.points, ego.detections,
+        code, ego.matrix.lower, ego.matrix.cell_m, received, detecting.detector_of(ego, capture, code, points),
         lambda: own_points_world(ego),
     )  # fmt: skip
-    known = fused_of(scheme, view)
-    return Fused(code, known.points, known.detections, known.added_m, known.added_object, known.added_source)
+
+
+def _views(dues: Sequence[Due], codes: Sequence[UInt8[np.ndarray, "nx ny"]], detecting: Detecting) -> FusionViews:
+    """Return what a fusion scheme gets of the frames of all egos at once for which something has arrived."""
+    matrices = [
+        PerceptionMatrix(due.ego.matrix.lower, due.ego.matrix.cell_m, code)
+        for due, code in zip(dues, codes, strict=True)
+    ]
+    captures, snapshot = [due.capture for due in dues], dues[0].capture.snapshot
+    items = [(item, theirs) for due in dues for item, theirs in zip(due.arrived, due.behind, strict=True)]
+    located_m, present = located_each(snapshot.agent, [theirs for _, theirs in items])
+    objects_m, yaw_rad = moved_by_each(snapshot.boxes, believed_from_true_of(captures))
+    return FusionViews(
+        np.array([due.ego.agent for due in dues], np.int64), snapshot.agent, objects_m, snapshot.boxes.size_m, yaw_rad,
+        np.array([capture.points for capture in captures]),
+        np.repeat(np.arange(len(dues)), [len(due.arrived) for due in dues]),
+        np.array([item.frame.agent for item, _ in items], np.int64),
+        np.cumsum([len(item.point_row) for item, _ in items], dtype=np.int64),
+        np.concatenate([item.points_m for item, _ in items]),
+        np.concatenate([theirs.object_id[item.point_row] for item, theirs in items], dtype=np.int64), located_m, present,
+        detecting.detector_of_each(captures, matrices),
+    )  # fmt: skip
 
 
 def _received(ego: Frame, item: Arrived, own: Capture, theirs: Capture) -> Received:

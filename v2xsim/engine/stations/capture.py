@@ -9,7 +9,7 @@ from jaxtyping import Float, Int32, Int64, UInt64
 
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.records import Boxes
-from v2xsim.spatial.poses import believed_from_true, inverses, moved_boxes, pose_matrices
+from v2xsim.spatial.poses import all_believed_from_true, believed_from_true, moved_boxes
 from v2xsim.streams import Streams, uniforms_from
 from v2xsim.world.snapshot import Snapshot
 
@@ -107,8 +107,9 @@ def believed_from_true_of(captures: Sequence[Capture]) -> Float[np.ndarray, "cap
     """Return `Capture.believed_from_true` of each of several captures."""
     if not captures:
         return np.zeros((0, 4, 4))
-    true, believed = np.array([one.pose for one in captures]), np.array([one.believed for one in captures])
-    return pose_matrices(believed) @ inverses(pose_matrices(true))
+    return all_believed_from_true(
+        np.array([one.believed for one in captures]), np.array([one.pose for one in captures])
+    )
 
 
 class Captures:

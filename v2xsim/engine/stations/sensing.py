@@ -23,7 +23,7 @@ from v2xsim.engine.stations.rigs import Rigs
 from v2xsim.engine.stations.scans import Lidars, Scanner, StationScan
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
-from v2xsim.gpu.bev.fusion.scheme import Detect
+from v2xsim.gpu.bev.fusion.scheme import Detect, DetectEach
 from v2xsim.gpu.lidar.cast import Scan
 from v2xsim.gpu.lidar.incidence import incidence_cosines
 from v2xsim.gpu.lidar.points import transform
@@ -41,6 +41,7 @@ _KEPT_MOUNTS = 4096
 # Types of inner functions. A type that is written there would be built again for each frame.
 _Points = Float[np.ndarray, "points 3"]
 _Hits = Int64[np.ndarray, " agents"]
+_Rows = Int64[np.ndarray, " rows"]
 
 _T = TypeVar("_T")
 
@@ -71,6 +72,11 @@ class Sensing:
         """Stop the threads that cast lidars."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def detects_many(self) -> bool:
+        """Whether the detector can detect in several frames at once."""
+        return self._scenario.detector.does_many("detect", "detect_each")
 
     def begin(self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors) -> Future[list[Sensed]]:
         """Start the capture of every station with a lidar; their frames come in rising order of the stations' agent ids."""
@@ -139,7 +145,7 @@ class Sensing:
         scans = self._scanner.begin(lidars, snapshot.boxes, snapshot.agent)
         agent, stamp_us = fleet.agent[rows].tolist(), (snapshot.time_us + errors.clock_offset_us[rows]).tolist()
         time_us, detector = snapshot.time_us, self._scenario.detector
-        detects_many = detector.does_many("detect", "detect_each")
+        detects_many = self.detects_many
 
         def captured(part: range) -> list[tuple[StationScan, Capture, Detections | None]]:
             measured = []
@@ -155,7 +161,7 @@ class Sensing:
         captures = [capture for _, capture, _ in measured]
         detections = [found for _, _, found in measured if found is not None]
         if detects_many and captures:
-            detections = detections_of_each(detector, _views(captures, [scan for scan, _, _ in measured]))
+            detections = detections_of_each(detector, _all_seen(captures, [scan.matrix for scan, _, _ in measured]))
         frames = [
             Frame(
                 agent[n], time_us, stamp_us[n], capture.believed, fleet.velocity_mps[row], scan.returns, scan.matrix,
@@ -214,6 +220,19 @@ class Sensing:
 
         return detect
 
+    def detector_of_each(self, captures: Sequence[Capture], matrices: Sequence[PerceptionMatrix]) -> DetectEach:
+        """Return the detector that several egos run on the fused data of one tick, if `detects_many`.
+
+        Args:
+            captures: The truth behind the frame of each ego.
+            matrices: Each ego's matrix after fusion; false positives can lie in all observed cells.
+        """
+
+        def detect_each(view: _Rows, row: _Rows, objects: Boxes, points: _Rows) -> list[Detections]:
+            return detections_of_each(self._scenario.detector, _views(captures, matrices, view, row, objects, points))
+
+        return detect_each
+
 
 def _view(capture: Capture, scan: StationScan) -> DetectorView:
     """Return what a detector gets of the scan of one station."""
@@ -225,16 +244,27 @@ def _view(capture: Capture, scan: StationScan) -> DetectorView:
     )  # fmt: skip
 
 
-def _views(captures: Sequence[Capture], scans: Sequence[StationScan]) -> DetectorViews:
+def _all_seen(captures: Sequence[Capture], matrices: Sequence[PerceptionMatrix]) -> DetectorViews:
     """Return what a detector gets of the scans of several stations at once."""
-    draws, snapshot = [capture.draws for capture in captures], captures[0].snapshot
     # Objects without points are never detected.
     points = np.array([capture.points for capture in captures])
     frame, row = np.nonzero(points)
-    agent = snapshot.agent[row]
+    objects = moved_rows(captures[0].snapshot.boxes, believed_from_true_of(captures), frame, row)
+    return _views(captures, matrices, frame, row, objects, points[frame, row])
+
+
+def _views(
+    captures: Sequence[Capture],
+    matrices: Sequence[PerceptionMatrix],
+    frame: _Rows,
+    row: _Rows,
+    objects: Boxes,
+    points: _Rows,
+) -> DetectorViews:
+    """Return what a detector gets of several frames of one tick, for those road users that have points."""
+    draws, agent = [capture.draws for capture in captures], captures[0].snapshot.agent[row]
     return DetectorViews(
-        frame, moved_rows(snapshot.boxes, believed_from_true_of(captures), frame, row), agent, points[frame, row],
-        [scan.matrix for scan in scans], lambda count: draws_of_rows(draws, frame, agent, count),
+        frame, objects, agent, points, matrices, lambda count: draws_of_rows(draws, frame, agent, count),
         lambda rows, count: draws_of_frames(draws, rows, count),
     )  # fmt: skip
 
