@@ -14,6 +14,8 @@ from v2xsim.results.errors import ResultsError
 _BOUNDED = ("frame", "x_m", "y_m")
 # Tables in whose numbers of 64 bits the first bytes are alike in neighbouring rows.
 _SMOOTH = ("clouds", "states", "stations")
+# Whole numbers that change in every row of their table, where all others change with each packet.
+_CHANGING = {"packets": ["rx"]}
 
 
 def writer_options(table: str) -> dict[str, Any]:
@@ -21,13 +23,16 @@ def writer_options(table: str) -> dict[str, Any]:
 
     Measured numbers hardly repeat: a list of the distinct ones (a dictionary) takes most of the time of writing, and more space than the
     numbers themselves. Where neighbouring rows are alike, the first bytes of all numbers are stored together, then the second bytes.
+    Whole numbers that are equal in many rows after each other need no dictionary either: compression alone takes half the time.
     """
     schema = schema_of(table)
     measured = [field for field in schema if pa.types.is_floating(field.type)]
     split = [field.name for field in measured if field.type == pa.float32() or table in _SMOOTH]
+    whole = [field.name for field in schema if pa.types.is_integer(field.type)]
+    plain = {field.name for field in measured} | (set(whole) - set(_CHANGING.get(table, whole)))
     return {
         "compression": "zstd", "use_byte_stream_split": split,
-        "use_dictionary": [name for name in schema.names if name not in {field.name for field in measured}],
+        "use_dictionary": [name for name in schema.names if name not in plain],
         "write_statistics": [name for name in schema.names if name.endswith("_us") or name in _BOUNDED],
     }  # fmt: skip
 
