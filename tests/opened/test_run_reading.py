@@ -296,3 +296,12 @@ def test_row_groups_of_a_damaged_file_are_refused(folder):
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(OpenError, match=r"packets\.parquet: cannot be read as a Parquet table"):
         next(v2xsim.open(folder).tables.groups("packets"))
+
+
+def test_a_table_that_another_run_replaced_since_it_was_read_is_refused(folder):
+    run = v2xsim.open(folder)
+    _ = run.tables["stations"], list(run.tables.groups("stations", ["station"]))
+    other = finished("cooperation.fusion=late")[1]
+    shutil.copy(other / "states.parquet", folder / "stations.parquet")
+    with pytest.raises(OpenError, match="has changed since the run"):
+        list(run.tables.groups("stations", ["station"]))

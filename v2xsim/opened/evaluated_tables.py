@@ -9,7 +9,8 @@ from v2xsim.evaluation.ego_frames import EgoFrames
 from v2xsim.evaluation.frame import TickScores
 from v2xsim.opened.new_rows import NewRows
 from v2xsim.opened.parts import PartTables
-from v2xsim.results.columns import schema_of
+from v2xsim.results.columns import COLUMNS, schema_of
+from v2xsim.results.file_tables import chosen_columns
 from v2xsim.results.results import metrics_table
 from v2xsim.results.row_groups import cut
 from v2xsim.results.scored_tables import add_awareness, counts_of
@@ -43,15 +44,19 @@ class EvaluatedTables(Mapping[str, pa.Table]):
         for name, counts in counts_of(scores).items():
             self._counts.setdefault(name, []).append(counts.astype(np.int32))
 
-    def groups(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    def groups(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Yield the row groups of a table of the evaluation, or of the run if the evaluation does not change it."""
+        if table not in COLUMNS:
+            raise KeyError(_no_table(table))
+        chosen = chosen_columns(table, columns)
+        names = schema_of(table).names if chosen is None else chosen
         # Older versions wrote larger row groups, and metrics depend on them in the last digit.
-        for group in cut(self._pieces(table, columns), table):
-            yield group.select(list(columns))
+        for group in cut(self._pieces(table, names), table):
+            yield group.select(names)
 
     def __getitem__(self, name: str) -> pa.Table:
         if name not in _NAMES:
-            raise KeyError(f"an evaluation has no table {name!r}; it has {', '.join(_NAMES)}, the run has all others")
+            raise KeyError(_no_table(name))
         if name == "metrics":
             return self.metrics
         schema = schema_of(name)
@@ -73,6 +78,8 @@ class EvaluatedTables(Mapping[str, pa.Table]):
     def _pieces(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         if table == "awareness":
             yield from self._awareness.pieces()
+        elif table == "metrics":
+            yield self.metrics
         elif table == "episodes":
             yield self.episodes.finished()
         elif table == "fusion":
@@ -88,3 +95,7 @@ class EvaluatedTables(Mapping[str, pa.Table]):
             begin = rows.stop
             arrays = [pa.array(new[name][rows]) if name in new else group.column(name) for name in columns]
             yield pa.Table.from_arrays(arrays, schema=pa.schema([schema.field(name) for name in columns]))
+
+
+def _no_table(name: object) -> str:
+    return f"an evaluation has no table {name!r}; it has {', '.join(_NAMES)}, the run has all others"

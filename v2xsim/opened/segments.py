@@ -12,7 +12,7 @@ from v2xsim.opened.errors import NoTableError, OpenError
 from v2xsim.opened.parts import Parts, StreamParts
 from v2xsim.ownership import KEPT, kept_for
 from v2xsim.results.columns import COLUMNS, schema_of
-from v2xsim.results.file_tables import groups_in
+from v2xsim.results.file_tables import chosen_columns, groups_in
 from v2xsim.results.growing_file import groups_so_far
 from v2xsim.results.row_files import pieces_in
 from v2xsim.results.row_groups import cut
@@ -73,14 +73,16 @@ class SegmentTables(Mapping[str, pa.Table]):
 
         Raises:
             OpenError: If there is no such table, or its rows cannot be read.
+            NoColumnError: If the table has no such column.
         """
         if table not in COLUMNS:
             raise NoTableError(
                 f"{self._folder}: has no table {table!r}{nearest(str(table), COLUMNS)}; there are {', '.join(COLUMNS)}"
             )
+        names = chosen_columns(table, columns)
         rows, found = self._rows.get(table, 0), 0
         with suppress(OSError, pa.ArrowException):
-            for group in self._groups(table, rows, None if columns is None else list(columns)):
+            for group in self._groups(table, rows, names):
                 found += group.num_rows
                 yield group
         if found < rows:

@@ -11,7 +11,7 @@ from v2xsim.errors import in_command
 from v2xsim.opened.errors import NoTableError, NotRecordedError, OpenError
 from v2xsim.opened.parts import FileParts, Parts
 from v2xsim.results.columns import COLUMNS, SINCE, schema_of
-from v2xsim.results.file_tables import groups_in
+from v2xsim.results.file_tables import chosen_columns, groups_in, identity_of
 from v2xsim.results.table_files import repair_of, trouble_with
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.manifest_files import MANIFEST
@@ -35,7 +35,8 @@ class RunTables(Mapping[str, pa.Table]):
         # A large table stays in memory only as long as somebody else holds it.
         self._read: weakref.WeakValueDictionary[str, pa.Table] = weakref.WeakValueDictionary()
         self._small: dict[str, pa.Table] = {}
-        self._sound: set[str] = set()
+        # The identity of each file that was found to be that of the run: another run may replace the files later.
+        self._sound: dict[str, tuple[int, ...]] = {}
 
     def __getitem__(self, name: str) -> pa.Table:
         self._check_name(name)
@@ -55,11 +56,13 @@ class RunTables(Mapping[str, pa.Table]):
 
         Raises:
             OpenError: If there is no such table, or its file is missing, damaged, or holds another table.
+            NoColumnError: If the table has no such column.
         """
         self._check_name(name)
+        names = chosen_columns(name, columns)
         path = self._sound_path(name)
         try:
-            yield from groups_in(path, columns)
+            yield from groups_in(path, names)
         except (OSError, pa.ArrowException):
             raise self._damaged(path) from None
 
@@ -124,7 +127,8 @@ class RunTables(Mapping[str, pa.Table]):
             OpenError: If the file is missing, damaged, or holds another table.
         """
         path = self._path(name)
-        if name in self._sound:
+        identity = identity_of(path)
+        if identity and self._sound.get(name) == identity:
             return path
         again = repair_of(self._folder)
         if (trouble := trouble_with(path, self._digests.get(name))) is not None:
@@ -145,7 +149,7 @@ class RunTables(Mapping[str, pa.Table]):
                 raise OpenError(
                     f"{path}: must be the table {name!r} of a run; its column {field.name!r} must be {field.type}, got {found}; {again}"
                 )
-        self._sound.add(name)
+        self._sound[name] = identity
         return path
 
     def _damaged(self, path: Path) -> OpenError:

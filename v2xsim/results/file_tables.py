@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from v2xsim.results.columns import COLUMNS, schema_of
-from v2xsim.results.errors import ResultsError
+from v2xsim.results.errors import NoColumnError, ResultsError
+from v2xsim.scenario.explain import nearest
 
 # Columns with their smallest and largest value in each row group: the readers find an instant, a kept frame and the extent by them.
 _BOUNDED = ("frame", "x_m", "y_m")
@@ -44,6 +45,29 @@ def write_groups(groups: Iterable[pa.Table], path: Path, table: str) -> None:
             writer.write_table(group, row_group_size=group.num_rows)
 
 
+def chosen_columns(table: str, columns: Iterable[str] | None) -> list[str] | None:
+    """Return the names of the columns that a user chose of a table, each once; None for all.
+
+    Raises:
+        NoColumnError: If the table has no such column, or the names are one text in place of several. Readers of Parquet files leave out
+            columns that are not there.
+    """
+    if columns is None:
+        return None
+    if isinstance(columns, str):
+        raise NoColumnError(
+            f"columns of {table!r}: must be a list of names, such as [{columns!r}], got the text {columns!r}"
+        )
+    names = list(dict.fromkeys(columns))
+    known = schema_of(table).names
+    for name in names:
+        if name not in known:
+            raise NoColumnError(
+                f"table {table!r} has no column {name!r}{nearest(str(name), known)}; it has {', '.join(known)}"
+            )
+    return names
+
+
 def groups_in(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """Yield the row groups of a Parquet file, with some columns or with all."""
     with pq.ParquetFile(path) as file:
@@ -71,14 +95,12 @@ class FileTables(Mapping[str, pa.Table]):
         self._files: dict[str, tuple[int, ...]] = {}
 
     def __getitem__(self, table: str) -> pa.Table:
-        if table not in COLUMNS:
-            raise KeyError(f"there is no table {table!r}; there are {', '.join(COLUMNS)}")
         return pq.read_table(self._path(table))
 
     def moved(self, folder: Path) -> None:
         """Note that the files are in another folder now, and that they are complete."""
         self.folder = folder
-        self._files = {table: _identity(folder / f"{table}.parquet") for table in COLUMNS}
+        self._files = {table: identity_of(folder / f"{table}.parquet") for table in COLUMNS}
 
     def __iter__(self) -> Iterator[str]:
         return iter(COLUMNS)
@@ -97,18 +119,21 @@ class FileTables(Mapping[str, pa.Table]):
 
     def groups(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Yield the row groups of a table with some of its columns or all."""
-        return groups_in(self._path(table), columns)
+        path = self._path(table)
+        return groups_in(path, chosen_columns(table, columns))
 
     def _path(self, table: str) -> Path:
+        if table not in COLUMNS:
+            raise KeyError(f"there is no table {table!r}{nearest(str(table), COLUMNS)}; there are {', '.join(COLUMNS)}")
         path = self.folder / f"{table}.parquet"
-        if self._files and _identity(path) != self._files[table]:
+        if self._files and identity_of(path) != self._files[table]:
             raise ResultsError(
                 f"{path}: is not the file that this run wrote any more: it was changed, moved or removed; open the folder of the run with v2xsim.open"
             )
         return path
 
 
-def _identity(path: Path) -> tuple[int, ...]:
+def identity_of(path: Path) -> tuple[int, ...]:
     """Return numbers that change when a file is replaced or written again; none if there is no file."""
     try:
         about = path.stat()

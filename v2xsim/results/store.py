@@ -14,7 +14,7 @@ import pyarrow as pa
 from v2xsim.errors import reason_of
 from v2xsim.results.columns import COLUMNS, schema_of
 from v2xsim.results.errors import ResultsError
-from v2xsim.results.file_tables import FileTables, groups_in, write_groups
+from v2xsim.results.file_tables import FileTables, chosen_columns, groups_in, write_groups
 from v2xsim.results.growing_file import GrowingFile
 from v2xsim.results.listed import Listed
 from v2xsim.results.row_files import RowFile
@@ -108,7 +108,7 @@ class MemoryStore(_GroupStore):
     def finish(self) -> Mapping[str, pa.Table]:
         """Return the tables."""
         self._end({_METRICS: self._last(_METRICS)})
-        return Listed({
+        return MemoryTables({
             name: pa.concat_tables(groups) if groups else schema_of(name).empty_table()
             for name, groups in self._groups.items()
         })  # fmt: skip
@@ -235,7 +235,18 @@ class SegmentStore(_GroupStore):
         return self._folder / f"{table}.parquet"
 
 
-class MetricsAlone(Listed[str, pa.Table]):
+class MemoryTables(Listed[str, pa.Table]):
+    """The tables of a run in memory, by name."""
+
+    def groups(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the row groups of a table with some of its columns or all, as from the folder of a run."""
+        whole = self[table]
+        names = chosen_columns(table, columns)
+        for group in cut([whole], table):
+            yield group if names is None else group.select(names)
+
+
+class MetricsAlone(MemoryTables):
     """The table `metrics` of a run that kept no other table."""
 
     def _hint(self, key: object) -> str:
