@@ -216,6 +216,14 @@ def test_a_folder_into_which_nothing_can_be_moved_is_refused_before_the_work(
         pytest.fail("the work has begun")
 
 
+def test_a_name_that_is_too_long_is_one_message(tmp_path):
+    with (
+        pytest.raises(UserError, match="cannot be written: File name too long"),
+        added(tmp_path / ("n" * 300), UserError),
+    ):
+        pass
+
+
 def test_a_file_in_place_of_a_folder_is_refused_before_the_work(tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(UserError, match="out: must be a folder, got a file"), added(tmp_path / "out", UserError):

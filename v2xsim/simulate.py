@@ -338,7 +338,8 @@ class Simulation:
         if self._draft is not None:
             results.fill(self._draft.folder, self._out)
             self._draft.commit()
-            results.moved(self._out)
+            # Not by the path that was given: a part or the program may have changed the working folder since.
+            results.moved(self._draft.target)
         return results
 
     def _check_not_endless(self) -> None:

@@ -78,12 +78,13 @@ class Draft:
 
     Attributes:
         folder: The temporary folder.
+        target: Absolute path of the folder into which the files are moved.
     """
 
     def __init__(
         self, folder: Path, target: Path, shown: Path, error: type[UserError], last: str, owned: Owned | None
     ) -> None:
-        self.folder, self._target, self._shown, self._error, self._last = folder, target, shown, error, last
+        self.folder, self.target, self._shown, self._error, self._last = folder, target, shown, error, last
         self._owned = owned
 
     def leave_rows(self, failure: BaseException) -> None:
@@ -97,9 +98,9 @@ class Draft:
         Raises:
             UserError: If the folder cannot be written.
         """
-        if self.folder == self._target:
+        if self.folder == self.target:
             return
-        target, last = self._target, self._last
+        target, last = self.target, self._last
         try:
             with undisturbed():
                 if last:
@@ -234,8 +235,11 @@ def _refuse_special(target: Path, folder: Path, error: type[UserError]) -> None:
 
 def _refuse_unwritable(target: Path, folder: Path, error: type[UserError]) -> None:
     """Refuse a path into which no file can be moved at the end, before hours of work are lost."""
-    if not target.exists():
-        return
+    try:
+        if not target.exists():
+            return
+    except OSError as trouble:
+        raise error(f"{folder}: cannot be written: {reason_of(trouble)}") from None
     if not target.is_dir():
         raise error(f"{folder}: must be a folder, got a file; move it away, or name another one")
     if not os.access(target, os.W_OK | os.X_OK):

@@ -80,13 +80,15 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
     loaded = scenarios.load(scenario, overrides, seed)
     print_warnings(loaded.notes)
     folder = out if out is not None else default_folder(loaded, _settings(overrides))
+    # A part of the user may change the working folder while the run goes on.
+    absolute = folder.absolute()
     print_notes(left_from_elsewhere(folder.parent))
     with staged(folder, keeps_rows=True) as staging, progress_bar() as progress:
         # Imported here, so that a wrong scenario or folder is reported before the engine takes seconds to load.
         from v2xsim.simulate import run
 
         results = run(loaded, out=staging, progress=progress)
-    results.moved(folder)
+    results.moved(absolute)
     print_notices(results.notices)
     return results, folder
 
