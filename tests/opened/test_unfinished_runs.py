@@ -8,7 +8,7 @@ from small_runs import finished, same, scenario
 
 import v2xsim
 from v2xsim.engine.recording import recording
-from v2xsim.opened import NotRecordedError, OpenError
+from v2xsim.opened import NotRecordedError, OpenError, segments
 from v2xsim.results import results
 from v2xsim.results.errors import ResultsError
 from v2xsim.results.manifest import manifest_of
@@ -161,3 +161,66 @@ def test_the_finished_run_is_opened_where_no_other_was_begun():
 def test_where_nothing_was_begun_there_is_nothing_to_open(tmp_path):
     with pytest.raises(OpenError, match="there is no such folder"):
         v2xsim.open(tmp_path / "run", partial=True)
+
+
+def test_what_a_run_had_before_it_wrote_rows_is_not_evaluated(tmp_path):
+    with v2xsim.Simulation(scenario(SETTINGS), out=tmp_path / "run", threads=1) as simulation:
+        simulation.step()
+        run = v2xsim.open(tmp_path / "run", partial=True)
+    assert run.until_s == 0.5
+    with pytest.raises(NotRecordedError, match="must have rows to be evaluated"):
+        run.evaluate()
+
+
+def test_tables_of_a_run_that_has_ended_since_are_not_called_damaged(going_on):
+    run = v2xsim.open(going_on, partial=True)
+    (kept,) = going_on.parent.glob(".run.*.partial")
+    shutil.rmtree(kept / "segments")
+    with pytest.raises(
+        OpenError, match="has ended since it was opened, or another one was begun; open its folder again"
+    ):
+        _ = run.tables["links"]
+
+
+def test_a_run_that_moves_rows_while_they_are_read_is_read_completely(going_on, monkeypatch):
+    run = v2xsim.open(going_on, partial=True)
+    read, missing = segments.pieces_in, [True]
+
+    def moved(path, rows=None):
+        return iter(()) if missing and missing.pop() else read(path, rows)
+
+    whole = run.tables["links"]
+    monkeypatch.setattr(segments, "pieces_in", moved)
+    assert same(run.tables["links"], whole)
+
+
+def test_a_file_of_another_table_is_damage(going_on):
+    (kept,) = going_on.parent.glob(".run.*.partial")
+    damaged = shutil.copytree(kept, going_on.parent / "damaged") / "segments"
+    shutil.copy(damaged / "links-0.arrows", damaged / "states-0.arrows")
+    with pytest.raises(OpenError, match=r"its table .states. must have .* rows, but only 0 can be read; it is damaged"):
+        _ = v2xsim.open(damaged.parent, partial=True).tables["states"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("written.jsonl", b"\xff\x00\n", "is damaged: it must have the number of rows of each table"),
+        (
+            "written.jsonl",
+            b'{"time_us": 1e999, "rows": {}}\n',
+            "is damaged: it must have the number of rows of each table",
+        ),
+        (
+            "run.json",
+            b'{"format": 99, "scenario": {}, "versions": {"v2xsim": "9"}}',
+            "must have format 2 to [0-9]+, got 99; it needs v2xsim 9",
+        ),
+    ],
+)
+def test_notes_of_a_run_that_cannot_be_read_are_no_empty_run(going_on, name, content, message):
+    (kept,) = going_on.parent.glob(".run.*.partial")
+    damaged = shutil.copytree(kept, going_on.parent / "damaged")
+    (damaged / "segments" / name).write_bytes(content)
+    with pytest.raises(OpenError, match=message):
+        v2xsim.open(damaged, partial=True)

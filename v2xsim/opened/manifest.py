@@ -9,7 +9,7 @@ from v2xsim.notices import Notice
 from v2xsim.opened.errors import OpenError
 from v2xsim.results.manifest import FORMAT
 from v2xsim.scenario.load import as_written, from_data, recorded, unfilled
-from v2xsim.scenario.manifest_files import MANIFEST, ManifestError, manifest_of_folder
+from v2xsim.scenario.manifest_files import MANIFEST, ManifestError, manifest_at, manifest_of_folder
 from v2xsim.scenario.manifests import change_of
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.steered import replay_text
@@ -37,6 +37,23 @@ def read_manifest(folder: Path) -> Mapping[str, Any]:
     except ManifestError as error:
         raise OpenError(str(error)) from None
     _check(folder / MANIFEST, content)
+    if content.get("complete") is not True:
+        path = folder / MANIFEST
+        raise OpenError(f"{path}: must be of a finished run; run it again: v2xsim run {in_command(path)}")
+    return content
+
+
+def read_begun_manifest(path: Path) -> Mapping[str, Any]:
+    """Return the manifest that a run wrote when it began.
+
+    Raises:
+        OpenError: If it cannot be read, or this version cannot read what the run has written.
+    """
+    try:
+        content = manifest_at(path)
+    except ManifestError as error:
+        raise OpenError(str(error)) from None
+    _check(path, content)
     return content
 
 
@@ -107,8 +124,6 @@ def _check(path: Path, content: Mapping[str, Any]) -> None:
         raise OpenError(
             f"{path}: must have format {FIRST_FORMAT} to {FORMAT}, got {layout}; it needs v2xsim {made_by} or a later version"
         )
-    if content.get("complete") is not True:
-        raise OpenError(f"{path}: must be of a finished run; run it again: v2xsim run {in_command(path)}")
     for key, kind in _SETTINGS.items():
         try:
             value = setting(content, key)

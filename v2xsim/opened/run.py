@@ -16,11 +16,12 @@ from v2xsim.opened.errors import NotRecordedError, OpenError
 from v2xsim.opened.evaluation import Evaluation, evaluated
 from v2xsim.opened.frame_source import FrameSource
 from v2xsim.opened.frames import Frame, Frames
-from v2xsim.opened.manifest import notices_of, read_manifest, replayed, run_scenario, setting
+from v2xsim.opened.manifest import notices_of, read_begun_manifest, read_manifest, replayed, run_scenario, setting
 from v2xsim.opened.recorded_frames import RecordedFrames
-from v2xsim.opened.segments import SegmentTables, unfinished, unfinished_manifest
+from v2xsim.opened.segments import SegmentTables, unfinished
 from v2xsim.opened.tables import RunTables
 from v2xsim.opened.truth import Truth, check_recorded, check_replayable
+from v2xsim.ownership import KEPT
 from v2xsim.perception.tracking.station_tracks import Tracker
 from v2xsim.perception.tracking.tracker import TrackerParams
 from v2xsim.results.listed import Listed, ListedMetrics
@@ -56,14 +57,14 @@ class Run:
             self.tables = RunTables(self.folder, self.manifest["format"], self.manifest.get("tables", {}))
             return
         self.folder = kept
-        self.manifest = Listed(unfinished_manifest(kept))
+        self.manifest = Listed(read_begun_manifest(kept / KEPT))
         self.tables = SegmentTables(kept)
 
     @property
     def until_s(self) -> float:
         """Simulated time up to which the tables have all rows: the end of the run, or the last time at which all rows were written."""
         if isinstance(self.tables, SegmentTables) and self.tables.until_us is not None:
-            return self.tables.until_us * 1e-6
+            return self.tables.until_us / 1e6
         begin_s, duration_s = (setting(self.manifest, f"run.{key}") for key in ("begin_s", "duration_s"))
         return float(begin_s + (duration_s if self.is_complete else 0.0))
 
@@ -117,10 +118,14 @@ class Run:
                 `record.prr_range_m` of the run.
 
         Raises:
-            NotRecordedError: If the run did not record the states of every tick.
+            NotRecordedError: If the run did not record the states of every tick, or was killed before it wrote rows.
             OpenError: If a value is not possible, or the tables cannot be read.
         """
         check_recorded(self.manifest, self.folder, "to evaluate it again")
+        if self.until_s <= setting(self.manifest, "run.begin_s"):
+            raise NotRecordedError(
+                f"{self.folder}: must have rows to be evaluated, but the run has written none yet; open it again later"
+            )
         return evaluated(
             self._evaluated_manifest,
             self.tables,

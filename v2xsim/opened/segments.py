@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
+from v2xsim.errors import reason_of
 from v2xsim.opened.errors import NoTableError, OpenError
 from v2xsim.opened.parts import Parts, StreamParts
 from v2xsim.ownership import KEPT, kept_for
@@ -18,7 +19,9 @@ from v2xsim.results.row_files import pieces_in
 from v2xsim.results.row_groups import cut
 from v2xsim.results.store import WRITTEN, footers_of, replaced_in, tail_of
 from v2xsim.scenario.explain import nearest
-from v2xsim.scenario.manifest_files import ManifestError, manifest_at
+
+# A run that goes on moves rows from one file to another; whoever reads in between finds them at the next attempt.
+_ATTEMPTS = 3
 
 
 def unfinished(folder: Path) -> Path | None:
@@ -34,18 +37,6 @@ def unfinished(folder: Path) -> Path | None:
     return kept[-1] if kept else None
 
 
-def unfinished_manifest(kept: Path) -> Mapping[str, Any]:
-    """Return the manifest of a run that has not ended.
-
-    Raises:
-        OpenError: If it cannot be read.
-    """
-    try:
-        return manifest_at(kept / KEPT)
-    except ManifestError as error:
-        raise OpenError(str(error)) from None
-
-
 class SegmentTables(Mapping[str, pa.Table]):
     """The tables of a run that has not ended, by name: all rows up to the last time at which all rows were written.
 
@@ -54,6 +45,9 @@ class SegmentTables(Mapping[str, pa.Table]):
 
     Attributes:
         until_us: Simulated time up to which the tables have all rows; None if nothing was written yet.
+
+    Raises:
+        OpenError: If it cannot be read up to which time rows were written.
     """
 
     def __init__(self, kept: Path) -> None:
@@ -80,15 +74,22 @@ class SegmentTables(Mapping[str, pa.Table]):
                 f"{self._folder}: has no table {table!r}{nearest(str(table), COLUMNS)}; there are {', '.join(COLUMNS)}"
             )
         names = chosen_columns(table, columns)
-        rows, found = self._rows.get(table, 0), 0
-        with suppress(OSError, pa.ArrowException):
-            for group in self._groups(table, rows, names):
-                found += group.num_rows
-                yield group
-        if found < rows:
-            raise OpenError(
-                f"{self._folder}: its table {table!r} must have {rows:,} rows, but only {found:,} can be read; it is damaged"
-            )
+        rows, found = self._rows[table], 0
+        wanted = schema_of(table) if names is None else pa.schema([schema_of(table).field(name) for name in names])
+        for _ in range(_ATTEMPTS):
+            before = 0
+            with suppress(OSError, pa.ArrowException):
+                for group in self._groups(table, rows, names):
+                    if not group.schema.equals(wanted):
+                        break
+                    new = group.slice(min(max(found - before, 0), group.num_rows))
+                    before += group.num_rows
+                    found += new.num_rows
+                    if new.num_rows:
+                        yield new
+            if found >= rows:
+                return
+        raise OpenError(self._lacking(table, found))
 
     def parts(self, table: str) -> Parts:
         """Return the row groups of a table, each read when it is used. Reading an earlier group again starts at the first row."""
@@ -102,8 +103,14 @@ class SegmentTables(Mapping[str, pa.Table]):
 
     def __repr__(self) -> str:
         width = max(map(len, COLUMNS))
-        lines = [f"  {name:<{width}}  {self._rows.get(name, 0):>12,}" for name in COLUMNS]
+        lines = [f"  {name:<{width}}  {self._rows[name]:>12,}" for name in COLUMNS]
         return "\n".join([f"{len(COLUMNS)} tables of {self._folder}, which is not complete (rows)", *lines])
+
+    def _lacking(self, table: str, found: int) -> str:
+        """Return why rows of a table cannot be read."""
+        if not (self._folder / KEPT).exists():
+            return f"{self._folder}: the run has ended since it was opened, or another one was begun; open its folder again"
+        return f"{self._folder}: its table {table!r} must have {self._rows[table]:,} rows, but only {found:,} can be read; it is damaged"
 
     def _groups(self, table: str, rows: int, columns: list[str] | None) -> Iterator[pa.Table]:
         """Yield the row groups of a table, and after them the rows that were in none."""
@@ -111,7 +118,7 @@ class SegmentTables(Mapping[str, pa.Table]):
         footers, replaced = footers_of(segments, table), replaced_in(segments, table)
         if replaced.exists():
             # It was replaced as a whole, perhaps after the last noted time.
-            yield from _with(columns, cut(pieces_in(replaced), table))
+            yield from _with(columns, cut(_of(table, pieces_in(replaced)), table))
             return
         left = rows
         # Without footers of its row groups, a file is complete.
@@ -130,24 +137,37 @@ class SegmentTables(Mapping[str, pa.Table]):
             elif left > 0:
                 yield from cut([group.slice(0, left)], table)
             left -= min(left, group.num_rows)
-        yield from _with(columns, cut(pieces_in(tail_of(segments, table, grouped), left), table))
+        yield from _with(columns, cut(_of(table, pieces_in(tail_of(segments, table, grouped), left)), table))
 
 
 def _with(columns: list[str] | None, groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
     return groups if columns is None else (group.select(columns) for group in groups)
 
 
+def _of(table: str, pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Yield pieces as long as they have the columns of a table; a file of another table has not."""
+    return takewhile(lambda piece: piece.schema.equals(schema_of(table)), pieces)
+
+
 def _last_written(path: Path) -> tuple[dict[str, int], int | None]:
-    """Return the number of rows of each table at the last time at which everything was written, and that time."""
+    """Return the number of rows of each table at the last time at which everything was written, and that time.
+
+    Raises:
+        OpenError: If no line can be read, although there are some.
+    """
     try:
         lines = path.read_bytes().split(b"\n")
-    except OSError:
-        return {}, None
+    except FileNotFoundError:
+        return dict.fromkeys(COLUMNS, 0), None
+    except OSError as error:
+        raise OpenError(f"{path}: cannot be read: {reason_of(error)}") from None
     # The last line has no end if the process was killed while it wrote it.
     for line in reversed(lines[:-1]):
-        try:
+        with suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
             last = json.loads(line)
-            return {str(name): int(rows) for name, rows in last["rows"].items()}, int(last["time_us"])
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
-    return {}, None
+            return {name: int(last["rows"][name]) for name in COLUMNS}, int(last["time_us"])
+    if len(lines) > 1:
+        raise OpenError(
+            f"{path}: is damaged: it must have the number of rows of each table; copy the folder again, or run the scenario again"
+        )
+    return dict.fromkeys(COLUMNS, 0), None
