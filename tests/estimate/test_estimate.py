@@ -139,3 +139,22 @@ def test_memory_and_disk_of_shipped_scenarios_are_estimated_within_half(name, tm
     # This process has loaded more than a run needs.
     assert 0.3e9 < cost.peak_bytes < 2 * found["peak_bytes"]
     assert Path(tmp_path).is_dir()
+
+
+def test_at_most_one_cloud_is_recorded_in_a_tick():
+    each_tick, more = (
+        workload_of(v2xsim.load("demo", ["run.duration_s=2", f"record.clouds_every_s={every_s}"])).clouds
+        for every_s in (0.1, 0.01)
+    )
+    assert each_tick == more
+
+
+def test_links_and_packets_that_are_not_recorded_take_no_disk():
+    keys = ["run.duration_s=2", "record.link_ticks=100", "record.packet_share=0.01"]
+    few = workload_of(v2xsim.load("demo", keys))
+    assert disk_amounts(few)["link tick"] < 0.02 * few.links * few.ticks
+    assert cpu_amounts(few, 0.1)["link tick"] == few.links * few.ticks
+
+
+def test_an_estimate_of_an_empty_road_is_reported(tmp_path):
+    assert subjects(crowd(vehicles=0, stations=0, links=0), tmp_path) == {"estimate.no_road_users"}

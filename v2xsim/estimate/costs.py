@@ -67,7 +67,7 @@ def disk_amounts(work: Workload) -> dict[str, float]:
     """Return how much of each thing takes disk in a run, by the keys of `DISK_BYTES`."""
     neighbours = 2.0 * work.links / max(work.stations, 1)
     return {
-        "tick": float(work.ticks), "vehicle tick": work.vehicles * work.ticks, "link tick": work.links * work.ticks,
+        "tick": float(work.ticks), "vehicle tick": work.vehicles * work.ticks, "link tick": work.links * work.ticks * work.recorded_rows,
         # Packets of answers: the channel limits them, so more than a few egos receive no more of them in total.
         "receiver of an ego tick": min(work.egos, 5) * neighbours * work.ticks, "ego tick": work.egos * work.ticks,
         "100,000 rays of a recorded cloud": work.clouds,

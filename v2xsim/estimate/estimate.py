@@ -96,6 +96,12 @@ def estimate_notices(scenario: Scenario, estimate: RunEstimate, folder: Path) ->
     """
     yield from resource_notices(estimate.peak_bytes, estimate.disk_bytes, folder)
     work = estimate.workload
+    if not work.vehicles:
+        yield Notice(
+            "estimate.no_road_users", 1,
+            f"no road user is there at the first tick ({scenario.run.begin_s:g} s), so the estimate is that of an empty road; increase run.begin_s to "
+            "estimate a run with traffic",
+        )  # fmt: skip
     pairs = work.stations * (work.stations - 1) / 2
     if work.stations >= _MANY_STATIONS and work.links > _MOST_PAIRS * pairs:
         yield Notice(

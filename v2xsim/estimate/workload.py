@@ -13,6 +13,9 @@ from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 from v2xsim.world.buildings import load_obstacles
 
+# Share of the rows of links in the disk that a pair of stations in range takes in a tick; the rest are packets.
+_LINKS = 0.4
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -32,6 +35,7 @@ class Workload:
         announcements: Announcements in a tick, if stations announce themselves as often as their rule allows.
         clouds: Size of all point clouds that are recorded for pictures, in units of 100,000 rays of the egos' own lidars.
         has_messages: Whether stations send messages over the radio (`cooperation.transport: radio`).
+        recorded_rows: Share of the rows of links and packets that are recorded (`record.link_ticks`, `record.packet_share`).
     """
 
     ticks: int
@@ -47,6 +51,7 @@ class Workload:
     announcements: float
     clouds: float
     has_messages: bool
+    recorded_rows: float = 1.0
 
     def as_object(self) -> dict[str, float]:
         """Return the numbers as data for JSON."""
@@ -82,6 +87,7 @@ def workload_of(scenario: Scenario) -> Workload:
         links=len(neighbours(fleet.antenna_m[:, :2], radio.range_m).first), lidar_stations=len(rows), rays=rays, egos=int(fleet.ego.sum()),
         clouds=_clouds(scenario, int(fleet.ego.sum()), rays / max(len(rows), 1)), announcements=len(fleet) * run.step_s * 1e6 / scenario.cooperation.awareness_rule.check_us,
         has_messages=scenario.cooperation.transport != "synchronous",
+        recorded_rows=_LINKS / scenario.record.link_ticks + (1.0 - _LINKS) * scenario.record.packet_share,
     )  # fmt: skip
 
 
@@ -90,4 +96,5 @@ def _clouds(scenario: Scenario, egos: int, rays: float) -> float:
     record = scenario.record
     if record.clouds_every_s <= 0:
         return 0.0
-    return scenario.run.duration_s / record.clouds_every_s * min(egos, record.cloud_egos) * rays / 1e5
+    every_s = max(record.clouds_every_s, scenario.run.step_s)
+    return scenario.run.duration_s / every_s * min(egos, record.cloud_egos) * rays / 1e5
