@@ -210,3 +210,12 @@ def test_a_scheduler_that_does_not_answer_is_an_error_in_words(dask, job, monkey
     monkeypatch.setattr(dask, "Client", silent)
     with pytest.raises(UserError, match="--scheduler tcp://a:1: no Dask scheduler answers there: 20 s"):
         next(run_on_dask([job], 1, "tcp://a:1"))
+
+
+def test_a_cluster_on_this_machine_that_cannot_be_started_is_an_error_in_words(dask, job, monkeypatch):
+    def broken(**_):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(dask, "LocalCluster", broken)
+    with pytest.raises(UserError, match="--backend dask: the cluster on this machine cannot be started: Nanny failed"):
+        next(run_on_dask([job], 1, None))

@@ -55,3 +55,11 @@ def test_a_setting_whose_traffic_cannot_be_read_is_named(monkeypatch):
     monkeypatch.setattr(module, "estimated", fail)
     with pytest.raises(UserError, match="setting 0: no traffic"):
         expected(plan_of(SWEEP), 1, TRIAL, 1000)
+
+
+@pytest.mark.parametrize(
+    ("limit_bytes", "wanted"), [(0, []), (9 * 10**8, ["estimate.memory_per_worker"]), (2 * 10**9, [])]
+)
+def test_points_that_would_be_stopped_for_their_memory_are_reported(tmp_path, limit_bytes, wanted):
+    found = expected(plan_of(SWEEP), 1, TRIAL, 1000, limit_bytes)
+    assert [notice.subject for notice in found.notices(tmp_path)] == wanted

@@ -50,7 +50,7 @@ def test_a_process_that_ended_well_without_a_result_has_lost_it(job):
 
 def test_a_point_stopped_for_its_memory_says_how_much_it_took(job):
     assert became(job, stopped="memory", signal=9) == (
-        "memory", "took 4.0 GB of memory, more than its 3.0 GB (memory_gb, --memory-per-worker)",
+        "memory", "took 4.00 GB of memory, more than its 3.00 GB (memory_gb, --memory-per-worker, or by default a share of the machine's memory)",
     )  # fmt: skip
 
 

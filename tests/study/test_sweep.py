@@ -204,10 +204,15 @@ def test_an_estimate_counts_rounds_of_all_workers(instant, points, rounds):
     assert found.peak_bytes == 1000 * min(points, 2)
 
 
-def test_the_trial_point_of_an_estimate_runs_alone_with_its_threads_and_its_share_of_memory(instant):
+def test_the_trial_point_of_an_estimate_runs_alone_with_its_threads_and_all_memory(instant):
     found = estimate(plan_of({**SMALL, "threads": 3}), workers=9)
     ((job, workers, threads),) = instant
-    assert (found.workers, workers, threads, job.memory_bytes) == (9, 1, 3, memory_for_each(9))
+    assert (found.workers, workers, threads, job.memory_bytes) == (9, 1, 3, memory_for_each(1))
+
+
+def test_points_share_the_memory_with_as_many_as_run_at_once(instant, tmp_path):
+    sweep({**SMALL, "grid": {}, "seeds": 2}, out=tmp_path / "s", workers=1000)
+    assert {job.memory_bytes for job, *_ in instant} == {memory_for_each(2)}
 
 
 def test_an_estimate_multiplies_what_one_point_leaves_on_the_disk(instant):

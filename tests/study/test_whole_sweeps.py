@@ -168,7 +168,7 @@ def test_on_a_cluster_a_point_that_takes_too_much_memory_costs_itself_alone(tmp_
     (failure,) = json.loads((tmp_path / "dask" / "failures.json").read_text())
     assert failure["kind"] == "memory"
     assert failure["settings"] == {"radio.channel.takes_gb": 4}
-    assert "more than its 1.5 GB" in failure["reason"]
+    assert "more than its 1.50 GB" in failure["reason"]
     assert pq.read_table(tmp_path / "dask" / "results.parquet")["radio.channel.takes_gb"].unique().to_pylist() == [
         0,
         0.01,

@@ -88,7 +88,7 @@ class Options:
         typer.Option(
             metavar="SIZE",
             help="Memory above which a point is stopped and listed as failed, such as 2GB or 500MB. Default: 90 % of this machine's memory, "
-            "divided by the number of workers.",
+            "divided by the number of points that run at once.",
             show_default=False,
         ),
     ] = None
@@ -132,7 +132,7 @@ def command(options: Options) -> None:
     if options.dry_run:
         print_notices(preflight(plan))
         _print_plan(plan, None if options.as_json else options.out or default_folder(plan))
-        cost = estimate(plan, options.workers)
+        cost = estimate(plan, options.workers, memory_bytes)
         print_notices(cost.notices(options.out or default_folder(plan)))
         if options.as_json:
             typer.echo(json.dumps(_estimate_object(cost)))

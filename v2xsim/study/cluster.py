@@ -53,7 +53,9 @@ def run_on_dask(
                 )
             )  # fmt: skip
         client = Client(scheduler or cluster, timeout="20s")
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+        if scheduler is None:
+            raise UserError(f"--backend dask: the cluster on this machine cannot be started: {error}") from None
         raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers there: {error}") from None
     try:
         known: dict[Any, Job] = {}

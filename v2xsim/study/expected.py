@@ -32,6 +32,7 @@ class Estimate:
         point_wall_s: Least and largest estimated time of a point.
         point_peak_bytes: Least and largest estimated memory of a point.
         counted: Number of settings whose work was counted; each other setting is assumed to cost their mean.
+        limit_bytes: Memory above which a point is stopped; 0 for no limit.
     """
 
     outcome: Outcome
@@ -43,13 +44,21 @@ class Estimate:
     point_wall_s: tuple[float, float]
     point_peak_bytes: tuple[int, int]
     counted: int
+    limit_bytes: int = 0
 
     def notices(self, folder: Path) -> Iterator[Notice]:
         """Yield warnings about memory and disk that this machine lacks."""
         yield from resource_notices(self.peak_bytes, self.disk_bytes, folder)
+        most_bytes = self.point_peak_bytes[1]
+        if self.limit_bytes and most_bytes > self.limit_bytes:
+            yield Notice(
+                "estimate.memory_per_worker", 1,
+                f"points of the largest setting need about {most_bytes / 1e9:.2f} GB of memory, but a point is stopped above {self.limit_bytes / 1e9:.2f} GB; "
+                "use fewer --workers, or a larger --memory-per-worker",
+            )  # fmt: skip
 
 
-def expected(plan: Plan, workers: int, outcome: Outcome, trial_bytes: int) -> Estimate:
+def expected(plan: Plan, workers: int, outcome: Outcome, trial_bytes: int, limit_bytes: int = 0) -> Estimate:
     """Return what all points of a plan will take.
 
     Args:
@@ -57,6 +66,7 @@ def expected(plan: Plan, workers: int, outcome: Outcome, trial_bytes: int) -> Es
         workers: Number of points that run at the same time.
         outcome: Outcome of the first point of the plan.
         trial_bytes: What the first point wrote.
+        limit_bytes: Memory above which a point is stopped, unless the sweep file has a smaller one; 0 for no limit.
     """
     rows, costs = _settings(plan)
     first = costs[0]
@@ -74,7 +84,7 @@ def expected(plan: Plan, workers: int, outcome: Outcome, trial_bytes: int) -> Es
     return Estimate(
         outcome, len(plan.points), workers, _all_done_s(each_s, workers), int(peak.max()) * min(workers, len(plan.points)),
         round(seeds * (disk.sum() + others * disk.mean())), (float(wall_s.min()), float(wall_s.max())),
-        (int(peak.min()), int(peak.max())), len(rows),
+        (int(peak.min()), int(peak.max())), len(rows), limit_bytes,
     )  # fmt: skip
 
 

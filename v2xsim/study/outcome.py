@@ -51,7 +51,8 @@ def _kind(job: Job, ended: dict[str, Any]) -> tuple[str, str]:
     if ended["stopped"] == "memory":
         return (
             "memory",
-            f"took {peak_gb:.1f} GB of memory, more than its {job.memory_bytes / 1e9:.1f} GB (memory_gb, --memory-per-worker)",
+            f"took {peak_gb:.2f} GB of memory, more than its {job.memory_bytes / 1e9:.2f} GB (memory_gb, --memory-per-worker, or by default a share of "
+            "the machine's memory)",
         )
     if ended["stopped"] == "time":
         return "time", f"took longer than {job.timeout_s:g} s (timeout_s)"

@@ -73,7 +73,7 @@ def sweep(
         backend: Where points run: on this machine or on a Dask cluster.
         scheduler: Address of the cluster's scheduler; None starts a small cluster on this machine.
         memory_per_worker_bytes: Memory above which a point is stopped and counts as failed; by default 90 % of this machine's memory,
-            divided by the number of workers. If the sweep file has `memory_gb`, the smaller of the two limits counts.
+            divided by the number of points that run at once. If the sweep file has `memory_gb`, the smaller of the two limits counts.
         resume: Whether to continue in a folder that holds a part of this sweep.
         retry_failed: Whether to run failed points again. Without `resume`, no other points run.
         progress: Function called with the numbers of finished, failed and all points as the sweep advances.
@@ -92,7 +92,7 @@ def sweep(
         retried = store.forget_failures() if retry_failed else set()
         waiting = [point for point in store.waiting() if resume or not retry_failed or point.key in retried]
         limit = memory_per_worker_bytes
-        memory = limit or memory_for_each(workers)
+        memory = limit or memory_for_each(min(workers, max(len(waiting), 1)))
         jobs = (_limited(store.job(point, memory), limit) for point in waiting)
         _tell(progress, store)
         if waiting:
@@ -105,8 +105,13 @@ def sweep(
         return Swept(folder, len(store.finished), store.failures(), len(waiting), left, _size_bytes(folder))
 
 
-def estimate(plan: Plan, workers: int | None = None) -> Estimate:
+def estimate(plan: Plan, workers: int | None = None, memory_per_worker_bytes: int | None = None) -> Estimate:
     """Run one point of a plan in a temporary folder, and estimate the cost of all points from it and from the work of the other settings.
+
+    Args:
+        plan: The plan.
+        workers: Number of points that would run at once; by default one per processor.
+        memory_per_worker_bytes: Memory above which a point would be stopped; as in `sweep`.
 
     Raises:
         UserError: If the trial point fails.
@@ -116,12 +121,14 @@ def estimate(plan: Plan, workers: int | None = None) -> Estimate:
     with Scratch("trial") as directory:
         for part in ("points", "logs"):
             (Path(directory) / part).mkdir()
-        job = Store(Path(directory), plan).job(point, memory_for_each(workers))
+        # It runs alone, so it may take the memory of the whole machine.
+        job = Store(Path(directory), plan).job(point, memory_for_each(1))
         outcome = next(iter(run_locally([job], 1, plan.file.threads)))
         if not outcome.done:
             raise UserError(f"trial point (setting {point.setting}, seed {point.seed}): {outcome.reason}")
         each = _size_bytes(Path(directory))
-    return expected(plan, workers, outcome, each)
+    limit = memory_per_worker_bytes or memory_for_each(min(workers, len(plan.points)))
+    return expected(plan, workers, outcome, each, limit)
 
 
 def default_workers(plan: Plan) -> int:
