@@ -6,7 +6,7 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small_runs import finished, same
+from small_runs import finished, same, scenario
 
 import v2xsim
 from v2xsim.opened import NoTableError, NotRecordedError, OpenError
@@ -301,7 +301,16 @@ def test_row_groups_of_a_damaged_file_are_refused(folder):
 def test_a_table_that_another_run_replaced_since_it_was_read_is_refused(folder):
     run = v2xsim.open(folder)
     _ = run.tables["stations"], list(run.tables.groups("stations", ["station"]))
-    other = finished("cooperation.fusion=late")[1]
-    shutil.copy(other / "states.parquet", folder / "stations.parquet")
+    shutil.copy(folder / "states.parquet", folder / "stations.parquet")
     with pytest.raises(OpenError, match="has changed since the run"):
         list(run.tables.groups("stations", ["station"]))
+
+
+def test_results_are_read_from_their_folder_after_the_working_folder_changed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    elsewhere = shutil.copytree(finished("cooperation.fusion=early")[1], tmp_path / "elsewhere" / "run").parent
+    results = v2xsim.run(
+        scenario("cooperation.fusion=late"), out="run", on_frame=lambda _: monkeypatch.chdir(elsewhere)
+    )
+    assert results.tables.folder == tmp_path / "run"
+    assert same(results.tables["fusion"], v2xsim.open(tmp_path / "run").tables["fusion"])

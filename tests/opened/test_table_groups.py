@@ -50,7 +50,7 @@ def test_a_column_that_is_not_there_is_refused_and_not_left_out(tables, columns,
 
 
 def test_a_table_that_is_not_there_is_named(tables):
-    with pytest.raises(KeyError, match="no .*'fusions'"):
+    with pytest.raises(KeyError, match=r"no .*'fusions'"):
         list(tables.groups("fusions", ["ego"]))
 
 
