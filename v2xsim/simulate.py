@@ -82,8 +82,8 @@ def run(
             beside it, which `v2xsim.open(out, partial=True)` reads after a kill. At the end, the files are moved into `out`, the manifest
             last; files of an earlier run are replaced, others stay.
         progress: Function called with the progress of the run.
-        threads: Number of threads that cast lidars; by default the number of processors, at most 4. From 2 on, one more thread scores
-            frames and writes rows. The results do not depend on it.
+        threads: Number of threads, by default the number of processors, at most 4. One runs the events; the others cast lidars, score
+            frames and write rows. The results do not depend on it.
         on_frame: Function called with each fused frame of each ego, right after its fusion. An exception in it ends the run.
         tables: Whether the results have all tables. With False, they have only `metrics`, and the run needs little memory; not with `out`.
 
@@ -449,5 +449,5 @@ def _is_number(value: object) -> bool:
 
 
 def default_threads() -> int:
-    """Return the number of threads that cast the lidars of a run by default."""
+    """Return the number of threads of a run by default."""
     return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))

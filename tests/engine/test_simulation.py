@@ -79,7 +79,7 @@ def test_every_process_settles_the_channel_before_it_acts_and_the_run_settles_it
     run = simulation(duration_s=0.1, begin_s=1.0)
     calls = noted(
         run, "_air.tick", "_air.settle", "_air.close", "_cooperation.announce", "_cooperation.match", "recording.tick",
-        "recording.fused", "recording.finish", "sensing.close", "recording.close",
+        "recording.fused", "recording.finish", "recording.close", "_workers.close",
     )  # fmt: skip
     run.run()
     assert calls == [
@@ -87,8 +87,8 @@ def test_every_process_settles_the_channel_before_it_acts_and_the_run_settles_it
         (1_040_000, "_air.settle"), (1_040_000, "_cooperation.announce"),
         (1_040_000, "_air.settle"), (1_040_000, "_cooperation.match"),
         (1_090_000, "_air.settle"), (1_090_000, "recording.fused"),
-        (1_090_001, "_air.settle"), (1_090_001, "_air.close"), (1_090_001, "recording.finish"), (1_090_001, "sensing.close"),
-        (1_090_001, "recording.close"),
+        (1_090_001, "_air.settle"), (1_090_001, "_air.close"), (1_090_001, "recording.finish"), (1_090_001, "recording.close"),
+        (1_090_001, "_workers.close"),
     ]  # fmt: skip
 
 
@@ -157,7 +157,7 @@ def test_threads_take_turns_quickly_during_a_run_alone(fails):
             raise KeyError("stopped")
 
     run = simulation(on_tick, duration_s=0.1)
-    closed = noted(run, "sensing.close")
+    closed = noted(run, "_workers.close")
     if fails:
         with pytest.raises(KeyError, match="stopped"):
             run.run()

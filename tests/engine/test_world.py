@@ -7,6 +7,7 @@ from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Sensing
 from v2xsim.engine.stations.station_errors import StationErrors
+from v2xsim.engine.workers import Workers
 from v2xsim.engine.world import World
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.script import ScriptMobility
@@ -31,7 +32,7 @@ def world(buildings=NO_BUILDINGS):
     names, streams, obstacles = Names(), Streams(1), indexed(buildings)
     roster = Roster(scenario, streams, names.register, names.name_of)
     mobility = ScriptMobility(scenario.traffic.script, names)
-    return World(scenario, mobility, obstacles, roster, Sensing(scenario, obstacles, streams, 1), streams)
+    return World(scenario, mobility, obstacles, roster, Sensing(scenario, obstacles, streams, Workers(1)), streams)
 
 
 def test_a_tick_has_its_road_users_its_stations_and_their_captures():

@@ -32,6 +32,7 @@ from v2xsim.engine.stations.own_tracks import OwnTracks
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Sensing
 from v2xsim.engine.stations.stations import Stations
+from v2xsim.engine.workers import Workers
 from v2xsim.engine.world import BegunTick, World
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.mobility.base import Mobility, Names
@@ -86,10 +87,10 @@ class Simulation:
         self._detect_us = round(rule.detect_ms * 1e3)
         self._fuse_us = round(rule.deadline_ms * 1e3)
 
-        self.clock, self.stages = Clock(self._begin_us), Stages()
-        self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store, self.stages, threads > 1)
+        self.clock, self.stages, self._workers = Clock(self._begin_us), Stages(), Workers(threads)
+        self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store, self.stages, self._workers)
         self.plausibility = Plausibility(scenario, obstacles)
-        self.sensing = Sensing(scenario, obstacles, streams, threads)
+        self.sensing = Sensing(scenario, obstacles, streams, self._workers)
         self._world = World(scenario, mobility, obstacles, roster, self.sensing, streams, self.stages)
         # An empty world, so that no process needs a check for None before the first tick.
         self.instant = Instant.empty(self._begin_us)
@@ -177,8 +178,8 @@ class Simulation:
 
     def close(self) -> None:
         """Stop all threads; a second call does nothing."""
-        self.sensing.close()
         self.recording.close()
+        self._workers.close()
 
     def send(
         self, origin: int, destination: int, payload: bytes, on_arrival: OnArrival | None, on_loss: OnLoss | None

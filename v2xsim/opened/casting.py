@@ -15,6 +15,7 @@ from v2xsim.engine.cooperation.answers import sent_points
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Sensing
+from v2xsim.engine.workers import Workers
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.mobility.recorded import buildings_from
 from v2xsim.opened.blocks import Instants
@@ -53,7 +54,7 @@ class Casting:
         agent_of = {name: agent for agent, name in names.items()}
         self._new_roster = partial(Roster, scenario, streams, agent_of.__getitem__, names.__getitem__)
         self._roster = self._new_roster()
-        self._sensing = Sensing(scenario, indexed(buildings_from(tables["buildings"])), streams, threads=1)
+        self._sensing = Sensing(scenario, indexed(buildings_from(tables["buildings"])), streams, Workers(1))
         self._contributions = Instants(
             tables.parts("contributions"), ("frame_us", "ego"), ("helper", "capture_us", "points"), folder
         )

@@ -11,6 +11,7 @@ from tests.engine.stations.test_roster import Town, cars
 from v2xsim.cli.app import app
 from v2xsim.engine.stations.sensing import Sensing
 from v2xsim.engine.stations.station_errors import StationErrors
+from v2xsim.engine.workers import Workers
 from v2xsim.errors import UserError
 from v2xsim.records import Prisms
 from v2xsim.scenario import ScenarioError, load
@@ -36,11 +37,8 @@ def points_of(rig=0, lidars=1, **settings):
     stations = replace(stations, rig=np.array([rig, 0]))
     errors = StationErrors(stations.agent, 100_000, np.zeros((2, 3)), np.zeros(2, np.int64))
     nothing = indexed(Prisms(np.zeros((0, 2)), np.zeros(1, np.int64), np.zeros(0), np.zeros(0)))
-    sensing = Sensing(Scenario.model_validate(data), nothing, Streams(1), 1)
-    try:
-        return sensing.begin(WORLD, stations, errors).result()[0][0].points_m
-    finally:
-        sensing.close()
+    sensing = Sensing(Scenario.model_validate(data), nothing, Streams(1), Workers(1))
+    return sensing.begin(WORLD, stations, errors).result()[0][0].points_m
 
 
 def scenario(tmp_path, lidars, stations="{penetration: 1}"):

@@ -1,5 +1,6 @@
 """What a station's lidars make of the world around it."""
 
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 from tests.engine.small_world import fleet_in, snapshot
 from v2xsim.engine.stations import sensing as sensing_module
 from v2xsim.engine.stations.rigs import beams_of
-from v2xsim.engine.stations.scans import Scanner
+from v2xsim.engine.stations.scans import Scanner, Scans
 from v2xsim.engine.stations.sensing import Sensing, observed_centers_m
 from v2xsim.engine.stations.station_errors import StationErrors
+from v2xsim.engine.workers import Workers
 from v2xsim.errors import UserError
 from v2xsim.gpu.lidar import torch_cast
 from v2xsim.gpu.lidar.cast import Scan
@@ -41,12 +43,13 @@ def sensed(error=(0.0, 0.0, 0.0), clock_offset_us=0, threads=1, lidars=1, device
     scenario = scenario_with(device, **settings)
     stations = fleet_in(WORLD, [0, 1], lidars=[lidars, 0])
     errors = StationErrors(stations.agent, 100_000, np.array([error, (9.0, 9.0, 9.0)]), np.array([clock_offset_us, 0]))
-    sensing = Sensing(scenario, indexed(HOUSE), Streams(1), threads)
+    workers = Workers(threads)
+    sensing = Sensing(scenario, indexed(HOUSE), Streams(1), workers)
     try:
         ((frame, capture),) = sensing.begin(WORLD, stations, errors).result()
         return frame, capture, sensing
     finally:
-        sensing.close()
+        workers.close()
 
 
 def test_only_stations_with_a_lidar_have_a_frame():
@@ -186,7 +189,9 @@ def noted(rows, **settings):
     errors = StationErrors(
         stations.agent, 100_000, np.tile([*ERROR_M[:2], 0.0], (len(rows), 1)), np.zeros(len(rows), int)
     )
-    return Sensing(scenario, indexed(HOUSE), Streams(1), 1).begin(WORLD, stations, errors).result(), detector.views
+    return Sensing(scenario, indexed(HOUSE), Streams(1), Workers(1)).begin(
+        WORLD, stations, errors
+    ).result(), detector.views
 
 
 def test_the_detector_reads_the_cloud_the_cells_and_the_bodies_as_the_station_places_them():
@@ -292,35 +297,30 @@ def test_each_lidar_and_each_instant_has_noise_of_its_own(monkeypatch):
     assert [noise.key for noise in lidars.noise] == [Streams(1).key("lidar", 3, 100_000, number) for number in (0, 1)]
 
 
-class Pool:
-    """Threads that do their work at once and take notes."""
-
-    def __init__(self, workers):
-        self.workers, self.closed = workers, []
-
-    def submit(self, work, *arguments):
-        return sensing_module._done(work(*arguments))
-
-    def shutdown(self, **how):
-        self.closed.append(how)
-
-
-@pytest.mark.parametrize(
-    ("device", "threads", "workers"),
-    [("cpu", 4, 4), ("cpu", 2, 2), ("cpu", 1, None), ("cuda", 4, 1), ("cuda", 1, None)],
-)
-def test_a_gpu_has_one_caller_and_a_single_thread_has_nobody_to_hand_work_to(monkeypatch, device, threads, workers):
-    monkeypatch.setattr(sensing_module, "ThreadPoolExecutor", Pool)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_gpu_has_one_caller_at_a_time(monkeypatch, device):
     monkeypatch.setattr(sensing_module, "_caster", lambda _: None)
-    _, _, sensing = sensed(threads=threads, device=device)
-    assert (None if sensing._pool is None else sensing._pool.workers) == workers
-    if workers is not None:
-        # Captures that nobody fetched are not computed, and no thread outlives the run.
-        assert sensing._pool.closed == [{"wait": True, "cancel_futures": True}]
+    at_work, most, original = [], [], Scans.measured
+
+    def measured(self, first, last):
+        at_work.append(first)
+        most.append(len(at_work))
+        time.sleep(0.02)
+        at_work.pop()
+        return original(self, first, last)
+
+    monkeypatch.setattr(Scans, "measured", measured)
+    workers = Workers(4)
+    sensing = Sensing(scenario_with(device), indexed(HOUSE), Streams(1), workers)
+    errors = StationErrors(WORLD.agent, 100_000, np.zeros((3, 3)), np.zeros(3, int))
+    for one in [sensing.begin(WORLD, fleet_in(WORLD, [0, 1, 2], lidars=1), errors) for _ in range(4)]:
+        one.result()
+    workers.close()
+    assert (max(most) == 1) == (device == "cuda")
 
 
 def test_stations_are_captured_in_their_order():
-    sensing = Sensing(scenario_with(), indexed(HOUSE), Streams(1), 1)
+    sensing = Sensing(scenario_with(), indexed(HOUSE), Streams(1), Workers(1))
     begun = sensing.begin(WORLD, fleet_in(WORLD, [0, 1, 2], lidars=[1, 0, 1]), StationErrors(
         WORLD.agent, 100_000, np.array([[0.0] * 3, [9.0] * 3, [1.0, 2.0, 0.0]]), np.array([10, 20, 30]),
     ))  # fmt: skip
@@ -377,15 +377,16 @@ def test_stations_are_shared_out_evenly_and_in_their_order(count, callers, sizes
     assert [row for part in parts for row in part] == list(range(count))
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
 def test_every_station_is_captured_once_whichever_thread_scans_it(threads):
-    sensing = Sensing(scenario_with(), indexed(HOUSE), Streams(1), threads)
+    workers = Workers(threads)
+    sensing = Sensing(scenario_with(), indexed(HOUSE), Streams(1), workers)
     errors = StationErrors(WORLD.agent, 100_000, np.zeros((3, 3)), np.zeros(3, int))
     begun = [sensing.begin(WORLD, fleet_in(WORLD, [0, 1, 2], lidars=1), errors) for _ in range(8)]
     try:
         assert [[frame.agent for frame, _ in one.result()] for one in begun] == [[3, 5, 8]] * 8
     finally:
-        sensing.close()
+        workers.close()
 
 
 def test_an_error_of_a_detector_on_any_thread_is_raised_where_the_frames_are_taken():
@@ -395,10 +396,11 @@ def test_an_error_of_a_detector_on_any_thread_is_raised_where_the_frames_are_tak
             raise RuntimeError("no power")
 
     scenario = scenario_with().model_copy(update={"detector": Failing()})
-    sensing = Sensing(scenario, indexed(HOUSE), Streams(1), 2)
+    workers = Workers(3)
+    sensing = Sensing(scenario, indexed(HOUSE), Streams(1), workers)
     errors = StationErrors(WORLD.agent, 100_000, np.zeros((3, 3)), np.zeros(3, int))
     try:
         with pytest.raises(RuntimeError, match="no power"):
             sensing.begin(WORLD, fleet_in(WORLD, [0, 1, 2], lidars=1), errors).result()
     finally:
-        sensing.close()
+        workers.close()

@@ -14,6 +14,7 @@ from v2xsim.engine.recording.kept_frames import KeptFrames
 from v2xsim.engine.recording.participants import Participants, write_buildings, write_roads
 from v2xsim.engine.recording.truth_tables import TruthTables
 from v2xsim.engine.stages import Stages
+from v2xsim.engine.workers import Workers
 from v2xsim.evaluation.metric import Rows
 from v2xsim.evaluation.metrics import READ_AGAIN, RunMetrics
 from v2xsim.evaluation.packet_rows import RECEIVED
@@ -41,7 +42,7 @@ class Recording:
     """Collects the tables of a run.
 
     Rows are held for about two seconds, then they go to the store; those of a table with many rows go earlier. The tables do not
-    depend on when this happens. A thread of its own may score frames and store rows, because no station reads scores or tables.
+    depend on when this happens. Other threads may score frames and store rows, because no station reads scores or tables.
 
     Args:
         scenario: Scenario of the run.
@@ -50,12 +51,12 @@ class Recording:
         names: Names of all road users and roadside units.
         store: Where the rows of the tables go.
         stages: Adds up the time of the stages of the run.
-        on_thread: Whether a thread of its own scores frames and stores rows.
+        workers: Threads that score frames and store rows.
     """
 
     def __init__(
         self, scenario: Scenario, begin_us: int, prisms: Prisms | None = None, names: Names | None = None,
-        store: Store | None = None, stages: Stages | None = None, on_thread: bool = False,
+        store: Store | None = None, stages: Stages | None = None, workers: Workers | None = None,
     ) -> None:  # fmt: skip
         self._scenario, self._begin_us = scenario, begin_us
         self._stages = stages or Stages()
@@ -70,7 +71,7 @@ class Recording:
         self._kept_frames = KeptFrames(self.tables, record, begin_us, detect_us, self._step_us + fuse_us + oldest_us)
         self._participants = Participants()
         self._metrics = RunMetrics(record.prr_range_m, record.packet_share)
-        self._later = InOrder(on_thread)
+        self._later = InOrder(workers or Workers(1))
         write_buildings(self.tables["buildings"], prisms or Prisms.none())
 
     def tick(self, instant: Instant) -> None:

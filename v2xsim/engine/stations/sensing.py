@@ -2,9 +2,11 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from itertools import pairwise
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
@@ -22,6 +24,7 @@ from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.rigs import Rigs
 from v2xsim.engine.stations.scans import Lidars, Scanner, StationScan
 from v2xsim.engine.stations.station_errors import StationErrors
+from v2xsim.engine.workers import Workers
 from v2xsim.errors import UserError
 from v2xsim.gpu.bev.fusion.scheme import Detect, DetectEach
 from v2xsim.gpu.lidar.cast import Scan
@@ -58,20 +61,17 @@ def observed_centers_m(matrix: PerceptionMatrix) -> Float[np.ndarray, "cells 2"]
 class Sensing:
     """Casts all lidars of a tick on several threads; the result does not depend on the number of threads."""
 
-    def __init__(self, scenario: Scenario, obstacles: Obstacles, streams: Streams, threads: int) -> None:
+    def __init__(self, scenario: Scenario, obstacles: Obstacles, streams: Streams, workers: Workers) -> None:
         self._scenario, self._obstacles, self._streams = scenario, obstacles, streams
         self._rigs = Rigs(scenario)
         grid = scenario.cooperation.matrix
         self._scanner = Scanner(obstacles, grid.cell_m, grid.extent_m, _caster(scenario.run.device))
         self._mount = lru_cache(_KEPT_MOUNTS)(self._vehicle_from_sensor)
-        # A GPU serves one caller at a time, and a single thread needs no pool.
-        self._callers = threads if scenario.run.device == "cpu" else 1
-        self._pool = ThreadPoolExecutor(self._callers) if threads > 1 else None
-
-    def close(self) -> None:
-        """Stop the threads that cast lidars."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._workers, self._callers = workers, max(workers.count, 1)
+        self._turn: AbstractContextManager[object] = nullcontext()
+        if scenario.run.device != "cpu":
+            # A GPU serves one caller at a time.
+            self._callers, self._turn = 1, Lock()
 
     @property
     def detects_many(self) -> bool:
@@ -80,9 +80,7 @@ class Sensing:
 
     def begin(self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors) -> Future[list[Sensed]]:
         """Start the capture of every station with a lidar; their frames come in rising order of the stations' agent ids."""
-        if self._pool is None:
-            return _done(self._sense(snapshot, fleet, errors))
-        return self._pool.submit(self._sense, snapshot, fleet, errors)
+        return self._workers.submit(self._sense_in_turn, snapshot, fleet, errors)
 
     def cloud(self, snapshot: Snapshot, fleet: Fleet, row: int) -> PointCloud:
         """Return the lidar returns of one station at a tick; they depend on nothing but the arguments, scenario and seed."""
@@ -134,6 +132,10 @@ class Sensing:
             pose_matrices(fleet.pose[rows])[station] @ mount, pose_matrices(believed[rows])[station] @ mount, noise,
         )  # fmt: skip
 
+    def _sense_in_turn(self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors) -> list[Sensed]:
+        with self._turn:
+            return self._sense(snapshot, fleet, errors)
+
     def _sense(self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors) -> list[Sensed]:
         """Return the frame of each station with a lidar and the truth behind it, with what the station detects.
 
@@ -184,8 +186,7 @@ class Sensing:
                     return
                 done[number] = work(part)
 
-        helpers = min(len(parts), self._callers) - 1 if self._pool is not None else 0
-        others = [self._pool.submit(take) for _ in range(helpers)] if self._pool is not None else []
+        others = [self._workers.submit(take) for _ in range(min(len(parts), self._callers) - 1)]
         take()
         # What has not begun finds nothing to do. To wait for it could take for ever: all threads could wait for each other.
         for other in others:
@@ -274,12 +275,6 @@ def _parts(count: int, callers: int) -> list[range]:
     parts = min(count, 1 if callers == 1 else 2 * callers)
     ends = [count * n // parts for n in range(parts + 1)] if parts else [0]
     return [range(begin, end) for begin, end in pairwise(ends)]
-
-
-def _done(sensed: list[Sensed]) -> Future[list[Sensed]]:
-    future: Future[list[Sensed]] = Future()
-    future.set_result(sensed)
-    return future
 
 
 def _caster(device: str) -> Callable[..., Scan] | None:
