@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from v2xsim.records import OCCUPIED, UNOBSERVED
-from v2xsim.spatial.sums import pairwise_sum
+from v2xsim.spatial.sums import pairwise_sum_in, sum_memory
 
 # Relative margin for rounding errors when a helper is passed over because of an earlier, larger gain.
 _MARGIN = 1e-9
@@ -52,6 +52,26 @@ def counted(weight, lower, offset, matrix, codes, lowers):  # type: ignore[no-un
 
 
 @njit(cache=True, nogil=True)
+def _blind_cells(weight, row, column):  # type: ignore[no-untyped-def]
+    """Write row and column of each blind cell of a requester, and return their number."""
+    count = 0
+    for i in range(weight.shape[0]):
+        for j in range(weight.shape[1]):
+            row[count], column[count] = i, j
+            count += weight[i, j] > 0.0
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _look(code, x, y, row, column, seen):  # type: ignore[no-untyped-def]
+    """Write whether a helper observed each of some cells; its window begins `x` and `y` cells before that of the requester."""
+    nx, ny = code.shape
+    for n in range(len(row)):
+        i, j = row[n] + x, column[n] + y
+        seen[n] = 0 <= i < nx and 0 <= j < ny and code[i, j] != UNOBSERVED
+
+
+@njit(cache=True, nogil=True)
 def shared_out(  # type: ignore[no-untyped-def]
     order_offset, order, weight, lower, offset, matrix, codes, lowers, cost_bytes, budget_bytes, max_helpers
 ):
@@ -66,25 +86,25 @@ def shared_out(  # type: ignore[no-untyped-def]
                 requester[count], helper[count] = r, k
                 count, taken, left_bytes = count + 1, taken + 1, left_bytes - cost_bytes[k]
     nx, ny = weight.shape[1:]
-    cells, is_open = np.zeros((count, nx, ny), np.bool_), np.empty((nx, ny), np.bool_)
-    kept, previous = 0, -1
+    row, column, seen = np.empty(nx * ny + 1, np.int64), np.empty(nx * ny + 1, np.int64), np.empty(nx * ny, np.bool_)
+    cells, kept, previous, still_open = np.zeros((count, nx, ny), np.bool_), 0, -1, 0
     for n in range(count):
-        r, m = requester[n], matrix[helper[n]]
+        r, k = requester[n], helper[n]
         if r != previous:
-            is_open[:], previous = weight[r] > 0.0, r
-        x, y = lower[r, 0] - lowers[m, 0], lower[r, 1] - lowers[m, 1]
-        first, last = max(0, -y), min(ny, codes.shape[2] - y)
-        asked = 0
-        for i in range(max(0, -x), min(nx, codes.shape[1] - x)):
-            for j in range(first, last):
-                # No cell is requested twice.
-                is_asked = is_open[i, j] & (codes[m, i + x, j + y] != UNOBSERVED)
-                cells[kept, i, j] = is_asked
-                is_open[i, j] &= not is_asked
-                asked += is_asked
-        # The cells of a helper that has none to offer are all False, so they need no reset for the next one.
-        if asked:
-            requester[kept], helper[kept] = r, helper[n]
+            still_open, previous = _blind_cells(weight[r], row, column), r
+        x, y = lower[r] - lowers[matrix[k]]
+        _look(codes[matrix[k]], x, y, row[:still_open], column[:still_open], seen)
+        before, still_open = still_open, 0
+        for c in range(before):
+            # No cell is requested twice.
+            if seen[c]:
+                cells[kept, row[c], column[c]] = True
+            else:
+                row[still_open], column[still_open] = row[c], column[c]
+                still_open += 1
+        # A helper that has no cell to offer is not asked.
+        if still_open < before:
+            requester[kept], helper[kept] = r, k
             kept += 1
     return requester[:kept].copy(), helper[:kept].copy(), cells[:kept]
 
@@ -100,26 +120,31 @@ def best_by_gain(weight, lower, offset, matrix, codes, lowers, delivery, cost_by
     """
     begin, rows = np.zeros(len(weight) + 1, np.int64), np.empty(len(matrix), np.int64)
     nx, ny = weight.shape[1:]
+    row, column = np.empty(nx * ny + 1, np.int64), np.empty(nx * ny + 1, np.int64)
+    gained, memory = np.empty(nx * ny), sum_memory()
     for r in range(len(weight)):
         first, last = offset[r], offset[r + 1]
         begin[r + 1] = begin[r]
         if first == last:
             continue
-        flat = weight[r].ravel()
-        blind = np.flatnonzero(flat > 0.0)
-        weights = flat[blind]
-        code = window(codes, lowers, matrix[first:last], lower[r], nx, ny).reshape(last - first, nx * ny)
+        blind = _blind_cells(weight[r], row, column)
+        weights, seen, gain = np.empty(blind), np.empty((last - first, blind), np.bool_), np.empty(last - first)
+        for n in range(blind):
+            weights[n] = weight[r, row[n], column[n]]
+        for k in range(last - first):
+            m = matrix[first + k]
+            x, y = lower[r] - lowers[m]
+            _look(codes[m], x, y, row[:blind], column[:blind], seen[k])
+            for n in range(blind):
+                gained[n] = weights[n] if seen[k, n] else 0.0
+            gain[k] = pairwise_sum_in(gained, blind, memory)
         worth, cost = delivery[first:last], cost_bytes[first:last]
-        best = greedy(weights, blind, code, worth / cost, cost, budget_bytes, max_helpers)
+        best = greedy(weights, seen, gain, worth / cost, cost, budget_bytes, max_helpers)
         # With equal answer sizes both choices are the same.
         if cost.min() < cost.max():
-            by_gain, total = (
-                greedy(weights, blind, code, worth, cost, budget_bytes, max_helpers),
-                pairwise_sum(flat, nx * ny),
-            )
-            if expected(by_gain, weights, blind, code, worth, total) > expected(
-                best, weights, blind, code, worth, total
-            ):
+            by_gain = greedy(weights, seen, gain, worth, cost, budget_bytes, max_helpers)
+            total = pairwise_sum_in(weight[r].ravel(), nx * ny, memory)
+            if expected(by_gain, weights, seen, worth, total) > expected(best, weights, seen, worth, total):
                 best = by_gain
         begin[r + 1] += len(best)
         rows[begin[r] : begin[r + 1]] = best
@@ -127,33 +152,34 @@ def best_by_gain(weight, lower, offset, matrix, codes, lowers, delivery, cost_by
 
 
 @njit(cache=True, nogil=True)
-def greedy(weight, cell, code, worth, cost_bytes, budget_bytes, max_helpers):  # type: ignore[no-untyped-def]
+def greedy(weight, seen, gain, worth, cost_bytes, budget_bytes, max_helpers):  # type: ignore[no-untyped-def]
     """Return helpers in the order of choice: the next has the largest new blind weight times `worth` that fits the budget.
 
     Args:
         weight: Weight of each blind cell.
-        cell: Index of each blind cell in the columns of `code`.
-        code: Codes of each helper's matrix, by helper and cell.
+        seen: Whether each helper observed each of these cells.
+        gain: Weight of the cells that each helper observed.
         worth: Factor of each helper's weight.
         cost_bytes: Size of each helper's answer.
         budget_bytes: Largest total size of all answers.
         max_helpers: Largest number of helpers.
     """
-    helpers, left_bytes = len(code), budget_bytes
+    helpers, left_bytes = len(seen), budget_bytes
     chosen, count = np.empty(helpers, np.int64), 0
     is_free = np.ones(helpers, np.bool_)
     # No helper gains more when more cells are covered.
-    most = np.full(helpers, np.inf)
-    weight, cell, gained = weight.copy(), cell.copy(), np.empty(len(cell))
-    cells = len(cell)
+    most = gain * worth
+    cells = len(weight)
+    weight, cell, gained, memory = weight.copy(), np.arange(cells), np.empty(cells), sum_memory()
     while count < min(max_helpers, helpers):
         best, best_value = -1, 0.0
         for k in range(helpers):
             if not is_free[k] or cost_bytes[k] > left_bytes or most[k] * (1.0 + _MARGIN) < best_value:
                 continue
-            for n in range(cells):
-                gained[n] = weight[n] if code[k, cell[n]] != UNOBSERVED else 0.0
-            most[k] = pairwise_sum(gained, cells) * worth[k]
+            if count > 0:
+                for n in range(cells):
+                    gained[n] = weight[n] if seen[k, cell[n]] else 0.0
+                most[k] = pairwise_sum_in(gained, cells, memory) * worth[k]
             # Of equal values, the lowest row wins.
             if most[k] > best_value:
                 best, best_value = k, most[k]
@@ -167,25 +193,25 @@ def greedy(weight, cell, code, worth, cost_bytes, budget_bytes, max_helpers):  #
         kept = 0
         for n in range(cells):
             weight[kept], cell[kept] = weight[n], cell[n]
-            kept += code[best, cell[n]] == UNOBSERVED
+            kept += not seen[best, cell[n]]
         cells = kept
     return chosen[:count]
 
 
 @njit(cache=True, nogil=True)
-def expected(chosen, weight, cell, code, delivery, total):  # type: ignore[no-untyped-def]
+def expected(chosen, weight, seen, delivery, total):  # type: ignore[no-untyped-def]
     """Return the expected share of the blind weight that arrives: gain times delivery, summed over the chosen helpers."""
-    weight, cell, gained = weight.copy(), cell.copy(), np.empty(len(cell))
-    cells, share = len(cell), 0.0
+    cells, share = len(weight), 0.0
+    weight, cell, gained, memory = weight.copy(), np.arange(cells), np.empty(cells), sum_memory()
     for k in chosen:
         kept, taken = 0, 0
         for n in range(cells):
-            if code[k, cell[n]] == UNOBSERVED:
-                weight[kept], cell[kept] = weight[n], cell[n]
-                kept += 1
-            else:
+            if seen[k, cell[n]]:
                 gained[taken] = weight[n]
                 taken += 1
+            else:
+                weight[kept], cell[kept] = weight[n], cell[n]
+                kept += 1
         cells = kept
-        share += (pairwise_sum(gained, taken) / total if total > 0.0 else 0.0) * delivery[k]
+        share += (pairwise_sum_in(gained, taken, memory) / total if total > 0.0 else 0.0) * delivery[k]
     return share

@@ -74,7 +74,7 @@ def test_the_inside_of_a_building_is_open_for_lidar_and_radio_alike(caster, star
 
 
 def test_the_ground_of_a_court_and_below_a_building_with_headroom_is_open():
-    ground = FootprintMap(town(), 1.0).open_ground(np.array([0, 0]), (100, 100))
+    (ground,) = FootprintMap(town(), 1.0).open_ground(np.array([[0, 0]]), (100, 100))
     names = {
         (20, 15): "raised house",
         (45, 15): "L",
@@ -101,7 +101,9 @@ def test_where_two_buildings_overlap_the_insides_of_both_are_open_ground_for_a_s
     both = indexed(
         Prisms(np.concatenate([np.array(s, float) for s in squares]), np.array([0, 4, 8]), np.zeros(2), np.full(2, 9.0))
     )
-    ground = FootprintMap(both, 1.0).open_ground(np.array([0, 0]), (40, 30), np.array([15.0, 10.0, 0.0]))
-    assert (ground[5, 10], ground[15, 10], ground[25, 10]) == (True, True, True)
-    ground = FootprintMap(both, 1.0).open_ground(np.array([0, 0]), (40, 30), np.array([5.0, 10.0, 0.0]))
-    assert (ground[5, 10], ground[25, 10]) == (True, False)
+    station_m, windows = np.array([[15.0, 10.0, 0.0], [5.0, 10.0, 0.0], [35.0, 10.0, 0.0]]), np.zeros((3, 2), np.int64)
+    ground = FootprintMap(both, 1.0).open_ground(windows, (40, 30), station_m)
+    cells = [5, 15, 25, 35], 10
+    assert ground[0][cells].tolist() == [True, True, True, True]
+    assert ground[1][cells].tolist() == [True, False, False, True]
+    assert ground[2][cells].tolist() == [False, False, False, True]

@@ -84,7 +84,7 @@ def test_cells_of_a_very_large_building_need_little_memory_and_are_those_of_its_
     def ground_of(outline):
         obstacles, _ = load_obstacles(listed(outline))
         with memory_of(1):
-            return FootprintMap(obstacles, 0.25).open_ground(np.array([-40, -40]), (80, 90))
+            return FootprintMap(obstacles, 0.25).open_ground(np.array([[-40, -40]]), (80, 90))[0]
 
     large = [(-3.1, -2.2), (2900, -2.2), (2900, 2900), (-3.1, 2900)]
     part = [(-3.1, -2.2), (90, -2.2), (90, 90), (-3.1, 90)]

@@ -37,21 +37,30 @@ def _block_sum(values, begin, end):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def sum_memory():  # type: ignore[no-untyped-def]
+    """Return the memory that `pairwise_sum_in` needs for the parts whose sums are not complete."""
+    return np.empty((3, _DEPTH), np.int64), np.empty(_DEPTH)
+
+
+@njit(cache=True, nogil=True)
 def pairwise_sum(values, count):  # type: ignore[no-untyped-def]
-    """Return the sum of the first `count` values, added in the order of `numpy.sum`, so with the same rounding.
+    """Return the sum of the first `count` values, added in the order of `numpy.sum`, so with the same rounding."""
+    if count <= _BLOCK:
+        return _block_sum(values, 0, count)
+    return pairwise_sum_in(values, count, sum_memory())
+
+
+@njit(cache=True, nogil=True)
+def pairwise_sum_in(values, count, memory):  # type: ignore[no-untyped-def]
+    """Return what `pairwise_sum` does, without asking for memory: for many sums of some hundred values.
 
     Numpy splits the values in two halves, the first one a multiple of eight, until a part has at most 128 values.
     """
     if count <= _BLOCK:
         return _block_sum(values, 0, count)
-    # The parts whose sums are not complete, in a stack: a function that calls itself cannot be stored compiled.
-    begin, end, parts_done, first_sum = (
-        np.zeros(_DEPTH, np.int64),
-        np.zeros(_DEPTH, np.int64),
-        np.zeros(_DEPTH, np.int64),
-        np.zeros(_DEPTH),
-    )
-    end[0], depth, total = count, 0, 0.0
+    # A stack of parts: a function that calls itself cannot be stored compiled.
+    (begin, end, parts_done), first_sum = memory
+    begin[0], end[0], parts_done[0], depth, total = 0, count, 0, 0, 0.0
     while depth >= 0:
         size = end[depth] - begin[depth]
         half = size // 2 - (size // 2) % _LANES

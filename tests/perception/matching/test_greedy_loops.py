@@ -50,17 +50,17 @@ def test_a_sum_has_the_rounding_of_numpy(count):
 @pytest.mark.parametrize("seed", range(30))
 def test_the_choice_is_that_of_sums_over_whole_arrays(seed):
     weight, code, delivery, cost, budget = case(seed)
-    blind, flat = np.flatnonzero(weight > 0.0), code.reshape(len(code), -1)
+    blind, seen = weight[weight > 0.0], code[:, weight > 0.0] != UNOBSERVED
+    gain = np.sum(seen * blind, axis=1)
     for worth in (delivery, delivery / cost):
-        chosen = greedy(weight.ravel()[blind], blind, flat, worth, cost, budget, 4)
-        seen = code[:, weight > 0.0] != UNOBSERVED
-        assert chosen.tolist() == summed_by_numpy(seen, weight[weight > 0.0], worth, cost, budget, 4)
+        chosen = greedy(blind, seen, gain, worth, cost, budget, 4)
+        assert chosen.tolist() == summed_by_numpy(seen, blind, worth, cost, budget, 4)
         share, still_open = 0.0, weight > 0.0
         for helper in chosen.tolist():
             cells = still_open & (code[helper] != UNOBSERVED)
             share += float(weight[cells].sum()) / float(weight.sum()) * float(delivery[helper])
             still_open &= ~cells
-        assert expected(chosen, weight.ravel()[blind], blind, flat, delivery, float(weight.sum())) == share
+        assert expected(chosen, blind, seen, delivery, float(weight.sum())) == share
 
 
 def town(seed):
@@ -99,13 +99,13 @@ def test_each_requester_gets_the_better_of_both_greedy_choices(seed):
     *grids, delivery, cost = town(seed)
     begin, rows = best_by_gain(*grids, delivery, cost, 900.0, 3)
     for r, (first, code) in enumerate(seen_by(seed)):
-        own, flat = slice(first, first + len(code)), grids[0][r].ravel()
-        blind, helpers = np.flatnonzero(flat > 0.0), code.reshape(len(code), flat.size)
-        given = flat[blind], blind, helpers
+        own, weight = slice(first, first + len(code)), grids[0][r]
+        blind, seen = weight[weight > 0.0], code[:, weight > 0.0] != UNOBSERVED
+        given = blind, seen, np.sum(seen * blind, axis=1)
         rated, plain = (
             greedy(*given, worth, cost[own], 900.0, 3) for worth in (delivery[own] / cost[own], delivery[own])
         )
-        shares = [expected(chosen, *given, delivery[own], float(flat.sum())) for chosen in (rated, plain)]
+        shares = [expected(chosen, *given[:2], delivery[own], float(weight.sum())) for chosen in (rated, plain)]
         assert rows[begin[r] : begin[r + 1]].tolist() == (plain if shares[1] > shares[0] else rated).tolist()
 
 

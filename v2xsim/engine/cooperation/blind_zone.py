@@ -40,20 +40,19 @@ class BlindZones:
 
     def of(self, frame: Frame) -> BlindZone:
         """Return the blind zone of an ego's frame."""
-        return self.of_all([frame])[0]
+        zone = self._of.get(frame)
+        return self.of_all([frame])[0] if zone is None else zone
 
     def of_all(self, frames: Sequence[Frame]) -> list[BlindZone]:
         """Return the blind zones of egos' frames, whose matrices have one size."""
         new = [frame for frame in frames if frame not in self._of]
         if new:
             matrices = [frame.matrix for frame in new]
-            ground = np.stack([
-                self._footprints.open_ground(frame.matrix.lower, frame.matrix.code.shape, frame.pose[:3]) for frame in new
-            ])  # fmt: skip
+            lower, pose = np.array([matrix.lower for matrix in matrices]), np.array([frame.pose for frame in new])
+            ground = self._footprints.open_ground(lower, matrices[0].code.shape, pose[:, :3])
             weight = blind_weight(
-                np.array([matrix.lower for matrix in matrices]), matrices[0].cell_m, np.array([matrix.code for matrix in matrices]),
-                ground, np.array([frame.pose[:2] for frame in new]), np.array([frame.velocity_mps for frame in new]),
-                self._hidden_speed_mps,
+                lower, matrices[0].cell_m, np.array([matrix.code for matrix in matrices]), ground, pose[:, :2],
+                np.array([frame.velocity_mps for frame in new]), self._hidden_speed_mps,
             )  # fmt: skip
             self._of.update(zip(new, map(BlindZone, ground, weight), strict=True))
         return [self._of[frame] for frame in frames]

@@ -19,7 +19,7 @@ from v2xsim.engine.stations.neighbour_table import (
     with_row,
     without_row,
 )
-from v2xsim.records import Boxes, Detections, PerceptionMatrix
+from v2xsim.records import Boxes, DetectionGroups, Detections, PerceptionMatrix
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class Neighbours:
         self._enter_new()
         return len(self._table.row_of(agent))
 
-    def vehicles(self, frames: Sequence[Frame], now_us: int) -> list[Detections]:
+    def vehicles(self, frames: Sequence[Frame], now_us: int) -> DetectionGroups:
         """Return for each frame the vehicles that its station knows from their announcements, extrapolated to its instant.
 
         Args:
@@ -200,12 +200,8 @@ class Neighbours:
         stamp_us = np.repeat(np.array([frame.stamp_us for frame in frames], np.int64), np.diff(offset))
         center_m, velocity_mps = said.pose[row, :3], said.velocity_mps[row]
         center_m[:, :2] += velocity_mps * ((stamp_us - said.stamp_us[row]) * 1e-6)[:, None]
-        size_m, yaw_rad, score = said.size_m[row], said.pose[row, 3], np.ones(len(row))
-        truth, own = entries["origin"].copy(), map(slice, offset[:-1].tolist(), offset[1:].tolist())
-        return [
-            Detections(Boxes(center_m[rows], size_m[rows], yaw_rad[rows]), velocity_mps[rows], score[rows], truth[rows])
-            for rows in own
-        ]
+        boxes = Boxes(center_m, said.size_m[row], said.pose[row, 3])
+        return DetectionGroups.at(Detections(boxes, velocity_mps, np.ones(len(row)), entries["origin"].copy()), offset)
 
     def matrices(self, egos: Sequence[int], now_us: int) -> AnnouncedMatrices:
         """Return the perception matrices that each ego knows.
