@@ -105,7 +105,7 @@ class Field:
         """Number of stations."""
         return len(self.offset) - 1
 
-    @property
+    @cached_property
     def rows(self) -> LinkRows:
         """The same links as a named tuple of arrays, for compiled loops."""
         return LinkRows(self.offset, self.other, self.power_mw, self.nakagami_m)

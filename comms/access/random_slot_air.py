@@ -87,6 +87,7 @@ class Levels(NamedTuple):
 
     Attributes:
         noise_mw: Noise power.
+        noise_dbm: The same in dBm.
         sensitivity_mw: Power of the weakest packet that a receiver detects.
         busy_mw: Total received power above which the channel is busy.
         report_mw: Power of the weakest packet that is reported.
@@ -96,6 +97,7 @@ class Levels(NamedTuple):
     """
 
     noise_mw: float
+    noise_dbm: float
     sensitivity_mw: float
     busy_mw: float
     report_mw: float

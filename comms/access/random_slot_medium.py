@@ -99,8 +99,8 @@ def levels_of(receiver: Receiver, bandwidth_mhz: int) -> Levels:
         bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
     """
     return Levels(
-        float(receiver.noise_mw), float(receiver.sensitivity_mw), float(receiver.busy_mw), float(receiver.report_mw),
-        ebn0_over_sinr_db(bandwidth_mhz), *error_curve(),
+        float(receiver.noise_mw), float(10.0 * np.log10(receiver.noise_mw)), float(receiver.sensitivity_mw),
+        float(receiver.busy_mw), float(receiver.report_mw), ebn0_over_sinr_db(bandwidth_mhz), *error_curve(),
     )  # fmt: skip
 
 
@@ -145,9 +145,8 @@ def advance(
     after, outcomes, busy_us = advanced(state, until_us, field.rows, station_key, levels)
     ended = outcomes.ended
     receptions = Receptions(
-        ended[PACKET], ended[SENDER], ended[START_US], ended[END_US],
-        np.full(ended.shape[1], 10.0 * np.log10(levels.noise_mw)), outcomes.offset, outcomes.station, outcomes.cause,
-        outcomes.power_dbm, outcomes.sinr_db,
+        ended[PACKET], ended[SENDER], ended[START_US], ended[END_US], outcomes.noise_dbm, outcomes.offset,
+        outcomes.station, outcomes.cause, outcomes.power_dbm, outcomes.sinr_db,
     )  # fmt: skip
     return after, receptions, busy_us
 

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int8, Int32, Int64
+from jaxtyping import Float, Float32, Int8, Int32, Int64
 from numba import njit
 
 from v2xsim.comms.access.packets import COLLISION, DELIVERED, HALF_DUPLEX, PROPAGATION, RECEIVER_BUSY, SENSING
@@ -16,6 +16,7 @@ class Outcomes(NamedTuple):
 
     Attributes:
         ended: Table of the transmissions that ended, sorted by their end, then as they began.
+        noise_dbm: Noise power at the receivers of each transmission.
         offset: Index of the first reception of each transmission; one entry more than transmissions.
         station: Row of the receiver of each reception.
         cause: DELIVERED or the cause of loss of each reception.
@@ -24,6 +25,7 @@ class Outcomes(NamedTuple):
     """
 
     ended: Int64[np.ndarray, "7 ended"]
+    noise_dbm: Float[np.ndarray, " ended"]
     offset: Int64[np.ndarray, " ended_plus_1"]
     station: Int32[np.ndarray, " receptions"]
     cause: Int8[np.ndarray, " receptions"]
@@ -121,13 +123,13 @@ def disturbances(air, at, arrivals, ended):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def resolve(table, air, arrivals, at, ended, station_key, levels):  # type: ignore[no-untyped-def]
     """Return the outcome of each ended packet at each station that it reached, and at the station it is addressed to."""
-    packets, room = columns_of(table, ended), 0
+    packets, noise_dbm, room = columns_of(table, ended), np.full(len(ended), levels.noise_dbm), 0
     for i in ended:
         room += arrivals.offset[i + 1] - arrivals.offset[i]
     offset, station, cause = np.zeros(len(ended) + 1, np.int64), np.empty(room, np.int32), np.empty(room, np.int8)
     power_dbm, sinr_db = np.empty(room, np.float32), np.empty(room, np.float32)
     if len(ended) == 0:
-        return Outcomes(packets, offset, station, cause, power_dbm, sinr_db)
+        return Outcomes(packets, noise_dbm, offset, station, cause, power_dbm, sinr_db)
     others_mw, deaf = disturbances(air, at, len(arrivals.station), ended)
     m = 0
     for e in range(len(ended)):
@@ -147,7 +149,9 @@ def resolve(table, air, arrivals, at, ended, station_key, levels):  # type: igno
             elif not arrivals.caught[n]:
                 cause[m] = RECEIVER_BUSY
             else:
-                snr_db, over_db = _decibels(power_mw / levels.noise_mw), air.ebn0_over_sinr_db[i]
+                # Most receptions are undisturbed, and a logarithm takes time.
+                snr_db = disturbed_db if others_mw[n] == 0.0 else _decibels(power_mw / levels.noise_mw)
+                over_db = air.ebn0_over_sinr_db[i]
                 uniform = uniform_of(air.key[i], station_key[r])
                 cause[m] = _decoded(
                     uniform, snr_db + over_db, disturbed_db + over_db, levels.curve_db, levels.curve_rate
@@ -155,7 +159,7 @@ def resolve(table, air, arrivals, at, ended, station_key, levels):  # type: igno
             station[m] = r
             m += 1
         offset[e + 1] = m
-    return Outcomes(packets, offset, station[:m], cause[:m], power_dbm[:m], sinr_db[:m])
+    return Outcomes(packets, noise_dbm, offset, station[:m], cause[:m], power_dbm[:m], sinr_db[:m])
 
 
 @njit(cache=True, nogil=True)

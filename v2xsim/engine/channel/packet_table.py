@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Int32
 
 from v2xsim.comms.access.packets import OUTCOME_NAMES, Receptions
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.channel.messages import AWARENESS, MESSAGE_KINDS, Packet
+from v2xsim.engine.channel.packet_rows import rows_of, sent_of
 from v2xsim.engine.channel.pair_lookup import pairs_of
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
 from v2xsim.engine.stations.fleet import Fleet
@@ -75,29 +75,23 @@ class PacketTable:
         # Stations that have left fill it in a long run; whoever is still there is drawn again, with the same outcome.
         if len(self._listed) > 2 * len(fleet) + _SPARE_DRAWS:
             self._listed.clear()
-        is_listed = np.array([self._lists(packet) for packet in packets], bool)
-        if not is_listed.all():
+        if self._share < 1.0:
+            is_listed = np.array([self._lists(packet) for packet in packets], bool)
             receptions = receptions.of(is_listed)
             packets = [packet for packet, listed in zip(packets, is_listed, strict=True) if listed]
+        sent = sent_of(packets)
         # The packet reception ratio counts only the first hop of announcements, so only there are the stations counted
         # at which the packet was too weak.
-        counted = np.array([p.message.kind == AWARENESS and p.hop <= 1 for p in packets], bool)
+        counted = (sent.kind == MESSAGE_KINDS.index(AWARENESS)) & (sent.hop <= 1)
         # A station that came into range after the packet was sent may have no pair in these links.
         pair = pairs_of(receptions, links.near, counted, links.state, links.distance_m, UNHEARD_BIN_M, self._too_weak)
         if len(receptions) == 0:
             return
-        row = receptions.packet_row
-        has_pair, receiver = pair >= 0, fleet.agent[receptions.receiver]
-        queued_us, message, hop, fragment, fragments, size_bytes, sender, target = _columns(packets)
-        kind = np.array([MESSAGE_KINDS.index(p.message.kind) for p in packets])
+        rows = rows_of(receptions, sent, pair, fleet.agent, links.state, links.distance_m)._asdict()
+        kind, link_state = Coded(rows.pop("kind"), MESSAGE_KINDS), Coded(rows.pop("link_state"), LINK_STATE_NAMES)
         self._packets.add(
-            queued_us=queued_us[row], start_us=receptions.start_us, end_us=receptions.end_us, message=message[row],
-            kind=Coded(kind[row], MESSAGE_KINDS), hop=hop[row], fragment=fragment[row], fragments=fragments[row],
-            size_bytes=size_bytes[row], tx=sender[row], rx=receiver,
-            addressed=(receiver == target[row]) | (target[row] == EVERYBODY),
-            distance_m=_or(has_pair, links.distance_m, pair, np.nan),
-            link_state=Coded(_or(has_pair, links.state, pair, NLOSB).astype(np.int64), LINK_STATE_NAMES),
-            power_dbm=receptions.power_dbm, sinr_db=receptions.sinr_db, outcome=Coded(receptions.outcome, OUTCOME_NAMES),
+            **rows, kind=kind, link_state=link_state, power_dbm=receptions.power_dbm, sinr_db=receptions.sinr_db,
+            outcome=Coded(receptions.outcome, OUTCOME_NAMES),
         )  # fmt: skip
 
     def add_unsent(self, packet: Packet, time_us: int) -> None:
@@ -130,22 +124,3 @@ class PacketTable:
         if packet.sender not in self._listed:
             self._listed[packet.sender] = self._streams.uniform("record.packets", packet.sender) < self._share
         return self._listed[packet.sender]
-
-
-def _columns(packets: Sequence[Packet]) -> np.ndarray:
-    return np.array(
-        [
-            (
-                p.message.queued_us, p.message.number, p.hop, p.fragment, p.fragments, p.size_bytes, p.sender, p.target,
-            )
-            for p in packets
-        ],
-        np.int64,
-    ).T  # fmt: skip
-
-
-def _or(
-    has_pair: Bool[np.ndarray, " receivers"], values: np.ndarray, pair: Int32[np.ndarray, " receivers"], other: float
-) -> np.ndarray:
-    """Return the value of each receiver's pair with the sender, or `other` for a receiver without a pair."""
-    return np.where(has_pair, values[pair], other) if len(values) else np.full(len(has_pair), other)

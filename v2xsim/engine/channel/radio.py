@@ -62,7 +62,7 @@ class RadioAir:
         self._packets_sent = 0
         # For each packet that may still be repeated, the number of its repetitions so far.
         self._retries: dict[int, int] = {}
-        self._awaited = Awaited(clock, self._submit, self.settle)
+        self._awaited = Awaited(clock, self._submit_now, self.settle)
         # Packets that wait to be handed to the access layer: number, row of the sender, row of the target (-1 for a broadcast
         # or a station that has left), time at which the packet enters its sender's queue, size with headers, MCS, and period.
         self._submissions: list[tuple[int, ...]] = []
@@ -230,8 +230,13 @@ class RadioAir:
             if awaited:
                 self._awaited.add(number)
 
+    def _submit_now(self) -> None:
+        """Give new packets to the access layer, outside `settle`."""
+        if self._submissions:
+            with self._stages.radio:
+                self._submit()
+
     def _submit(self) -> None:
-        """Give new packets to the access layer."""
         if not self._submissions:
             return
         number, sender, target, ready, size, mcs, period = np.ascontiguousarray(np.array(self._submissions, np.int64).T)
@@ -264,8 +269,7 @@ class RadioAir:
         packets = [self._flying.pop(number) for number in numbers]
         # This must come before the delivery below, which may add awaited packets.
         self._awaited.remove(numbers)
-        with self._stages.recording:
-            self._table.add(receptions, packets)
+        self._table.add(receptions, packets)
         begin, receiver, snr_db = deliveries_of(receptions, self._fleet.agent)
         sent_again = self._send_again(receptions, packets) if self._retries else set()
         began_us, ended_us = receptions.began_us.tolist(), receptions.ended_us.tolist()
