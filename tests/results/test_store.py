@@ -80,9 +80,8 @@ def test_the_end_leaves_the_files_of_all_tables_and_nothing_else(tmp_path):
     assert sorted(path.name for path in (tmp_path / SEGMENTS).iterdir()) == ["run.json", "written.jsonl"]
     end_segments(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{name}.parquet" for name in COLUMNS)
-    assert tables["unheard"].equals(
-        pa.concat_tables([unheard([0]), unheard([1])]).unify_dictionaries().combine_chunks()
-    )
+    assert tables["unheard"].schema.equals(schema_of("unheard"))
+    assert tables["unheard"].to_pylist() == unheard([0, 1]).to_pylist()
     assert tables.rows("unheard") == 2
     assert len(tables) == len(COLUMNS)
 

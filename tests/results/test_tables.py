@@ -91,9 +91,9 @@ def test_words_are_numbered_in_the_order_in_which_they_appear():
     assert block.dictionary.to_pylist() == ["NLOSb", "LOS", "NLOSv"]
 
 
-def test_texts_that_no_row_has_are_left_out():
-    (block,) = unheard(Coded(np.array([3, 3]), ["LOS", "NLOSv", "NLOSb", "none"])).chunks
-    assert block.dictionary.to_pylist() == ["none"]
+def test_a_number_without_a_text_is_an_error():
+    with pytest.raises(IndexError, match="2"):
+        unheard(Coded(np.array([2]), ["LOS", "NLOSv"]))
 
 
 def test_one_word_holds_for_its_whole_block():

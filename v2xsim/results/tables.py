@@ -139,12 +139,14 @@ def _spread(values: list[Any], lengths: list[int], dtype: Any) -> list[Any]:
 
 
 def _texts(values: list[Any], lengths: list[int], kind: pa.DataType) -> pa.Array:
-    """Return an Arrow dictionary column with the texts of many rows."""
-    number: dict[Any, int] = {}
-    first = values[0]
+    """Return an Arrow dictionary column with the texts of many rows; row groups leave out the texts that no row has."""
     if set(map(type, values)) == {Coded} and len({id(value.texts) for value in values}) == 1:
-        codes = [_numbered(np.concatenate([value.code for value in values]), first.texts, number)]
-    elif all(isinstance(value, str) for value in values):
+        texts = values[0].texts
+        if len(texts) <= np.iinfo(np.int8).max:
+            code = np.concatenate([value.code for value in values], dtype=np.int8, casting="unsafe")
+            return pa.DictionaryArray.from_arrays(pa.array(code), pa.array(texts, pa.string()))
+    number: dict[Any, int] = {}
+    if all(isinstance(value, str) for value in values):
         codes = [np.repeat([number.setdefault(value, len(number)) for value in values], lengths)]
     else:
         codes = [
