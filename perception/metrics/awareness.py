@@ -219,15 +219,17 @@ def step(
         gap_us: Longest pause of the conflict within an episode.
     """
     # A road user with an open episode does not start a second one.
-    fresh = np.flatnonzero(conflicted & hidden & ~np.isin(agent, episodes.agent))
+    row, has_one = _rows_in(episodes.agent, agent)
+    fresh = np.flatnonzero(conflicted & hidden & ~has_one)
     if len(fresh):
         start = np.full(len(fresh), time_us, np.int64)
         new = Episodes(agent[fresh], start, np.full(len(fresh), -1, np.int64), start)
         episodes = Episodes.joined([episodes, new])
+        row, has_one = _rows_in(episodes.agent, agent)
     if len(episodes) == 0:
         return episodes, episodes
-    now_known = np.isin(episodes.agent, agent[known])
-    now_conflicted = np.isin(episodes.agent, agent[conflicted])
+    now_known, now_conflicted = np.zeros((2, len(episodes)), bool)
+    now_known[row[has_one & known]] = now_conflicted[row[has_one & conflicted]] = True
     episodes = Episodes(
         episodes.agent,
         episodes.start_us,
@@ -237,3 +239,13 @@ def step(
     # Checked after the update, so that a conflict at this instant keeps the episode open.
     over = time_us - episodes.conflict_us > gap_us
     return episodes[~over], episodes[over]
+
+
+def _rows_in(
+    rising: Int64[np.ndarray, " episodes"], agent: Int64[np.ndarray, " objects"]
+) -> tuple[Int64[np.ndarray, " objects"], Bool[np.ndarray, " objects"]]:
+    """Return the row of each identity among rising ones, and whether it is there."""
+    if len(rising) == 0:
+        return np.zeros(len(agent), np.int64), np.zeros(len(agent), bool)
+    row = np.minimum(np.searchsorted(rising, agent), len(rising) - 1)
+    return row, rising[row] == agent

@@ -49,18 +49,20 @@ class Stations(NamedTuple):
     """What differs from station to station.
 
     Attributes:
-        first_track: Row of the first track of each station, and the number of all tracks.
-        begin: Row of the first detection of each station.
-        end: Row behind the last detection of each station.
+        track_begin: Row of the first track of each station.
+        track_end: Row behind the last track of each station.
+        sighting_begin: Row of the first detection of each station.
+        sighting_end: Row behind the last detection of each station.
         next_id: Number of the next new track of each station.
         now_us: Instant of the new state of each station.
         dt_s: Time from the tracks before to that instant.
         growth: What the motion adds to the covariance of a track until then.
     """
 
-    first_track: Int64[np.ndarray, " stations_plus_1"]
-    begin: Int64[np.ndarray, " stations"]
-    end: Int64[np.ndarray, " stations"]
+    track_begin: Int64[np.ndarray, " stations"]
+    track_end: Int64[np.ndarray, " stations"]
+    sighting_begin: Int64[np.ndarray, " stations"]
+    sighting_end: Int64[np.ndarray, " stations"]
     next_id: Int64[np.ndarray, " stations"]
     now_us: Int64[np.ndarray, " stations"]
     dt_s: Float[np.ndarray, " stations"]
@@ -106,7 +108,7 @@ def stepped(
         now_us = stations.now_us[s]
         begin = first[s]
         end = _predict(states, stations, s, new, begin, limits)
-        placed = _placed(sightings, stations.begin[s], stations.end[s], now_us, limits)
+        placed = _placed(sightings, stations.sighting_begin[s], stations.sighting_end[s], now_us, limits)
         sighting_of = assigned(
             new.mean[begin:end], new.covariance[begin:end], placed.position_m, placed.noise_m2, limits.gate
         )
@@ -205,7 +207,7 @@ def _predict(states, stations, s, new, begin, limits):  # type: ignore[no-untype
     Returns:
         The row behind the last track that was written; the first one is at `begin`.
     """
-    first, last = stations.first_track[s], stations.first_track[s + 1]
+    first, last = stations.track_begin[s], stations.track_end[s]
     end = begin
     for row in range(first, last):
         # An unconfirmed track is often a false positive, so it is dropped sooner.

@@ -51,6 +51,18 @@ def followed(
     return [tracker(before, found, time_us) for before, found in zip(tracks, detections, strict=True)]
 
 
+def together(places: Sequence[tuple[Sequence[Tracks], int]]) -> Sequence[Tracks]:
+    """Return tracks of several stations, in the flat arrays in which they are if they were computed together.
+
+    Args:
+        places: For each station, tracks of several stations, and the row of the station's own tracks among them.
+    """
+    groups = places[0][0] if places else None
+    if isinstance(groups, TrackGroups) and all(tracks is groups for tracks, _ in places):
+        return groups.rows([row for _, row in places])
+    return [tracks[row] for tracks, row in places]
+
+
 class LatestTracks:
     """The newest tracks of each station.
 
@@ -68,12 +80,9 @@ class LatestTracks:
     def of(self, stations: Sequence[int], oldest_us: int, time_us: int) -> Sequence[Tracks]:
         """Return the newest tracks of some stations, none at `time_us` for a station without a frame since `oldest_us`."""
         newest = [self._at.get(station) for station in stations]
-        groups = newest[0][1] if newest and newest[0] is not None else ()
-        if len(groups) == len(newest) and all(
-            one is not None and one[0] >= oldest_us and one[1] is groups and one[2] == row
-            for row, one in enumerate(newest)
-        ):
-            return groups
+        current = [one for one in newest if one is not None and one[0] >= oldest_us]
+        if len(current) == len(newest):
+            return together([(tracks, row) for _, tracks, row in current])
         nothing = Tracks.none(time_us)
         return [nothing if one is None or one[0] < oldest_us else one[1][one[2]] for one in newest]
 

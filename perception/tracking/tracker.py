@@ -109,13 +109,15 @@ class TrackGroups(Sequence[Tracks]):
     Attributes:
         time_us: Instant to which the states of each station's tracks refer.
         next_id: Number of the next new track of each station.
-        first: Row of the first track of each station, and the number of all tracks.
-        states: The tracks of all stations.
+        begin: Row of the first track of each station.
+        end: Row behind the last track of each station.
+        states: The tracks of these stations, and perhaps of others.
     """
 
     time_us: Int64[np.ndarray, " stations"]
     next_id: Int64[np.ndarray, " stations"]
-    first: Int64[np.ndarray, " stations_plus_1"]
+    begin: Int64[np.ndarray, " stations"]
+    end: Int64[np.ndarray, " stations"]
     states: States
 
     def __len__(self) -> int:
@@ -133,10 +135,15 @@ class TrackGroups(Sequence[Tracks]):
         # A sequence without an end would be read for ever.
         if not -len(self) <= station < len(self):
             raise IndexError(station)
-        begin, end = self.first[:-1][station], self.first[1:][station]
-        return Tracks(
-            int(self.time_us[station]), int(self.next_id[station]), *(column[begin:end] for column in self.states)
-        )
+        rows = slice(self.begin[station], self.end[station])
+        return Tracks(int(self.time_us[station]), int(self.next_id[station]), *[column[rows] for column in self.states])
+
+    def rows(self, stations: Sequence[int]) -> "TrackGroups":
+        """Return the tracks of some of the stations, by their rows, in the same flat arrays."""
+        if list(stations) == list(range(len(self))):
+            return self
+        at = np.array(stations, np.int64)
+        return TrackGroups(self.time_us[at], self.next_id[at], self.begin[at], self.end[at], self.states)
 
     @staticmethod
     def of(parts: "Sequence[Tracks]") -> "TrackGroups":
@@ -148,7 +155,7 @@ class TrackGroups(Sequence[Tracks]):
         joined = parts or [Tracks.none()]
         return TrackGroups(
             np.array([part.time_us for part in parts], np.int64), np.array([part.next_id for part in parts], np.int64),
-            first, States(*(np.concatenate([getattr(part, name) for part in joined]) for name in _COLUMNS)),
+            first[:-1], first[1:], States(*(np.concatenate([getattr(part, name) for part in joined]) for name in _COLUMNS)),
         )  # fmt: skip
 
 
@@ -218,9 +225,11 @@ def step_all(
     # Nearly always, all stations had a frame at the step before.
     times_us, number = np.unique(dt_us, return_inverse=True)
     growth = np.stack([_growth(dt, params.acceleration_density_m2_s3) for dt in times_us.tolist()])
-    stations = Stations(before.first, found.begin, found.end, before.next_id, now_us, dt_us * 1e-6, growth[number])
+    stations = Stations(
+        before.begin, before.end, found.begin, found.end, before.next_id, now_us, dt_us * 1e-6, growth[number]
+    )
     after, first, next_id = stepped(before.states, _sightings(found, time_us, captured_us), stations, params.limits)
-    return TrackGroups(now_us, next_id, first, after)
+    return TrackGroups(now_us, next_id, first[:-1], first[1:], after)
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:

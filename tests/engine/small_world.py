@@ -303,8 +303,9 @@ def fused_frame(
         np.array(added_source, np.int64),
     )  # fmt: skip
     return FusedFrame(
-        ego, capture(world, ego.agent) if truth is None else truth, ego.time_us + 50_000 if fuse_us is None else fuse_us, result, list(contributions), list(transfers), known,
-        Detections.none() if announced is None else announced, Tracks.none(ego.time_us) if own_tracks is None else own_tracks,
+        ego, capture(world, ego.agent) if truth is None else truth,
+        ego.time_us + 50_000 if fuse_us is None else fuse_us, result, list(contributions), list(transfers), known,
+        Detections.none() if announced is None else announced, ([Tracks.none(ego.time_us) if own_tracks is None else own_tracks], 0),
         BlindZone(np.ones(shape, bool), np.zeros(shape)) if zone is None else zone,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from v2xsim.records import FREE, OCCUPIED, UNOBSERVED
 
 def covered(*matrices):
     """Return the coverage of one ego."""
-    return Coverage(*(column[0] for column in covered_of(*(matrix[None] for matrix in matrices))))
+    return Coverage(*(column[0] for column in covered_of(*([matrix] for matrix in matrices))))
 
 
 # Cells: seen free, seen occupied, filled by fusion, never seen, a building that nobody sees.
@@ -69,4 +69,7 @@ def test_all_egos_get_the_shares_of_plain_numpy(egos, side, seed):
         expected.append(
             [((own != UNOBSERVED) & is_open).sum() / cells, ((fused != UNOBSERVED) & is_open).sum() / cells, filled]
         )
-    assert np.column_stack(covered_of(before, after, ground, weight)).tobytes() == np.array(expected).tobytes()
+    assert (
+        np.column_stack(covered_of(*map(list, (before, after, ground, weight)))).tobytes()
+        == np.array(expected).tobytes()
+    )

@@ -274,13 +274,14 @@ class Simulation:
             self.recording.tick(instant)
             self.plausibility.note(instant.snapshot, instant.fleet)
         boxes_are_shared, followed = self.scenario.cooperation.fusion.shares.is_boxes, []
+        egos = set(instant.states.agent[instant.states.ego].tolist())
         with self.stages.scans:
             captured = moment.sensed.result()
         for frame, capture in captured:
             self._captures.put(frame, capture)
             self.stations.keep_frame(frame)
             # Tracks are needed only for egos, whose tracks are scored, and where boxes are shared, which carry velocities.
-            if boxes_are_shared or frame.agent in instant.states.agent[instant.states.ego]:
+            if boxes_are_shared or frame.agent in egos:
                 followed.append(frame)
         with self.stages.tracking:
             self.tracks.follow(followed)
@@ -308,7 +309,7 @@ class Simulation:
                 ego=due.ego, capture=due.capture, fuse_us=now_us, result=result, contributions=contributions,
                 transfers=self._transfers.of_frame(due.ego.agent, due.ego.time_us),
                 known=self.stations.neighbours.heard(due.ego.agent), announced=vehicles,
-                own_tracks=self.tracks.of(due.ego), blind_zone=self._blind_zones.of(due.ego),
+                tracks_at=self.tracks.place_of(due.ego), blind_zone=self._blind_zones.of(due.ego),
             )
             for due, result, contributions, vehicles in zip(dues, results, collected, announced, strict=True)
         ]  # fmt: skip

@@ -179,12 +179,13 @@ def _tracked(by_mode: Sequence[Sequence[Tracks]]) -> Tracked:
     rows = 0
     for m, tracks in enumerate(by_mode):
         if isinstance(tracks, TrackGroups):
-            first, mean, is_confirmed = tracks.first, tracks.states.mean, tracks.states.confirmed
+            first, last, mean, is_confirmed = tracks.begin, tracks.end, tracks.states.mean, tracks.states.confirmed
         else:
-            first = np.cumsum([0, *(len(part.mean) for part in tracks)])
+            last = np.cumsum([len(part.mean) for part in tracks])
+            first = np.append(0, last[:-1])
             mean = np.concatenate([part.mean for part in tracks])
             is_confirmed = np.concatenate([part.confirmed for part in tracks])
-        begin[:, m], end[:, m] = rows + first[:-1], rows + first[1:]
+        begin[:, m], end[:, m] = rows + first, rows + last
         rows += len(mean)
         means.append(mean)
         confirmed.append(is_confirmed)

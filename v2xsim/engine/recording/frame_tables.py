@@ -102,8 +102,8 @@ class FrameTables:
     def _add_fusion(self, frames: Sequence[FusedFrame], scores: TickScores) -> None:
         zones = [frame.blind_zone for frame in frames]
         share = covered(
-            np.stack([frame.ego.matrix.code for frame in frames]), np.stack([frame.result.code for frame in frames]),
-            np.stack([zone.open_ground for zone in zones]), np.stack([zone.weight for zone in zones]),
+            [frame.ego.matrix.code for frame in frames], [frame.result.code for frame in frames],
+            [zone.open_ground for zone in zones], [zone.weight for zone in zones],
         )  # fmt: skip
         time_us = frames[0].ego.time_us
         used = zip(*(_use_of(frame.contributions, time_us) for frame in frames), strict=True)

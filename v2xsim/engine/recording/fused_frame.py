@@ -11,8 +11,10 @@ from v2xsim.engine.cooperation.fusing import Fused
 from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.stations.capture import Capture
 from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.own_tracks import TracksAt
 from v2xsim.evaluation.ego_frames import EgoFrames, in_both_modes, users_of
 from v2xsim.evaluation.scoring import Egos
+from v2xsim.perception.tracking.station_tracks import together
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Boxes, DetectionGroups, Detections
 from v2xsim.spatial.poses import all_believed_from_true, moved_by_each
@@ -31,7 +33,7 @@ class FusedFrame:
         transfers: Requests for this frame and the answers to them.
         known: Number of stations that the ego knows from announcements.
         announced: Vehicles that the ego knows from announcements.
-        own_tracks: The ego's tracks from its own detections alone.
+        tracks_at: Tracks of stations from their own detections alone, and the row of the ego among them.
         blind_zone: Cells that the ego's own lidars did not see.
     """
 
@@ -43,8 +45,14 @@ class FusedFrame:
     transfers: list[Transfer]
     known: int
     announced: Detections
-    own_tracks: Tracks
+    tracks_at: TracksAt
     blind_zone: BlindZone
+
+    @property
+    def own_tracks(self) -> Tracks:
+        """The ego's tracks from its own detections alone."""
+        tracks, row = self.tracks_at
+        return tracks[row]
 
     @property
     def apparent(self) -> Boxes:
@@ -68,5 +76,5 @@ def ego_frames_of(frames: Sequence[FusedFrame]) -> EgoFrames:
         own[0].time_us, users_of(snapshot.agent, snapshot.boxes, snapshot.velocity_mps), egos,
         np.array([capture.points for capture in captures]), np.array([result.points for result in results]),
         in_both_modes([one.detections for one in own], [result.detections for result in results]),
-        DetectionGroups.of([frame.announced for frame in frames]), [frame.own_tracks for frame in frames],
+        DetectionGroups.of([frame.announced for frame in frames]), together([frame.tracks_at for frame in frames]),
     )  # fmt: skip

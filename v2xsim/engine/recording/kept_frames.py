@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,14 +14,6 @@ from v2xsim.evaluation.frame import FrameScore
 from v2xsim.records import LINK_STATE_NAMES
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Record
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """A frame of the present tick that may be kept for pictures, and its score."""
-
-    frame: FusedFrame
-    score: FrameScore
 
 
 class KeptFrames:
@@ -41,7 +32,8 @@ class KeptFrames:
     ) -> None:
         self._tables, self._record, self._detect_us, self._reach_us = tables, record, detect_us, reach_us
         self._period_us, self._next_us = round(record.clouds_every_s * 1e6), begin_us
-        self._offered: list[_Scored] = []
+        # The frames of the present tick that may be kept for pictures, and their scores.
+        self._offered: tuple[Sequence[FusedFrame], Sequence[FrameScore]] = (), ()
         self._kept = 0
         # The ticks from which a frame that is to be kept may need the state of a link.
         self._ticks: deque[Instant] = deque()
@@ -64,7 +56,7 @@ class KeptFrames:
     def offer(self, frames: Sequence[FusedFrame], scores: Sequence[FrameScore]) -> None:
         """Add the frames of the present tick to the candidates, if frames are to be kept at this tick."""
         if self._period_us > 0 and frames and frames[0].ego.time_us >= self._next_us:
-            self._offered += [_Scored(frame, score) for frame, score in zip(frames, scores, strict=True)]
+            self._offered = frames, scores
 
     def keep_best(self, ticks: Sequence[Instant]) -> None:
         """Keep the best candidates of this tick, and forget the others.
@@ -72,21 +64,21 @@ class KeptFrames:
         Args:
             ticks: What was `remembered` when the frames were fused.
         """
-        if not self._offered:
+        (frames, scores), self._offered = self._offered, ((), ())
+        if not frames:
             return
         # The next time counts from the time that was due, not from this frame, so that the intervals stay equal.
         self._next_us += self._period_us
         best = sorted(
-            self._offered,
-            key=lambda s: (-len(s.frame.contributions), -len(s.frame.result.added_m), s.frame.ego.agent),
+            range(len(frames)),
+            key=lambda n: (-len(frames[n].contributions), -len(frames[n].result.added_m), frames[n].ego.agent),
         )
-        self._offered = []
-        for scored in best[: self._record.cloud_egos]:
+        for n in best[: self._record.cloud_egos]:
             number, self._kept = self._kept, self._kept + 1
-            self._add_matrices(number, scored.frame)
-            self._add_boxes(number, scored, _at(ticks, scored.frame.ego.time_us).fleet)
-            self._add_cloud(number, scored.frame)
-            self._add_links(number, scored.frame, ticks)
+            self._add_matrices(number, frames[n])
+            self._add_boxes(number, frames[n], scores[n], _at(ticks, frames[n].ego.time_us).fleet)
+            self._add_cloud(number, frames[n])
+            self._add_links(number, frames[n], ticks)
 
     def _add_matrices(self, number: int, frame: FusedFrame) -> None:
         matrix = frame.ego.matrix
@@ -96,8 +88,7 @@ class KeptFrames:
             before=[matrix.code.tobytes()], after=[frame.result.code.tobytes()],
         )  # fmt: skip
 
-    def _add_boxes(self, number: int, scored: _Scored, fleet: Fleet) -> None:
-        frame, score = scored.frame, scored.score
+    def _add_boxes(self, number: int, frame: FusedFrame, score: FrameScore, fleet: Fleet) -> None:
         snapshot, bodies = frame.capture.snapshot, frame.apparent
         self._tables["frame_boxes"].add(
             frame=number, agent=snapshot.agent, x_m=bodies.center_m[:, 0], y_m=bodies.center_m[:, 1],
