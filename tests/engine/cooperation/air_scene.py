@@ -96,7 +96,7 @@ def with_answer(*fragments, of=2, ego=EGO, radio=RADIO, relay=NOBODY, hop=1):
     """Return a scene in which fragments of an answer of 150 bytes reached the ego, and the transfer."""
     scene = Scene(radio=radio)
     message = answer_message(answer(request(ego=ego, frame_us=100_000), frame(HELPER), size_bytes=150), relay=relay)
-    transfer = Transfer.of(message, 100_000, 0, 0, np.zeros(of, bool))
+    transfer = Transfer.of(message, 100_000, 0, 0, of)
     scene.transfers.add(transfer)
     for fragment in fragments:
         scene.receive(packet_of(message, hop=hop, fragment=fragment, fragments=of), message.first_target)

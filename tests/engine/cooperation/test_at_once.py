@@ -147,7 +147,7 @@ def test_an_answer_is_there_whole_at_once():
 def test_an_answer_to_an_ego_is_recorded_as_arrived_at_the_instant_of_the_request():
     (transfer,) = asked(HELPER)[1].without_row()
     assert (transfer.queued_us, transfer.air_us, transfer.arrive_us) == (NOW_US, NOW_US, NOW_US)
-    assert transfer.parts.tolist() == [True]
+    assert transfer.is_whole
 
 
 def test_an_answer_is_recorded_with_its_frame_and_its_capture_and_its_detection():

@@ -266,7 +266,7 @@ def answered(
     """Let an answer arrive at the ego, or parts of it."""
     sent = answer(request(helper=helper, frame_us=frame_us), frame(helper, captured_us), size_bytes=size_bytes, **about)
     message = answer_message(sent, number=number, relay=relay)
-    scene.transfers.add(Transfer.of(message, frame_us, captured_us, captured_us, np.array(parts)))
+    scene.transfers.add(Transfer.of(message, frame_us, captured_us, captured_us, len(parts)))
     scene.stations.knowledge_of(EGO).receive_part(number, sent, np.array(parts))
     return scene.transfers.of_message(number)
 

@@ -2,7 +2,6 @@
 
 import weakref
 
-import numpy as np
 import pytest
 
 from tests.engine.small_world import (
@@ -23,12 +22,12 @@ FRAME_US = 300_000
 
 
 def asking(fragments=1, number=7):
-    return Transfer.of(request_message(request(number=number)), FRAME_US, -1, -1, np.zeros(fragments, bool))
+    return Transfer.of(request_message(request(number=number)), FRAME_US, -1, -1, fragments)
 
 
 def answering(fragments=1, frame_us=FRAME_US, number=8):
     message = answer_message(answer(request(frame_us=frame_us)), number=number)
-    return Transfer.of(message, frame_us, 200_000, 220_000, np.zeros(fragments, bool))
+    return Transfer.of(message, frame_us, 200_000, 220_000, fragments)
 
 
 def answering_after(*fragments, of=2):
@@ -202,7 +201,8 @@ def numbers(transfers):
 
 def test_a_request_is_a_row_with_its_times():
     message = request_message(request(), relay=RELAY, size_bytes=24, queued_us=7)
-    transfer = Transfer.of(message, 6, -1, -1, np.array([True, False]))
+    transfer = Transfer.of(message, 6, -1, -1, 2)
+    transfer.receive(0, -1)
     transfer.on_air(8)
     transfers = of(transfer)
     transfers.close()
@@ -214,7 +214,8 @@ def test_a_request_is_a_row_with_its_times():
 
 
 def test_an_answer_is_a_row_with_what_became_of_it():
-    transfer = Transfer.of(answer_message(answer(), number=9), 6, 4, 5, np.array([True, False]))
+    transfer = Transfer.of(answer_message(answer(), number=9), 6, 4, 5, 2)
+    transfer.receive(0, 9)
     transfer.receive(1, 10)
     transfers = of(transfer)
     transfers.close()
@@ -281,7 +282,7 @@ def test_what_is_under_way_at_the_end_of_a_run_gets_its_row_in_order():
 def test_a_transfer_keeps_no_frame():
     captured = frame(HELPER)
     is_kept = weakref.ref(captured)
-    transfer = Transfer.of(answer_message(answer(captured=captured)), FRAME_US, 0, 0, np.zeros(1, bool))
+    transfer = Transfer.of(answer_message(answer(captured=captured)), FRAME_US, 0, 0, 1)
     del captured
     assert is_kept() is None
     assert transfer.helper == HELPER

@@ -184,11 +184,11 @@ def test_a_vehicle_that_announced_itself_twice_is_tracked_after_fusion():
 
 def asking(relay=-1, number=1, allowance_bytes=900):
     message = request_message(request(number=number, allowance_bytes=allowance_bytes), relay=relay)
-    return Transfer.of(message, FRAME_US, -1, -1, np.zeros(1, bool))
+    return Transfer.of(message, FRAME_US, -1, -1, 1)
 
 
 def answering(number=9):
-    return Transfer.of(answer_message(answer(), number=number, relay=RELAY), FRAME_US, 0, 0, np.zeros(1, bool))
+    return Transfer.of(answer_message(answer(), number=number, relay=RELAY), FRAME_US, 0, 0, 1)
 
 
 def test_a_fused_frame_is_a_row_with_its_times():

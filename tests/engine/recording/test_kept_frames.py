@@ -237,7 +237,7 @@ def test_each_point_is_kept_with_the_time_of_its_own_capture():
 
 
 def asking(helper, relay=-1):
-    return Transfer.of(request_message(request(helper=helper), relay=relay), BEGIN_US, -1, -1, np.zeros(1, bool))
+    return Transfer.of(request_message(request(helper=helper), relay=relay), BEGIN_US, -1, -1, 1)
 
 
 def links(transfers=(), contributions=(), *, agents=(EGO, HELPER, OTHER, RELAY), range_m=1500.0, ego=EGO):
@@ -336,9 +336,7 @@ def kept_link(keeper, role, **about):
 
 
 def test_a_replaced_link_has_the_state_in_which_the_ego_chose_the_relay_and_not_that_at_the_fusion():
-    asked = Transfer.of(
-        request_message(request(helper=HELPER), relay=RELAY), BEGIN_US + 100_000, -1, -1, np.zeros(1, bool)
-    )
+    asked = Transfer.of(request_message(request(helper=HELPER), relay=RELAY), BEGIN_US + 100_000, -1, -1, 1)
     row = kept_link(history(0, 2, 0), "replaced", transfers=[asked])
     assert (row["state"], row["time_us"]) == ("NLOSb", BEGIN_US + 100_000 + DETECT_US)
     assert (row["distance_m"], row["power_dbm"]) == (100.0, 23.0 - 60.0)

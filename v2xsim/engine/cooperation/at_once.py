@@ -86,7 +86,7 @@ class AtOnce:
                 request.number, request.helper, ego.agent, NOBODY, answer.size_bytes, now_us, answer
             )
             capture_us = answer.frame.time_us
-            transfer = Transfer.of(message, ego.time_us, capture_us, capture_us + self._detect_us, np.zeros(1, bool))
+            transfer = Transfer.of(message, ego.time_us, capture_us, capture_us + self._detect_us, 1)
             transfer.on_air(now_us)
             transfer.receive(0, now_us)
             self._transfers.add(transfer)

@@ -5,7 +5,6 @@ from functools import partial
 from itertools import count
 
 import numpy as np
-from jaxtyping import Bool
 
 from v2xsim.comms.messages.sizes import request_bytes
 from v2xsim.comms.relay.links import LinkDelivery
@@ -32,6 +31,9 @@ from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.scenario.schema import Scenario
+
+# Kinds of messages that are for one station.
+_ADDRESSED = (RequestMessage, AnswerMessage)
 
 
 class OverTheAir:
@@ -94,7 +96,7 @@ class OverTheAir:
             message = RequestMessage(
                 request.number, ego.agent, request.helper, ask.relay, size_bytes, self._clock.now_us, request
             )
-            self._send(message, Transfer.of(message, ego.time_us, -1, -1, self._no_parts(size_bytes)))
+            self._send(message, Transfer.of(message, ego.time_us, -1, -1, self._fragments(size_bytes)))
 
     def receive(self, heard: Heard) -> None:
         """Process a packet at every station that received it.
@@ -114,12 +116,12 @@ class OverTheAir:
         elif isinstance(message, ReportMessage):
             for ego in self._completed_at(heard):
                 self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies)
-        elif packet.target in heard.receivers:
+        elif np.count_nonzero(heard.receivers == packet.target):
             self._receive_addressed(heard, packet, message)
 
     def over(self, message: Message) -> None:
         """Forget what was kept for the packets of a message that were under way: none of them can arrive any more."""
-        if isinstance(message, RequestMessage | AnswerMessage):
+        if isinstance(message, _ADDRESSED):
             self._transfers.over(message.number)
         else:
             self._broadcasts.forget(message.number)
@@ -160,11 +162,9 @@ class OverTheAir:
         """Store the arrived fragment of an answer in the ego's knowledge."""
         if message.destination not in self._stations.ego_agents:
             return
-        parts = np.zeros(fragments_of(message.size_bytes, self._radio.mtu_bytes), bool)
-        if packet.fragments == 1:
-            parts[:] = True
-        else:
-            parts[packet.fragment] = True
+        # An ideal channel brings all fragments in one packet.
+        parts = np.full(fragments_of(message.size_bytes, self._radio.mtu_bytes), packet.fragments == 1)
+        parts[packet.fragment] = True
         self._stations.knowledge_of(message.destination).receive_part(message.number, message.body, parts)
 
     def _answer(self, request: RequestMessage, transfer: Transfer) -> None:
@@ -179,13 +179,13 @@ class OverTheAir:
         )  # fmt: skip
         capture_us = answer.frame.time_us
         self._send(message, Transfer.of(
-            message, request.body.frame_us, capture_us, capture_us + self._detect_us, self._no_parts(answer.size_bytes),
+            message, request.body.frame_us, capture_us, capture_us + self._detect_us, self._fragments(answer.size_bytes),
         ))  # fmt: skip
 
     def _send(self, message: Message, transfer: Transfer) -> None:
         self._transfers.add(transfer)
         self._air.send(message)
 
-    def _no_parts(self, size_bytes: int) -> Bool[np.ndarray, " fragments"]:
-        """Return one False for each fragment of a message: none has arrived yet."""
-        return np.zeros(1 if self._is_ideal else fragments_of(size_bytes, self._radio.mtu_bytes), bool)
+    def _fragments(self, size_bytes: int) -> int:
+        """Return the number of packets of a message."""
+        return 1 if self._is_ideal else fragments_of(size_bytes, self._radio.mtu_bytes)

@@ -3,9 +3,6 @@
 from collections import deque
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Bool
-
 from v2xsim.engine.channel.messages import AnswerMessage, RequestMessage
 from v2xsim.results.tables import Columns
 
@@ -28,7 +25,8 @@ class Transfer:
         frame_us: Capture time of the ego's frame for which the ego asked.
         capture_us: Capture time of the data in an answer; -1 for a request.
         detect_us: Time at which the helper's detection of that data was finished; -1 for a request.
-        parts: Whether each fragment of the message has arrived.
+        fragments: Number of fragments of the message.
+        parts: One bit for each fragment that has arrived at the destination, the lowest for fragment 0.
         air_us: Start of the earliest transmission that delivered a fragment, to the relay or the destination.
         arrive_us: Time at which the message was complete; -1 if a fragment was lost.
         fuse_us: Time at which an ego first fused the answer.
@@ -47,7 +45,8 @@ class Transfer:
     frame_us: int
     capture_us: int
     detect_us: int
-    parts: Bool[np.ndarray, " fragments"]
+    fragments: int
+    parts: int = 0
     air_us: int = -1
     arrive_us: int = -1
     fuse_us: int = -1
@@ -56,14 +55,13 @@ class Transfer:
 
     @staticmethod
     def of(
-        message: RequestMessage | AnswerMessage, frame_us: int, capture_us: int, detect_us: int,
-        parts: Bool[np.ndarray, " fragments"],
+        message: RequestMessage | AnswerMessage, frame_us: int, capture_us: int, detect_us: int, fragments: int
     ) -> "Transfer":  # fmt: skip
         """Return the course of a message that is being sent; arguments as the attributes."""
         allowance_bytes = message.body.allowance_bytes if isinstance(message, RequestMessage) else 0
         return Transfer(
             message.number, message.kind, message.origin, message.destination, message.relay, message.queued_us,
-            message.size_bytes, allowance_bytes, frame_us, capture_us, detect_us, parts,
+            message.size_bytes, allowance_bytes, frame_us, capture_us, detect_us, fragments,
         )  # fmt: skip
 
     @property
@@ -82,12 +80,17 @@ class Transfer:
         return self.destination if self.is_request else self.origin
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all fragments have arrived."""
+        return self.parts == (1 << self.fragments) - 1
+
+    @property
     def final_outcome(self) -> str:
         """Outcome of the request or answer, once it is final."""
-        if self.is_request or self.outcome != "lost" or not self.parts.any():
+        if self.is_request or self.outcome != "lost" or not self.parts:
             return self.outcome
         # The answer arrived and was never fused: another answer was newer, the last deadline had passed, or it was too old.
-        return "superseded" if self.parts.all() else "partial"
+        return "superseded" if self.is_whole else "partial"
 
     def on_air(self, start_us: int) -> None:
         """Record the start of a transmission that delivered a packet of the message; the earliest one counts."""
@@ -96,8 +99,8 @@ class Transfer:
 
     def receive(self, fragment: int, time_us: int) -> bool:
         """Record that a fragment arrived at its destination; return whether all fragments have arrived now."""
-        self.parts[fragment] = True
-        if self.parts.all():
+        self.parts |= 1 << fragment
+        if self.is_whole:
             self.arrive_us = time_us
             return True
         return False
@@ -163,26 +166,42 @@ class Transfers:
         self._next_frame_us = next_frame_us
         for frame_us in [frame_us for frame_us in self._by_frame if frame_us < next_frame_us]:
             del self._by_frame[frame_us]
+        final = []
         while self._waiting and self._is_final(self._waiting[0]):
-            self._record(self._waiting.popleft())
+            final.append(self._waiting.popleft())
+        self._record(final)
 
     def close(self) -> None:
         """Write the rows of all others at the end of the run, with their outcome so far."""
-        while self._waiting:
-            self._record(self._waiting.popleft())
+        self._record(list(self._waiting))
+        self._waiting.clear()
 
     def _is_final(self, transfer: Transfer) -> bool:
         if transfer.is_under_way:
             return False
         is_too_old = transfer.capture_us < self._next_frame_us - self._max_age_us
-        return transfer.is_request or is_too_old or not transfer.parts.any()
+        return transfer.is_request or is_too_old or not transfer.parts
 
-    def _record(self, transfer: Transfer) -> None:
-        del self._by_number[transfer.number]
-        self._table.add(
-            message=transfer.number, kind=transfer.kind, origin=transfer.origin, destination=transfer.destination,
-            relay=transfer.relay, frame_us=transfer.frame_us, capture_us=transfer.capture_us,
-            detect_us=transfer.detect_us, queue_us=transfer.queued_us, air_us=transfer.air_us,
-            arrive_us=transfer.arrive_us, fuse_us=transfer.fuse_us, size_bytes=transfer.size_bytes,
-            fragments=len(transfer.parts), arrived=int(transfer.parts.sum()), outcome=transfer.final_outcome,
-        )  # fmt: skip
+    def _record(self, transfers: list[Transfer]) -> None:
+        """Write one row for each of some requests and answers, and forget them."""
+        if not transfers:
+            return
+        for transfer in transfers:
+            del self._by_number[transfer.number]
+        columns = zip(*map(_row, transfers), strict=True)
+        self._table.add(**dict(zip(_COLUMNS, map(list, columns), strict=True)))
+
+
+_COLUMNS = (
+    "message", "kind", "origin", "destination", "relay", "frame_us", "capture_us", "detect_us", "queue_us", "air_us", "arrive_us",
+    "fuse_us", "size_bytes", "fragments", "arrived", "outcome",
+)  # fmt: skip
+
+
+def _row(transfer: Transfer) -> tuple[int | str, ...]:
+    """Return the row of a request or an answer, in the order of _COLUMNS."""
+    return (
+        transfer.number, transfer.kind, transfer.origin, transfer.destination, transfer.relay, transfer.frame_us,
+        transfer.capture_us, transfer.detect_us, transfer.queued_us, transfer.air_us, transfer.arrive_us, transfer.fuse_us,
+        transfer.size_bytes, transfer.fragments, transfer.parts.bit_count(), transfer.final_outcome,
+    )  # fmt: skip
