@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.engine.small_world import HELPER, awareness, cooperation, frame, matrix, own_states
-from v2xsim.engine.cooperation.announcing import Announcing, announcement, announcement_bytes
+from v2xsim.engine.cooperation.announcing import Announcing, announcement_bytes, announcements
 
 
 def due_after(first, second, wait_us=0.0):
@@ -39,6 +39,12 @@ def test_congestion_control_makes_a_station_wait_that_has_moved():
     assert due_after(own_states([1]), own_states([1], [(0, 9)]), wait_us=150_000.0) == [False]
 
 
+def announcement(own, row, newest, heard):
+    """Return the announcement of one station."""
+    (sent,) = announcements(own, np.array([row]), [newest], [heard])
+    return sent
+
+
 def test_a_station_announces_its_own_row_as_it_believes_it():
     own = own_states(
         [1, 2, 3], [(0, 0), (7, 8), (0, 0)], time_us=500, stamp_us=620, velocity_mps=[(0, 0), (3, 4), (0, 0)],
@@ -58,6 +64,17 @@ def test_a_station_announces_whom_it_has_heard():
 def test_a_station_announces_the_matrix_of_its_newest_frame():
     newest = frame(HELPER)
     assert announcement(own_states([HELPER]), 0, newest, np.zeros(0, np.int64)).matrix is newest.matrix
+
+
+def test_each_of_many_stations_announces_what_it_would_announce_alone():
+    own = own_states([1, 2, 3], [(0, 0), (7, 8), (5, 5)], antenna_m=[1, 2.5, 4])
+    newest, heard = frame(3), [np.array([2]), np.array([7, 9])]
+    sent = announcements(own, np.array([0, 2]), [None, newest], heard)
+    assert [(one.origin, one.pose.tolist(), one.antenna_height_m, one.heard.tolist()) for one in sent] == [
+        (1, [0, 0, 0, 0], 1, [2]),
+        (3, [5, 5, 0, 0], 4, [7, 9]),
+    ]
+    assert [one.matrix for one in sent] == [None, newest.matrix]
 
 
 def test_a_station_without_a_frame_announces_no_matrix():

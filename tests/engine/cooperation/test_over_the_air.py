@@ -141,14 +141,16 @@ def test_a_report_with_a_missing_fragment_is_dropped():
 def test_stations_measure_the_packets_that_they_hear():
     scene = Scene()
     scene.receive(awareness_packet(awareness(HELPER), hop=2, sender=RELAY), OTHER)
-    heard = {agent: scene.stations.heard_lately(agent, NOW_US).tolist() for agent in OWN.agent.tolist()}
+    lately = scene.stations.heard_lately(OWN.agent, NOW_US)
+    heard = {agent: known.tolist() for agent, known in zip(OWN.agent.tolist(), lately, strict=True)}
     assert {agent: senders for agent, senders in heard.items() if senders} == {OTHER: [RELAY]}
 
 
 def test_nobody_measures_an_ideal_channel():
     scene = Scene(radio=IDEAL)
     scene.receive(awareness_packet(awareness(HELPER)), EGO)
-    assert scene.stations.heard_lately(EGO, NOW_US).tolist() == []
+    (heard,) = scene.stations.heard_lately(np.array([EGO]), NOW_US)
+    assert heard.tolist() == []
 
 
 # Whom an ego may ask

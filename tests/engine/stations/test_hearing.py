@@ -162,8 +162,10 @@ def test_the_table_of_pairs_has_the_numbers_of_a_square_one_while_stations_come_
             table.note(receivers, sender, snr_db, time_us)
             square.note(receivers, sender, snr_db, time_us)
         later_us = now_us + 100_000
+        each = table.heard_by_each(np.arange(85), later_us)
         for agent in range(85):
             ids, levels = table.heard_lately(agent, later_us)
+            assert each[agent].tolist() == ids.tolist()
             expected_ids, expected_levels = square.heard_lately(agent, later_us)
             assert (ids.tolist(), levels.tolist()) == (expected_ids.tolist(), expected_levels.tolist())
         found = delivery_of(table, later_us, agents=square.agent)

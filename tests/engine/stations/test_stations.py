@@ -23,6 +23,11 @@ def stations(frames_kept=3, detect_us=50, forget_us=1000, max_age_us=500):
     return Stations(frames_kept, detect_us, forget_us, max_age_us)
 
 
+def heard_lately(all_of, agents, now_us):
+    """Return the stations that each of some stations has heard lately."""
+    return [heard.tolist() for heard in all_of.heard_lately(np.array(agents), now_us)]
+
+
 def test_only_so_many_frames_are_kept():
     all_of = stations(frames_kept=2)
     for time_us in (0, 100, 200):
@@ -65,8 +70,8 @@ def test_what_was_heard_is_forgotten_in_time():
     all_of = stations(forget_us=1000)
     all_of.enter(own([2, 5]))
     all_of.measure(np.array([2]), 5, np.array([20.0]), 100)
-    assert [all_of.heard_lately(agent, 1100).tolist() for agent in (2, 5)] == [[5], []]
-    assert all_of.heard_lately(2, 1101).tolist() == []
+    assert heard_lately(all_of, [2, 5], 1100) == [[5], []]
+    assert heard_lately(all_of, [2], 1101) == [[]]
 
 
 def test_delivery_is_forgotten_with_what_was_heard():
@@ -82,4 +87,4 @@ def test_who_stays_remembers_whom_it_heard_when_others_come():
     all_of.enter(own([2, 5]))
     all_of.measure(np.array([2]), 5, np.array([20.0]), 100)
     all_of.enter(own([1, 2, 5]))
-    assert [all_of.heard_lately(agent, 100).tolist() for agent in (1, 2, 5)] == [[], [5], []]
+    assert heard_lately(all_of, [1, 2, 5], 100) == [[], [5], []]

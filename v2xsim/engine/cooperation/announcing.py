@@ -1,5 +1,7 @@
 """Announcements: which stations announce themselves at an instant, and the content of each announcement."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
@@ -31,20 +33,28 @@ class Announcing:
         return self._announcer.due(view)
 
 
-def announcement(states: OwnStates, row: int, frame: Frame | None, heard: Int64[np.ndarray, " heard"]) -> Awareness:
-    """Return the content of a station's announcement.
+def announcements(
+    states: OwnStates, rows: Int64[np.ndarray, " senders"], frames: Sequence[Frame | None],
+    heard: Sequence[Int64[np.ndarray, " _"]],
+) -> list[Awareness]:  # fmt: skip
+    """Return the content of the announcements of some stations.
 
     Args:
-        states: State of each station as the station itself knows it; only the sender's row is read.
-        row: Row of the station that announces itself.
-        frame: The station's newest frame; None if it has no lidar.
-        heard: Agent ids of the stations that the sender has heard lately.
+        states: State of each station as the station itself knows it; only the senders' rows are read, each for its own message.
+        rows: Row of each station that announces itself.
+        frames: Newest frame of each of them; None for one without a lidar.
+        heard: Agent ids of the stations that each of them has heard lately.
     """
-    return Awareness(
-        origin=int(states.agent[row]), capture_us=states.time_us, stamp_us=int(states.stamp_us[row]), pose=states.pose[row],
-        velocity_mps=states.velocity_mps[row], antenna_height_m=float(states.antenna_height_m[row]), size_m=states.size_m[row],
-        matrix=frame.matrix if frame else None, heard=heard,
-    )  # fmt: skip
+    return [
+        Awareness(
+            origin=agent, capture_us=states.time_us, stamp_us=stamp_us, pose=pose, velocity_mps=velocity_mps,
+            antenna_height_m=height_m, size_m=size_m, matrix=frame.matrix if frame else None, heard=known,
+        )
+        for agent, stamp_us, pose, velocity_mps, height_m, size_m, frame, known in zip(
+            states.agent[rows].tolist(), states.stamp_us[rows].tolist(), states.pose[rows], states.velocity_mps[rows],
+            states.antenna_height_m[rows].tolist(), states.size_m[rows], frames, heard, strict=True,
+        )
+    ]  # fmt: skip
 
 
 def announcement_bytes(awareness: Awareness) -> int:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from jaxtyping import Int64
 
 from v2xsim.engine.channel.air import Air
 from v2xsim.engine.clock import Clock, Order
-from v2xsim.engine.cooperation.announcing import Announcing, announcement
+from v2xsim.engine.cooperation.announcing import Announcing, announcements
 from v2xsim.engine.cooperation.blind_zone import BlindZones
 from v2xsim.engine.cooperation.collecting import Arrived, arrived_of, arrived_reports, newest_answers
 from v2xsim.engine.cooperation.collective import Reporting, reported_to
@@ -18,7 +19,7 @@ from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.stages import Stages
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.frame import Frame
-from v2xsim.engine.stations.own_state import OwnStates
+from v2xsim.engine.stations.own_state import OwnStates, rows_of
 from v2xsim.engine.stations.own_tracks import OwnTracks
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.gpu.bev.fusion.scheme import Share
@@ -73,28 +74,27 @@ class Cooperation:
     def announce(self, states: OwnStates) -> None:
         """Let each station whose announcement is due by the message rule make and send it at its own phase of the period."""
         with self._stages.messages:
-            self._announce(states)
+            now_us = self._clock.now_us
+            due = states.agent[self._announcing.due(states, self._air.wait_us(_TYPICAL_BYTES), now_us)]
+            phase_us = np.array([self._exchange.announcement_phase_us(agent) for agent in due.tolist()], np.int64)
+            later = phase_us > 0
+            for agent, wait_us in zip(due[later, None], phase_us[later].tolist(), strict=True):
+                self._clock.call(now_us + wait_us, Order.ANNOUNCE, partial(self._announce, agent))
+            self._announce(due[~later])
 
-    def _announce(self, states: OwnStates) -> None:
-        now_us = self._clock.now_us
-        is_due = self._announcing.due(states, self._air.wait_us(_TYPICAL_BYTES), now_us)
-        for agent in states.agent[is_due].tolist():
-            phase_us = self._exchange.announcement_phase_us(agent)
-            if phase_us:
-                self._clock.call(now_us + phase_us, Order.ANNOUNCE, partial(self._announce_one, agent))
-            else:
-                self._announce_one(agent)
-
-    def _announce_one(self, agent: int) -> None:
-        """Send a station's announcement now: its state at the last tick and its newest matrix."""
+    def _announce(self, agents: Int64[np.ndarray, " agents"]) -> None:
+        """Send the announcements of stations now: their states at the last tick and their newest matrices."""
         states, now_us = self._stations.states, self._clock.now_us
-        row = states.index(agent)
-        # The station may have left since its announcement was due.
-        if row < 0:
-            return
-        frame = self._stations.detected_frame(agent, now_us) if states.lidars[row] else None
+        rows = rows_of(states.agent, agents)
+        # A station may have left since its announcement was due.
+        agents, rows = agents[rows >= 0], rows[rows >= 0]
         with self._stages.messages:
-            self._exchange.announce(announcement(states, row, frame, self._stations.heard_lately(agent, now_us)))
+            frames = [
+                self._stations.detected_frame(agent, now_us) if lidars else None
+                for agent, lidars in zip(agents.tolist(), states.lidars[rows].tolist(), strict=True)
+            ]
+            for said in announcements(states, rows, frames, self._stations.heard_lately(agents, now_us)):
+                self._exchange.announce(said)
 
     def match(self, states: OwnStates, frame_us: int) -> None:
         """Let every ego whose newest frame was captured at `frame_us` ask helpers for its blind cells."""

@@ -127,6 +127,36 @@ def links_of(
     return found
 
 
+def heard_since(
+    pairs: HeardPairs, agents: Int64[np.ndarray, " agents"], since_us: int
+) -> tuple[Int64[np.ndarray, " agents_plus_1"], Int64[np.ndarray, " heard"]]:
+    """Return the senders that each of some stations has heard since a time, in rising order of their agent ids.
+
+    Returns:
+        Index of the first sender of each station, one more than stations, and the agent ids of the senders.
+    """
+    found: tuple[np.ndarray, np.ndarray] = _heard_since(
+        pairs.slot_by_agent, pairs.filled, pairs.sender, pairs.last_us, agents, int(since_us)
+    )
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _heard_since(slot_by_agent, count, sender, last_us, agents, since_us):  # type: ignore[no-untyped-def]
+    offset, most = np.zeros(len(agents) + 1, np.int64), 0
+    for a in range(len(agents)):
+        s = slot_by_agent[agents[a]] if agents[a] < len(slot_by_agent) else _NOBODY
+        most += count[s] if s >= 0 else 0
+    heard, found = np.empty(most, np.int64), 0
+    for a in range(len(agents)):
+        s = slot_by_agent[agents[a]] if agents[a] < len(slot_by_agent) else _NOBODY
+        for n in range(count[s] if s >= 0 else 0):
+            heard[found] = sender[s, n]
+            found += last_us[s, n] >= since_us
+        offset[a + 1] = found
+    return offset, heard[:found]
+
+
 @njit(cache=True, nogil=True)
 def _drop_gone(slots, slot_by_agent, count, sender, snr_db, last_us):  # type: ignore[no-untyped-def]
     """Remove the senders that are no stations any more from all rows."""

@@ -1,5 +1,7 @@
 """The link quality that stations measured lately on each other's packets, and the delivery predicted from it."""
 
+from itertools import pairwise
+
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
@@ -7,7 +9,7 @@ from v2xsim.comms.access.scheme import error_points_of
 from v2xsim.comms.pairs import homes, kept_rows
 from v2xsim.comms.phy.error_points import delivery_at
 from v2xsim.comms.relay.links import LinkDelivery
-from v2xsim.engine.stations.heard_pairs import links_of, no_pairs, noted, with_room, without_gone
+from v2xsim.engine.stations.heard_pairs import heard_since, links_of, no_pairs, noted, with_room, without_gone
 from v2xsim.scenario.schema_radio import Radio
 
 # A link is forgotten after a time without packets of this many times the message rule's longest pause.
@@ -58,6 +60,12 @@ class Hearing:
         """
         # One call for many packets takes much less time than a call for each.
         self._new.append((receivers, sender, snr_db, time_us))
+
+    def heard_by_each(self, agents: Int64[np.ndarray, " agents"], now_us: int) -> list[Int64[np.ndarray, " _"]]:
+        """Return for each of some stations the stations that it has heard lately, in rising order of their agent ids."""
+        self._update()
+        offset, heard = heard_since(self._pairs, agents, now_us - self._forget_us)
+        return [heard[first:last] for first, last in pairwise(offset.tolist())]
 
     def heard_lately(self, agent: int, now_us: int) -> tuple[Int64[np.ndarray, " heard"], Float[np.ndarray, " heard"]]:
         """Return the stations that a station has heard lately, in rising order of their agent ids, and the mean SNR of each."""

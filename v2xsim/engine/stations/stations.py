@@ -139,9 +139,9 @@ class Stations:
         """
         self._hearing.note(receivers, sender, snr_db, time_us)
 
-    def heard_lately(self, agent: int, now_us: int) -> Int64[np.ndarray, " heard"]:
-        """Return the agent ids of the other stations that a station has heard lately, in rising order."""
-        return self._hearing.heard_lately(agent, now_us)[0]
+    def heard_lately(self, agents: Int64[np.ndarray, " agents"], now_us: int) -> list[Int64[np.ndarray, " _"]]:
+        """Return for each of some stations the agent ids of the other stations that it has heard lately, in rising order."""
+        return self._hearing.heard_by_each(agents, now_us)
 
     def heard_by(self, agent: int, now_us: int) -> dict[int, float]:
         """Return the mean SNR in dB of each other station that a station has heard lately, by agent id."""
