@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from v2xsim.engine.simulation import Simulation
 from v2xsim.engine.stations.roster import Roster
@@ -144,6 +145,19 @@ def three_milliseconds():
     sys.setswitchinterval(0.003)
     yield
     sys.setswitchinterval(usual_s)
+
+
+def test_products_of_matrices_have_one_thread_during_a_run_alone():
+    """The result of a product may depend on their number, and threads that wait for products keep a processor busy."""
+    libraries = ThreadpoolController().select(user_api="blas")
+    with libraries.limit(limits=2):
+        during, before = [], [library["num_threads"] for library in libraries.info()]
+        run = simulation(
+            lambda _: during.extend(library["num_threads"] for library in libraries.info()), duration_s=0.1
+        )
+        run.run()
+        assert set(during) == {1}
+        assert [library["num_threads"] for library in libraries.info()] == before
 
 
 @pytest.mark.usefixtures("three_milliseconds")

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from threadpoolctl import ThreadpoolController
+
 from v2xsim.engine.channel.air import Air, Heard, IdealAir
 from v2xsim.engine.channel.messages import ApplicationMessage, Message
 from v2xsim.engine.channel.packet_table import PacketTable
@@ -88,6 +90,9 @@ class Simulation:
         self._fuse_us = round(rule.deadline_ms * 1e3)
 
         self.clock, self.stages, self._workers = Clock(self._begin_us), Stages(), Workers(threads)
+        # After the first products of matrices, the threads of the library that computes them wait busily: they would take the processor
+        # from the threads of the run.
+        self._libraries = ThreadpoolController()
         self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store, self.stages, self._workers)
         self.plausibility = Plausibility(scenario, obstacles)
         self.sensing = Sensing(scenario, obstacles, streams, self._workers)
@@ -154,7 +159,7 @@ class Simulation:
         self._is_stepped = True
         self.inboxes.clear()
         self._leave_tick()
-        with _frequent_switches(), self.stages.counted():
+        with _frequent_switches(), self._libraries.limit(limits=1, user_api="blas"), self.stages.counted():
             self.clock.run_through(self._next_us)
         self._next_us += self._step_us
         return True
@@ -165,7 +170,7 @@ class Simulation:
             return
         self._is_stepped, self._next_us = False, self._end_us
         self._leave_tick()
-        with _frequent_switches(), self.stages.counted():
+        with _frequent_switches(), self._libraries.limit(limits=1, user_api="blas"), self.stages.counted():
             # The last frame also gets its full time until the fusion deadline, although no tick follows it.
             self.clock.run_until(self._end_us - self._step_us + self._fuse_us + 1)
             # Packets that end between the last event and the end of the run count too.
