@@ -60,6 +60,17 @@ def test_other_work_for_the_threads_comes_between(other):
     assert done == ["lidars", "scores"]
 
 
+def test_who_would_wait_for_work_that_no_thread_has_begun_does_it(other):
+    work, go_on, done = InOrder(other), threading.Event(), []
+    lidars = other.submit(go_on.wait)
+    for _ in range(4):
+        work.do(lambda: done.append(threading.current_thread()))
+    work.wait()
+    assert done == [threading.current_thread()] * 4
+    go_on.set()
+    lidars.result()
+
+
 def test_an_error_in_the_work_reaches_who_asked_for_it(workers):
     def fail():
         raise KeyError("broken")

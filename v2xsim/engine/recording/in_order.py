@@ -21,9 +21,10 @@ class InOrder:
     def __init__(self, workers: Workers) -> None:
         self._workers = workers if workers.count else None
         self._waiting: deque[Future[None]] = deque()
-        # Work that no thread has begun, and whether a thread is at work or will be.
+        # Work that no thread has begun, whether a thread has been asked to do some, and whether one is at work.
         self._queue: deque[tuple[Callable[[], None], Future[None]]] = deque()
-        self._is_active, self._lock = False, Lock()
+        self._is_asked = self._is_at_work = False
+        self._lock = Lock()
 
     def do(self, work: Callable[[], None]) -> None:
         """Do a piece of work after all earlier ones; an exception in an earlier one is raised here or in `wait`."""
@@ -31,19 +32,17 @@ class InOrder:
             work()
             return
         while len(self._waiting) >= _MOST_WAITING or (self._waiting and self._waiting[0].done()):
-            self._waiting.popleft().result()
+            self._take_first()
         future: Future[None] = Future()
         self._waiting.append(future)
         with self._lock:
             self._queue.append((work, future))
-            begins, self._is_active = not self._is_active, True
-        if begins:
-            self._workers.submit(self._work)
+        self._ask()
 
     def wait(self) -> None:
         """Wait until all work is done."""
         while self._waiting:
-            self._waiting.popleft().result()
+            self._take_first()
 
     def close(self) -> None:
         """Wait for work that has begun; other work is left undone, and later work is done at once."""
@@ -57,12 +56,31 @@ class InOrder:
                 future.exception()
         self._waiting.clear()
 
-    def _work(self) -> None:
-        """Do one piece of work. What waits goes behind other work of the threads, for which the simulation may be waiting."""
+    def _take_first(self) -> None:
+        """Wait for the oldest piece of work; if nobody has begun it, because all threads do other work, do it here."""
+        if not self._waiting[0].done():
+            self._work()
+        self._waiting.popleft().result()
+
+    def _ask(self) -> None:
+        """Ask a thread to do a piece of work, if there is one and none has been asked."""
         with self._lock:
-            if not self._queue:
-                self._is_active = False
+            asks = bool(self._queue) and not self._is_asked and not self._is_at_work
+            self._is_asked |= asks
+        if asks and self._workers is not None:
+            self._workers.submit(self._answer)
+
+    def _answer(self) -> None:
+        with self._lock:
+            self._is_asked = False
+        self._work()
+
+    def _work(self) -> None:
+        """Do one piece of work, if none is being done. What waits goes behind other work of the threads: the simulation may wait for that."""
+        with self._lock:
+            if self._is_at_work or not self._queue:
                 return
+            self._is_at_work = True
             work, future = self._queue.popleft()
         try:
             work()
@@ -70,6 +88,6 @@ class InOrder:
             future.set_exception(failure)
         else:
             future.set_result(None)
-        workers = self._workers
-        if workers is not None:
-            workers.submit(self._work)
+        with self._lock:
+            self._is_at_work = False
+        self._ask()
