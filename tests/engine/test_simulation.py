@@ -2,6 +2,7 @@
 
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from threadpoolctl import ThreadpoolController
 
 from v2xsim.engine.simulation import Simulation
 from v2xsim.engine.stations.roster import Roster
+from v2xsim.gpu.bev.fusion.early import EarlyFusion
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.script import ScriptMobility
 from v2xsim.records import Prisms
@@ -23,7 +25,7 @@ def rows_stay_in_memory(monkeypatch):
     monkeypatch.setattr("v2xsim.engine.recording.recording._HELD_S", math.inf)
 
 
-def simulation(on_tick=None, duration_s=0.5, begin_s=0.0, **sections):
+def simulation(on_tick=None, duration_s=0.5, begin_s=0.0, threads=1, on_frame=None, scheme=None, **sections):
     """Cars `a`, `b` and `c` drive east in a row; `a` fuses."""
     scenario = Scenario.model_validate({
         "run": {"duration_s": duration_s, "begin_s": begin_s, "step_s": 0.1},
@@ -35,10 +37,13 @@ def simulation(on_tick=None, duration_s=0.5, begin_s=0.0, **sections):
         **sections,
         "cooperation": {"egos": ["a"], "detect_ms": 40, "deadline_ms": 90, "awareness_rule": {"rule": "periodic", "rate_hz": 10}, **sections.get("cooperation", {})},
     })  # fmt: skip
+    if scheme is not None:
+        rule = scenario.cooperation.model_copy(update={"fusion": scheme})
+        scenario = scenario.model_copy(update={"cooperation": rule})
     names = Names()
     roster = Roster(scenario, Streams(1), names.register, names.name_of)
     mobility = ScriptMobility(scenario.traffic.script, names)
-    return Simulation(scenario, mobility, indexed(Prisms.none()), roster, 1, on_tick)
+    return Simulation(scenario, mobility, indexed(Prisms.none()), roster, threads, on_tick, on_frame)
 
 
 def rows(run, table):
@@ -343,3 +348,34 @@ def test_an_error_in_traffic_ends_the_run_with_that_error():
     mobility.snapshot = broken
     with pytest.raises(KeyError, match="no such street"):
         run.run()
+
+
+class Users(EarlyFusion):
+    """A fusion scheme of a user's file."""
+
+    file = Path("own.py")
+
+
+@pytest.mark.parametrize(("settings", "is_left"), [
+    ({"threads": 2}, True), ({"threads": 1}, False), ({"threads": 2, "on_frame": lambda frame: None}, False),
+    ({"threads": 2, "scheme": Users()}, False),
+])  # fmt: skip
+def test_fusion_is_left_to_other_threads_unless_the_program_or_a_users_scheme_could_notice(settings, is_left):
+    run, left = simulation(duration_s=0.3, **settings), []
+    record = run.recording.fused
+
+    def noting(frames):
+        left.append(callable(frames))
+        record(frames)
+
+    run.recording.fused = noting
+    run.run()
+    assert left == [is_left] * 3
+
+
+def test_a_stepped_run_fuses_before_own_code_goes_on():
+    run = simulation(duration_s=0.3, threads=2)
+    run.inboxes.is_open = True
+    fused = [list(run.latest_fused) for _ in iter(run.step, False)]
+    assert fused == [[], [0], [0]]
+    run.close()

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from threadpoolctl import ThreadpoolController
 
@@ -96,6 +97,8 @@ class Simulation:
         self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store, self.stages, self._workers)
         self.plausibility = Plausibility(scenario, obstacles)
         self.sensing = Sensing(scenario, obstacles, streams, self._workers)
+        # No station reads what an ego has after fusion. A user's scheme may read what other parts of the same file change.
+        self._may_fuse_later = self._workers.count > 0 and rule.fusion.file is None
         self._world = World(scenario, mobility, obstacles, roster, self.sensing, streams, self.stages)
         # An empty world, so that no process needs a check for None before the first tick.
         self.instant = Instant.empty(self._begin_us)
@@ -251,10 +254,13 @@ class Simulation:
             # Data that arrives exactly at the deadline is in time.
             self._air.settle()
             frames = [knowledge.frame_of(frame_us) for knowledge in self.stations.egos()]
+            is_watched = self.inboxes.is_open or self._on_frame is not None
+            fuses_later = self._may_fuse_later and not is_watched
             with self.stages.fusion:
-                fused_frames = self._fused([ego for ego in frames if ego is not None])
+                fuse = self._collected([ego for ego in frames if ego is not None])
+                fused_frames = [] if fuses_later else fuse()
             with self.stages.evaluation:
-                self.recording.fused(fused_frames)
+                self.recording.fused(fuse if fuses_later else fused_frames)
             for frame in fused_frames:
                 if self.inboxes.is_open:
                     self.latest_fused[frame.ego.agent] = frame
@@ -299,25 +305,25 @@ class Simulation:
             with self.stages.matching:
                 self._cooperation.match(self.instant.states, frame_us)
 
-    def _fused(self, egos: list[Frame]) -> list[FusedFrame]:
-        """Return the frames of egos, all of one tick, after fusion with what has arrived."""
-        collected = [self._cooperation.collected(ego) for ego in egos]
-        dues = [
-            Due(ego, self._captures[ego], arrived, [self._captures[item.frame] for item in arrived])
-            for ego, contributions in zip(egos, collected, strict=True)
-            for arrived in [[item.arrived for item in contributions]]
-        ]
+    def _collected(self, egos: list[Frame]) -> Callable[[], list[FusedFrame]]:
+        """Collect what has arrived for frames of egos, all of one tick; return a function that fuses it, now or later."""
+        dues, unfused, now_us = [], [], self.clock.now_us
+        for ego, vehicles in zip(egos, self._cooperation.announced_vehicles(egos), strict=True):
+            contributions, capture = self._cooperation.collected(ego), self._captures[ego]
+            arrived = [item.arrived for item in contributions]
+            dues.append(Due(ego, capture, arrived, [self._captures[item.frame] for item in arrived]))
+            unfused.append(partial(
+                FusedFrame, ego=ego, capture=capture, fuse_us=now_us, contributions=contributions,
+                transfers=self._transfers.of_frame(ego.agent, ego.time_us),
+                known=self.stations.neighbours.heard(ego.agent), announced=vehicles, tracks_at=self.tracks.place_of(ego),
+                blind_zone=self._blind_zones.of(ego),
+            ))  # fmt: skip
+        return partial(self._fused, dues, unfused)
+
+    def _fused(self, dues: list[Due], unfused: list[partial[FusedFrame]]) -> list[FusedFrame]:
+        """Return frames of egos after fusion; nothing that it reads changes while the run goes on."""
         results = fused_each(dues, self.scenario.cooperation.fusion, self.sensing)
-        announced, now_us = self._cooperation.announced_vehicles(egos), self.clock.now_us
-        return [
-            FusedFrame(
-                ego=due.ego, capture=due.capture, fuse_us=now_us, result=result, contributions=contributions,
-                transfers=self._transfers.of_frame(due.ego.agent, due.ego.time_us),
-                known=self.stations.neighbours.heard(due.ego.agent), announced=vehicles,
-                tracks_at=self.tracks.place_of(due.ego), blind_zone=self._blind_zones.of(due.ego),
-            )
-            for due, result, contributions, vehicles in zip(dues, results, collected, announced, strict=True)
-        ]  # fmt: skip
+        return [frame(result=result) for frame, result in zip(unfused, results, strict=True)]
 
     def _forget(self, next_frame_us: int) -> None:
         """Forget what nothing needs any more, after all frames captured before a time are fused."""

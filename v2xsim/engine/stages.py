@@ -15,7 +15,7 @@ STAGES = {
     "messages": "announcements, requests, answers and reports: making them, and storing those that arrived",
     "matching": "choice of helpers",
     "tracking": "tracks from own detections",
-    "fusion": "fusion of an ego's frame with what arrived, and detection in it",
+    "fusion": "fusion of an ego's frame with what arrived, and detection in it; with several threads, often only the collection of what arrived",
     "evaluation": "scores and rows of fused frames; with several threads, only the time for which the main thread waits for them",
     "recording": "rows of all other tables, and checks of the traffic",
     "writing": "moving rows into files, or into compact tables in memory; with several threads, only the part of the main thread",

@@ -1,7 +1,7 @@
 """The result tables of a run, filled while it runs; their rows go to a store about every two seconds."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import pyarrow as pa
@@ -90,11 +90,12 @@ class Recording:
                 loss_db=links.loss_db, shadowing_db=links.shadowing_db, power_dbm=links.power_dbm,
             )  # fmt: skip
 
-    def fused(self, frames: list[FusedFrame]) -> None:
-        """Score and record the egos' frames of one tick."""
+    def fused(self, frames: list[FusedFrame] | Callable[[], list[FusedFrame]]) -> None:
+        """Score and record the egos' frames of one tick, or those that a function returns."""
         self._later.do(partial(self._score, frames, self._kept_frames.remembered))
 
-    def _score(self, frames: list[FusedFrame], ticks: tuple[Instant, ...]) -> None:
+    def _score(self, fused: list[FusedFrame] | Callable[[], list[FusedFrame]], ticks: tuple[Instant, ...]) -> None:
+        frames = fused if isinstance(fused, list) else fused()
         self._kept_frames.offer(frames, self._frame_tables.add(frames))
         self._kept_frames.keep_best(ticks)
 
