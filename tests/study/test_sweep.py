@@ -215,6 +215,22 @@ def test_points_share_the_memory_with_as_many_as_run_at_once(instant, tmp_path):
     assert {job.memory_bytes for job, *_ in instant} == {memory_for_each(2)}
 
 
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"workers": 0}, "workers must be at least 1, got 0"),
+        ({"workers": -1}, "workers must be at least 1, got -1"),
+        ({"memory_per_worker_bytes": 2}, "memory_per_worker_bytes must be at least 100,000,000, .* got 2"),
+    ],
+)
+def test_numbers_with_which_no_point_would_run_are_refused(instant, tmp_path, limits, message):
+    with pytest.raises(UserError, match=message):
+        sweep(SMALL, out=tmp_path / "s", **limits)
+    with pytest.raises(UserError, match=message):
+        estimate(plan_of(SMALL), **limits)
+    assert not (tmp_path / "s").exists()
+
+
 def test_an_estimate_multiplies_what_one_point_leaves_on_the_disk(instant):
     one, two = (estimate(plan_of({**SMALL, "grid": {}, "seeds": seeds}), workers=1) for seeds in (1, 2))
     assert one.disk_bytes > 0

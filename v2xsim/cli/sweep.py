@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 NAME = "sweep"
 EXAMPLE = "Example: v2xsim sweep demo --grid cooperation.relay=none,hybrid --seeds 5 --out sweeps/relay"
 SOME_FAILED = 1
-_LEAST_MEMORY_BYTES = 100_000_000
 
 
 class Backend(StrEnum):
@@ -193,12 +192,13 @@ def _bytes_of(text: str) -> int:
         UserError: If the text is no size, or the size is too small for any point.
     """
     from v2xsim.errors import UserError
+    from v2xsim.study.sweep import LEAST_MEMORY_BYTES
 
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B", text.strip(), re.IGNORECASE)
     if match is None:
         raise UserError(f"--memory-per-worker: must be a number with a unit, such as 2GB or 500MB, got {text!r}")
     count = float(match[1]) * (1024 if match[3] else 1000) ** (" kmgt".index(match[2].lower() or " "))
-    if count < _LEAST_MEMORY_BYTES:
+    if count < LEAST_MEMORY_BYTES:
         raise UserError(f"--memory-per-worker: must be at least 100MB, the memory of an empty process, got {text!r}")
     return round(count)
 

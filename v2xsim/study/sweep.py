@@ -23,6 +23,8 @@ from v2xsim.study.sweepfile import SweepFile
 Backend = Literal["local", "dask"]
 Report = Callable[[int, int, int], None]
 """Function called with the numbers of finished points, failed points and all points."""
+LEAST_MEMORY_BYTES = 100_000_000
+"""Memory of a process that has loaded nothing; no point can take less."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def sweep(
     Raises:
         UserError: If the sweep is not valid, a setting cannot be run (the message lists all of them, and nothing is run), the folder cannot be used, or the disk is full; finished points are kept.
     """
+    _check_limits(workers, memory_per_worker_bytes)
     plan = what if isinstance(what, Plan) else plan_of(what)
     folder = Path(out) if out is not None else default_folder(plan)
     workers = workers or default_workers(plan)
@@ -114,8 +117,9 @@ def estimate(plan: Plan, workers: int | None = None, memory_per_worker_bytes: in
         memory_per_worker_bytes: Memory above which a point would be stopped; as in `sweep`.
 
     Raises:
-        UserError: If the trial point fails.
+        UserError: If the trial point fails, or an argument is not possible.
     """
+    _check_limits(workers, memory_per_worker_bytes)
     workers = workers or default_workers(plan)
     point = plan.points[0]
     with Scratch("trial") as directory:
@@ -129,6 +133,16 @@ def estimate(plan: Plan, workers: int | None = None, memory_per_worker_bytes: in
         each = _size_bytes(Path(directory))
     limit = memory_per_worker_bytes or memory_for_each(min(workers, len(plan.points)))
     return expected(plan, workers, outcome, each, limit)
+
+
+def _check_limits(workers: int | None, memory_per_worker_bytes: int | None) -> None:
+    """Refuse numbers with which no point would ever run."""
+    if workers is not None and workers < 1:
+        raise UserError(f"sweep: workers must be at least 1, got {workers}; leave it out for one per processor")
+    if memory_per_worker_bytes is not None and memory_per_worker_bytes < LEAST_MEMORY_BYTES:
+        raise UserError(
+            f"sweep: memory_per_worker_bytes must be at least {LEAST_MEMORY_BYTES:,}, the memory of an empty process, got {memory_per_worker_bytes:,}"
+        )
 
 
 def default_workers(plan: Plan) -> int:

@@ -41,7 +41,14 @@ def test_points_and_exponents_are_one_object(measured):
     fit = found["growth"]["lidars"]["cpu_s"]
     assert (fit["exponent"], fit["fixed_is"]) == (pytest.approx(1.0), "measured")
     assert "lidars: motorway of 240 vehicles, 120 stations, 40 lidars, 5 s, 1 thread: 2.00 x real time" in done.stderr
-    assert min(found["costs"]["cpu_us"]["costs"].values()) >= 0
+
+
+def test_costs_of_single_things_are_fitted_to_the_runs_of_all_axes_only(measured):
+    all_axes, one = (call("bench", "scale", "--quick", "--json", *axis) for axis in ([], ["--axis", "stations"]))
+    assert min(json.loads(all_axes.stdout)["costs"]["cpu_us"]["costs"].values()) >= 0
+    assert json.loads(one.stdout)["costs"] == {}
+    assert "leave out --axis" in one.stderr
+    assert "leave out --axis" not in all_axes.stderr
 
 
 def test_the_table_has_a_row_for_each_point_and_each_fit(measured):

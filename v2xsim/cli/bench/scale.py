@@ -58,11 +58,14 @@ def command(
         )
     grown = growths(measured)
     if as_json:
+        if axis:
+            typer.echo("no costs of single things: they need the runs of all axes, so leave out --axis", err=True)
         import json
 
         content = {
             "points": [asdict(point) for point in measured],
-            "costs": {what: asdict(fit) for what, fit in costs(measured).items()},
+            # Along one axis, most things grow together or not at all, so their costs cannot be told apart.
+            "costs": {} if axis else {what: asdict(fit) for what, fit in costs(measured).items()},
             "growth": {along: {cost: asdict(fit) for cost, fit in fits.items()} for along, fits in grown.items()},
         }
         typer.echo(json.dumps(content, allow_nan=False))
