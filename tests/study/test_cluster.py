@@ -219,3 +219,13 @@ def test_a_cluster_on_this_machine_that_cannot_be_started_is_an_error_in_words(d
     monkeypatch.setattr(dask, "LocalCluster", broken)
     with pytest.raises(UserError, match="--backend dask: the cluster on this machine cannot be started: Nanny failed"):
         next(run_on_dask([job], 1, None))
+
+
+def test_a_cluster_on_this_machine_that_does_not_answer_is_ended(dask, job, monkeypatch):
+    def silent(*_, **__):
+        raise TimeoutError("20 s")
+
+    monkeypatch.setattr(dask, "Client", silent)
+    with pytest.raises(UserError, match="the cluster on this machine cannot be started: 20 s"):
+        next(run_on_dask([job], 1, None))
+    assert dask.closed == ["cluster"]

@@ -43,6 +43,7 @@ def run_on_dask(
         from distributed import Client, LocalCluster, as_completed
     except ImportError:
         raise UserError("--backend dask: Dask is not installed; pip install 'v2xsim[cluster]'") from None
+    cluster = None
     try:
         # Workers are processes: a crash of the simulation ends its process, which a thread would not survive.
         with _without_the_working_folder():
@@ -54,6 +55,8 @@ def run_on_dask(
             )  # fmt: skip
         client = Client(scheduler or cluster, timeout="20s")
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+        if cluster is not None:
+            cluster.close()
         if scheduler is None:
             raise UserError(f"--backend dask: the cluster on this machine cannot be started: {error}") from None
         raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers there: {error}") from None
