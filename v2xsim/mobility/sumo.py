@@ -3,7 +3,6 @@
 import math
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,6 +27,7 @@ from v2xsim.mobility.base import (
 from v2xsim.mobility.fast_users import FastUsers
 from v2xsim.mobility.fcd_reader import Found, Sample
 from v2xsim.mobility.road_network import roads_of_simulation
+from v2xsim.mobility.sumo_bodies import Bodies, Body
 from v2xsim.mobility.sumo_config import begins_late, safe_config, time_us_of
 from v2xsim.mobility.sumo_demand import StartsSeen
 from v2xsim.mobility.sumo_session import SumoSession
@@ -75,16 +75,6 @@ _NOWHERE_M = -1e8
 _FLAT_M = 3.0
 
 
-@dataclass(frozen=True)
-class _Body:
-    agent: int
-    kind: int
-    length_m: float
-    width_m: float
-    height_m: float
-    speed_row: int
-
-
 class SumoMobility(Mobility):
     """One SUMO simulation in this process.
 
@@ -122,7 +112,8 @@ class SumoMobility(Mobility):
             )
         self._source = label or str(config)
         self._step_us = step_us
-        self._bodies: dict[str, _Body] = {}
+        self._bodies: dict[str, Body] = {}
+        self._columns = Bodies.of([])
         self._identities = Identities(names)
         self._sumo_names: dict[int, str] = {}
         self._checks = TraceChecks(config, Found(), names.name_of)
@@ -261,7 +252,7 @@ class SumoMobility(Mobility):
 
     def _read(self, time_us: int) -> Snapshot:
         vehicle, person = self._sumo.vehicle, self._sumo.person
-        present: dict[str, _Body] = {}
+        present: dict[str, Body] = {}
         states: list[tuple[float, float, float, float]] = []
         for name in vehicle.getIDList():
             x, y = vehicle.getPosition(name)
@@ -284,19 +275,19 @@ class SumoMobility(Mobility):
         self._bodies, bodies = present, list(present.values())
         if len(self._sumo_names) > 2 * len(bodies) + _SPARE_NAMES:
             self._sumo_names = {body.agent: self._sumo_names[body.agent] for body in bodies}
-        state = np.array(states, float).reshape(-1, 4)
-        size = np.array([(b.length_m, b.width_m, b.height_m) for b in bodies], float).reshape(-1, 3)
+        self._columns = columns = self._columns.now(bodies)
+        state, agent, size = np.array(states, float).reshape(-1, 4), columns.agent, columns.size_m
         yaw = yaw_of_compass_rad(state[:, 2])
-        agent, kind = np.array([b.agent for b in bodies], np.int64), np.array([b.kind for b in bodies], np.int8)
         center = center_of_front_m(state[:, :2], yaw, size[:, 0])
-        self._fast.note(time_us, agent, np.array([b.speed_row for b in bodies], np.int64), state[:, 3])
+        self._fast.note(time_us, agent, columns.speed_row, state[:, 3])
         if len(agent) and not self._checks.units.have_seen_enough:
-            self._checks.see_units(Sample(time_us, agent, kind, center, size, yaw, state[:, 3]))
+            self._checks.see_units(Sample(time_us, agent, columns.kind, center, size, yaw, state[:, 3]))
         return snapshot_of(
-            time_us, agent, kind, center, size, yaw, state[:, 3:] * np.stack([np.cos(yaw), np.sin(yaw)], axis=1)
-        )
+            time_us, agent, columns.kind, center, size, yaw,
+            state[:, 3:] * np.stack([np.cos(yaw), np.sin(yaw)], axis=1),
+        )  # fmt: skip
 
-    def _meet(self, key: str, name: str, domain: Any, owner: str, time_us: int) -> _Body:
+    def _meet(self, key: str, name: str, domain: Any, owner: str, time_us: int) -> Body:
         """Return the body of a road user that appears for the first time, with SUMO's own length and width.
 
         Raises:
@@ -334,7 +325,7 @@ class SumoMobility(Mobility):
             USUAL_MPS[row], _SUMO_FORMER_MPS if CATALOGUE.is_motor[kind] else _SUMO_WALKER_MPS
         ):
             self._fast_types.setdefault(type_name, (domain.getMaxSpeed(name), row))
-        body = _Body(agent, kind, length_m, width_m, height_m, row)
+        body = Body(agent, kind, length_m, width_m, height_m, row)
         self._sumo_names[agent] = name
         return body
 
