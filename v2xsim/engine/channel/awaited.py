@@ -87,26 +87,25 @@ class Awaited:
     def _plan(self) -> None:
         """Plan the next look: at the first instant of the grid at which a packet may have ended."""
         self._plans_soon = False
-        now_us = self._clock.now_us
-        if self._last_us < now_us:
+        now_us, last_us = self._clock.now_us, self._last_us()
+        if last_us < now_us:
             self._grid_us = None
         if self._numbers:
             if self._grid_us is None:
                 self._grid_us, self._look_us = now_us, _NEVER_US
-            self._idle_since_us = None
+            self._idle_since_us, last_us = None, _NEVER_US
         if self._grid_us is None:
             return
         self._submit()
         passed = (now_us - self._grid_us) // QUANTUM_US
         needed = -((self._grid_us - self._earliest_end_us(now_us)) // QUANTUM_US)
         look_us = self._grid_us + max(passed + 1, needed) * QUANTUM_US
-        if look_us < self._look_us and look_us <= self._last_us:
+        if look_us < self._look_us and look_us <= last_us:
             self._look_us = look_us
             self._clock.call(look_us, Order.ARRIVAL, self._look)
 
-    @property
     def _last_us(self) -> int:
-        """Last instant of the grid: the first at which nobody waits."""
+        """Return the last instant of the grid: the first at which nobody waits."""
         if self._grid_us is None or self._idle_since_us is None:
             return _NEVER_US
         return self._grid_us + ((self._idle_since_us - self._grid_us) // QUANTUM_US + 1) * QUANTUM_US
@@ -126,7 +125,7 @@ class Awaited:
         if now_us != self._look_us:
             return  # Another look was planned meanwhile.
         self._look_us = _NEVER_US
-        if now_us <= self._last_us:
+        if now_us <= self._last_us():
             # Packets that are added meanwhile are planned below.
             self._plans_soon = True
             self._settle()
