@@ -119,3 +119,22 @@ def test_words_of_blocks_with_other_numbers_are_read_as_text():
 def test_a_column_of_words_without_rows_is_empty():
     table = pa.table({"state": pa.array([], pa.dictionary(pa.int8(), pa.string()))})
     assert arrays_of(table, "state")[0].tolist() == []
+
+
+def test_words_have_their_places_among_those_that_are_asked_for():
+    words = words_of(pa.table({"state": pa.array(["b", "a", "b", "c"]).dictionary_encode()}), "state")
+    assert words.places("a", "x", "b").tolist() == [2, 0, 2, -1]
+    assert words.counts() == {"b": 2, "a": 1, "c": 1}
+
+
+def test_a_table_without_rows_has_no_places():
+    words = words_of(pa.table({"state": pa.array([], pa.dictionary(pa.int8(), pa.string()))}), "state")
+    assert words.places("a").tolist() == []
+
+
+@given(st.lists(st.floats(0, 3000), max_size=30))
+def test_a_latency_equal_to_a_bound_is_within_it(latency_ms):
+    latency_ms = [*latency_ms, 1.0, 2000.0, 2000.0000001]
+    found = within(latency_ms)
+    for bound in WITHIN_MS:
+        assert found[f"{bound} ms"].value == sum(latency <= bound for latency in latency_ms) / len(latency_ms)
