@@ -1,7 +1,8 @@
 """Road users whose bodies overlap, seen from above."""
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
+from numba import njit
 from scipy.spatial import cKDTree
 
 from v2xsim.records import Boxes
@@ -19,32 +20,38 @@ def overlapping(boxes: Boxes, depth_m: float = DEPTH_M) -> Int64[np.ndarray, "pa
     """
     if len(boxes) < 2:
         return np.zeros((0, 2), np.int64)
-    radius = 0.5 * np.hypot(boxes.size_m[:, 0], boxes.size_m[:, 1])
-    pairs = (
-        cKDTree(boxes.center_m[:, :2]).query_pairs(2.0 * float(radius.max()), output_type="ndarray").astype(np.int64)
+    widest_m = float(np.hypot(boxes.size_m[:, 0], boxes.size_m[:, 1]).max())
+    pairs = cKDTree(boxes.center_m[:, :2]).query_pairs(widest_m, output_type="ndarray").astype(np.int64)
+    center_m, size_m, yaw_rad = (
+        np.ascontiguousarray(column, np.float64) for column in (boxes.center_m, boxes.size_m, boxes.yaw_rad)
     )
-    apart = boxes.center_m[pairs[:, 1], :2] - boxes.center_m[pairs[:, 0], :2]
-    pairs = pairs[np.hypot(apart[:, 0], apart[:, 1]) < radius[pairs].sum(axis=1)]
-    pairs = pairs[_depth_m(boxes, pairs) >= depth_m]
+    pairs = pairs[_overlaps(pairs, center_m, size_m, yaw_rad, depth_m)]
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
-def _depth_m(boxes: Boxes, pairs: Int64[np.ndarray, "pairs 2"]) -> Float[np.ndarray, " pairs"]:
-    """Return by how much the bodies of each pair overlap along the axis on which they overlap least; negative if apart.
+@njit(cache=True, nogil=True)
+def _overlaps(pairs, center_m, size_m, yaw_rad, depth_m):  # type: ignore[no-untyped-def]
+    """Return whether the bodies of each pair overlap by at least `depth_m` along each side of one of them.
 
     Two rectangles are apart if and only if they are apart along a side of one of them (separating axis theorem).
     """
-    first, second = boxes[pairs[:, 0]], boxes[pairs[:, 1]]
-    apart = second.center_m[:, :2] - first.center_m[:, :2]
-    least = np.full(len(pairs), np.inf)
-    for yaw in (first.yaw_rad, first.yaw_rad + 0.5 * np.pi, second.yaw_rad, second.yaw_rad + 0.5 * np.pi):
-        axis = np.stack([np.cos(yaw), np.sin(yaw)], axis=1)
-        reach = _reach_m(first, yaw) + _reach_m(second, yaw)
-        least = np.minimum(least, reach - np.abs((apart * axis).sum(axis=1)))
-    return least
+    overlaps = np.zeros(len(pairs), np.bool_)
+    for p in range(len(pairs)):
+        a, b = pairs[p]
+        x, y = center_m[b, 0] - center_m[a, 0], center_m[b, 1] - center_m[a, 1]
+        reach = 0.5 * (np.hypot(size_m[a, 0], size_m[a, 1]) + np.hypot(size_m[b, 0], size_m[b, 1]))
+        if np.hypot(x, y) >= reach:
+            continue
+        overlaps[p] = True
+        for yaw in (yaw_rad[a], yaw_rad[a] + 0.5 * np.pi, yaw_rad[b], yaw_rad[b] + 0.5 * np.pi):
+            apart = abs(x * np.cos(yaw) + y * np.sin(yaw))
+            if _reach_m(size_m[a], yaw_rad[a] - yaw) + _reach_m(size_m[b], yaw_rad[b] - yaw) - apart < depth_m:
+                overlaps[p] = False
+                break
+    return overlaps
 
 
-def _reach_m(boxes: Boxes, yaw_rad: Float[np.ndarray, " boxes"]) -> Float[np.ndarray, " boxes"]:
-    """Return half the extent of each body along the direction of a yaw."""
-    turn = boxes.yaw_rad - yaw_rad
-    return 0.5 * (np.abs(np.cos(turn)) * boxes.size_m[:, 0] + np.abs(np.sin(turn)) * boxes.size_m[:, 1])
+@njit(cache=True, nogil=True)
+def _reach_m(size_m, turn_rad):  # type: ignore[no-untyped-def]
+    """Return half the extent of a body along a direction that is turned away from its heading."""
+    return 0.5 * (abs(np.cos(turn_rad)) * size_m[0] + abs(np.sin(turn_rad)) * size_m[1])
