@@ -1,5 +1,6 @@
 """The processes of a run and their times, on three cars that hear each other over an ideal channel."""
 
+import gc
 import math
 import sys
 from pathlib import Path
@@ -150,6 +151,18 @@ def three_milliseconds():
     sys.setswitchinterval(0.003)
     yield
     sys.setswitchinterval(usual_s)
+
+
+@pytest.mark.parametrize("usual", [(700, 10, 10), (0, 10, 10), (20_000, 5, 5)])
+def test_python_looks_for_unreachable_objects_rarely_during_a_run_alone(usual):
+    before, during = gc.get_threshold(), []
+    gc.set_threshold(*usual)
+    try:
+        simulation(lambda _: during.append(gc.get_threshold()), duration_s=0.1).run()
+        assert during == [{700: (10_000, 10, 10)}.get(usual[0], usual)]
+        assert gc.get_threshold() == usual
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_products_of_matrices_have_one_thread_during_a_run_alone():
