@@ -1,5 +1,7 @@
 """What the points of a sweep will take, from one of them and the work of all settings."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from v2xsim.errors import UserError
@@ -24,6 +26,14 @@ def test_a_setting_with_less_to_do_takes_less(monkeypatch):
     assert found.wall_s < 6 * 4.0
     assert found.disk_bytes < 6 * 1000
     assert found.counted == 3
+
+
+def test_the_last_setting_is_counted_before_the_time_for_it_ends(monkeypatch):
+    every = expected(plan_of(SWEEP), 1, TRIAL, 1000)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=iter([0.0, 0.0, 30.0]).__next__))
+    some = expected(plan_of(SWEEP), 1, TRIAL, 1000)
+    assert (some.counted, some.settings) == (2, 3)
+    assert some.point_wall_s == every.point_wall_s
 
 
 def test_metrics_take_the_same_disk_for_every_setting():

@@ -18,6 +18,14 @@ NAME = "check"
 EXAMPLE = "Example: v2xsim check my_town/town.yaml --strict --estimate"
 
 
+# How the summary names what takes processor time.
+_PARTS = {
+    "run": "start and end of the run", "building": "buildings", "warm-up vehicle step": "warm-up", "vehicle tick": "road users",
+    "link tick": "links", "100,000 rays": "casting of rays", "100,000 rays among buildings": "buildings that rays may hit",
+    "ego tick": "egos", "100,000 rays of a recorded cloud": "recorded clouds",
+}  # fmt: skip
+
+
 def command(
     scenario: ScenarioName,
     overrides: Overrides = None,
@@ -99,13 +107,17 @@ def estimate_text(cost: "RunEstimate") -> str:
     from v2xsim.cli.progress import duration
     from v2xsim.estimate.costs import CPU_US, cpu_amounts
     from v2xsim.estimate.estimate import shares
+    from v2xsim.simulate import default_threads
+    from v2xsim.study.labels import counted
 
     work = cost.workload
     largest = list(shares(cpu_amounts(work, cost.step_s), CPU_US).items())[:3]
+    parts = ", ".join(f"{_PARTS.get(name, name)} {share:.0%}" for name, share in largest)
     return (
-        f"estimate     {duration(cost.wall_s)} on idle processors, {cost.peak_bytes / 1e9:.2f} GB of memory, {cost.disk_bytes / 1e6:,.0f} MB on disk "
+        f"estimate     {duration(cost.wall_s)} with {counted(default_threads(), 'thread')} on idle processors, {duration(cost.cpu_s)} of processor time, "
+        f"{cost.peak_bytes / 1e9:.2f} GB of memory, {cost.disk_bytes / 1e6:,.0f} MB on disk "
         f"(each within {cost.error:.0%} in most scenarios), for {work.vehicles:,} road users and {work.stations:,} stations with {work.links:,} links, "
-        f"{work.lidar_stations:,} of the stations with lidars; most time goes into {', '.join(f'{name} {share:.0%}' for name, share in largest)}"
+        f"{work.lidar_stations:,} of the stations with lidars; most processor time goes into {parts}"
     )
 
 

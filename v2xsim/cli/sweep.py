@@ -341,7 +341,7 @@ def _print_estimate(cost: "Estimate") -> None:
     (least_s, most_s), (least_bytes, most_bytes) = cost.point_wall_s, cost.point_peak_bytes
     _say(
         f"each point: {least_s:.1f} to {most_s:.1f} s, {least_bytes / 1e9:.2f} to {most_bytes / 1e9:.2f} GB of memory, as estimated for "
-        f"{counted(cost.counted, 'setting')}"
+        f"{cost.counted} of {counted(cost.settings, 'setting')}"
     )
     _say(
         f"all {cost.points}: about {duration(cost.wall_s)} with {counted(cost.workers, 'worker')}, {cost.peak_bytes / 1e9:.1f} GB of "

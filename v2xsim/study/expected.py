@@ -25,6 +25,7 @@ class Estimate:
     Attributes:
         outcome: Outcome of the trial point.
         points: Number of points that would run.
+        settings: Number of settings of the sweep.
         workers: Number of points that would run at the same time.
         wall_s: Estimated wall-clock time for all points.
         peak_bytes: Estimated memory of all workers together, if each runs a point of the largest setting.
@@ -37,6 +38,7 @@ class Estimate:
 
     outcome: Outcome
     points: int
+    settings: int
     workers: int
     wall_s: float
     peak_bytes: int
@@ -82,7 +84,7 @@ def expected(plan: Plan, workers: int, outcome: Outcome, trial_bytes: int, limit
     setting_s = dict(zip(rows, wall_s.tolist(), strict=True))
     each_s = [setting_s.get(point.setting, float(wall_s.mean())) for point in plan.points]
     return Estimate(
-        outcome, len(plan.points), workers, _all_done_s(each_s, workers), int(peak.max()) * min(workers, len(plan.points)),
+        outcome, len(plan.points), len(plan.settings), workers, _all_done_s(each_s, workers), int(peak.max()) * min(workers, len(plan.points)),
         round(seeds * (disk.sum() + others * disk.mean())), (float(wall_s.min()), float(wall_s.max())),
         (int(peak.min()), int(peak.max())), len(rows), limit_bytes,
     )  # fmt: skip
@@ -97,8 +99,10 @@ def _all_done_s(each_s: Sequence[float], workers: int) -> float:
 
 
 def _settings(plan: Plan) -> tuple[Sequence[int], list[RunEstimate]]:
-    """Return the rows of some settings, the first of all before them, and the estimates of a point of each."""
-    rows = np.unique(np.linspace(0, len(plan.settings) - 1, _MOST_SETTINGS).round().astype(int)).tolist()
+    """Return the rows of some settings, the first and the last of all before the others, and the estimates of a point of each."""
+    spread = np.unique(np.linspace(0, len(plan.settings) - 1, _MOST_SETTINGS).round().astype(int)).tolist()
+    # Values are mostly listed from small to large: the last setting is often the largest, so it must not fall to the limit of time.
+    rows = list(dict.fromkeys((spread[0], spread[-1], *spread)))
     costs: list[RunEstimate] = []
     began_s = time.monotonic()
     for number, row in enumerate(rows):
