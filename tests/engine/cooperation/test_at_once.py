@@ -116,6 +116,12 @@ def test_an_ego_may_ask_those_on_its_short_list_alone():
     assert [other.agent for other in known] == [OTHER]
 
 
+@pytest.mark.parametrize("shortlist", [0, 1])
+def test_without_an_ego_that_has_a_frame_nobody_is_asked(shortlist):
+    stations = stations_of(OWN, frame(HELPER, 100_000), frame(OTHER, 100_000))
+    assert candidates_of(stations, egos=[], shortlist=shortlist) == []
+
+
 # Answers
 
 

@@ -66,7 +66,7 @@ class AtOnce:
         if self._directory is not None:
             self._directory.update(frames)
             listed = self._directory.short_lists([(ego, zone.weight) for ego, zone in egos])
-            may_ask &= np.array([np.isin(agent, list(short)) for short in listed]).reshape(may_ask.shape)
+            may_ask &= np.array([np.isin(agent, list(short)) for short in listed], bool).reshape(may_ask.shape)
         row = np.nonzero(may_ask)[1]
         position_m = np.array([frame.pose[:2] for frame in frames]).reshape(-1, 2)
         return Candidates(
