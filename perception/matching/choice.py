@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from v2xsim.part_answers import array_from
-from v2xsim.perception.matching.rule import MatchingRule, MatchingView, MatchingViews, Orders
+from v2xsim.perception.matching.rule import MatchingRule, MatchingView, MatchingViews, Orders, orders_of_each
 from v2xsim.plugins import ask, wrong_answer
 
 
@@ -43,10 +43,8 @@ def orders_of(rule: MatchingRule, views: MatchingViews) -> Orders:
     Raises:
         PartError: As in `order_of`.
     """
-    # A user's rule is called for one requester after the other, so that each of its results is checked.
-    orders = rule.choose_all(views) if rule.file is None else None
-    if orders is not None:
-        return orders
+    if rule.does_many("choose", "choose_all"):
+        return orders_of_each(rule, views)
     nobody, has_helpers = np.zeros(0, np.int64), np.diff(views.offset) > 0
     return Orders.of(
         [order_of(rule, views.of(row)) if some else nobody for row, some in enumerate(has_helpers.tolist())]

@@ -8,13 +8,14 @@ Each built-in rule is one file in `rules`.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
 from v2xsim.part_answers import LockedProperty
 from v2xsim.parts import Kind, Part
+from v2xsim.plugins import ask
 from v2xsim.records import OCCUPIED, UNOBSERVED
 
 
@@ -153,6 +154,9 @@ class Orders:
 class MatchingRule(Part):
     """Base of matching rules.
 
+    A built-in rule may also define `choose_all(views: MatchingViews) -> Orders`: what `choose` returns for each of several
+    requesters, in one computation for all (`Part.does_many`).
+
     Attributes:
         asks: Whether the rule asks helpers at all (False switches requests off).
     """
@@ -170,12 +174,8 @@ class MatchingRule(Part):
         """
         raise NotImplementedError
 
-    def choose_all(self, views: MatchingViews) -> Orders | None:
-        """Return what `choose` returns for each requester, in less time; None if the rule has no such way (the default)."""
-        return None
 
-    def __init_subclass__(cls, **keys: Any) -> None:
-        """Do not let a rule that replaces `choose` inherit `choose_all`, which would make the choices of the rule it derives from."""
-        super().__init_subclass__(**keys)
-        if "choose" in cls.__dict__ and "choose_all" not in cls.__dict__:
-            cls.choose_all = MatchingRule.choose_all  # type: ignore[method-assign]
+def orders_of_each(rule: MatchingRule, views: MatchingViews) -> Orders:
+    """Return the choice of each requester under a built-in rule that has the method `choose_all`."""
+    orders: Orders = ask(rule, "choose_all", views)
+    return orders

@@ -1,6 +1,6 @@
 """What every relay and matching rule among the built-in parts must obey, whatever it computes: laws, not values."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from v2xsim.comms.relay.choice import chosen_relays, scores_of
 from v2xsim.comms.relay.rule import RelayRule
 from v2xsim.perception.matching.choice import chosen_helpers, order_of, orders_of
 from v2xsim.perception.matching.rule import MatchingRule, MatchingViews, Orders
+from v2xsim.perception.matching.rules.blind_cells import BlindCells
 
 RELAYING = every(RelayRule, lambda rule: rule.relays)
 
@@ -86,3 +87,21 @@ class TestEveryMatchingRule:
         columns = ("code", "agent", "distance_m", "delivery", "relayed", "cost_bytes")
         moved = replace(view, **{name: getattr(view, name)[order] for name in columns})
         assert view.agent[order_of(part, view)].tolist() == moved.agent[order_of(part, moved)].tolist()
+
+
+@dataclass(frozen=True)
+class FirstOnly(BlindCells):
+    """A rule that asks only one of the helpers that the rule chooses from which it derives."""
+
+    def choose(self, view):
+        return super().choose(view)[:1]
+
+
+def test_a_rule_may_choose_among_the_choices_of_the_rule_from_which_it_derives():
+    views = trials.matching_views(8)
+    with_helpers = [row for row in range(len(views)) if len(views.of(row).agent)]
+    every = [order_of(BlindCells(), views.of(row)).tolist() for row in with_helpers]
+    assert max(map(len, every)) > 1
+    found = orders_of(FirstOnly(), views)
+    rows = [found.helper[found.offset[row] : found.offset[row + 1]].tolist() for row in with_helpers]
+    assert rows == [order[:1] for order in every]
