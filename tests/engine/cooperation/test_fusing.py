@@ -206,6 +206,10 @@ def test_a_helper_did_not_know_a_road_user_with_the_highest_number():
     assert positions_m[:2] == [[-2, 0, 0], [18, 0, 0]]
 
 
+def test_a_helper_that_captured_when_nobody_was_there_knew_no_road_user():
+    assert located(capture(snapshot([], []), HELPER))[1] == [False] * 3
+
+
 # What else a fusion scheme is shown
 
 

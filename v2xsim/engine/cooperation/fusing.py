@@ -25,7 +25,7 @@ from v2xsim.gpu.bev.fusion.scheme import (
 )
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.records import UNOBSERVED, Detections, PerceptionMatrix
-from v2xsim.spatial.poses import moved_boxes, moved_by_each, pose_matrix
+from v2xsim.spatial.poses import moved_by_each, pose_matrix
 
 # Types of inner functions. A type that is written there would be built again for each frame.
 _Points = Float[np.ndarray, "points 3"]
@@ -177,11 +177,9 @@ def _received(ego: Frame, item: Arrived, own: Capture, theirs: Capture) -> Recei
     frame = item.frame
 
     def locate() -> _Located:
-        wanted, there = own.snapshot.agent, theirs.snapshot.agent
         # The helper may have captured at another tick, when some road users had not appeared yet or had already left.
-        row = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
-        located = moved_boxes(theirs.snapshot.boxes[row], theirs.believed_from_true)
-        return located.center_m, there[row] == wanted
+        located_m, present = located_each(own.snapshot.agent, [theirs])
+        return located_m[0], present[0]
 
     return Received(
         frame.agent, (ego.stamp_us - frame.stamp_us) * 1e-6, item.points_m, theirs.object_id[item.point_row].astype(np.int64),
