@@ -79,3 +79,12 @@ def test_stations_without_lidars_measure_nothing():
     none = Lidars(np.array([5]), np.zeros((1, 2), int), np.zeros(0, int), (), no_pose, no_pose, no_pose, ())
     (scan,) = scanner.scan(none, WORLD.boxes, WORLD.agent)
     assert (len(scan.returns), len(scan.object_id), scan.hits.any(), scan.matrix.code.any()) == (0, 0, False, False)
+
+
+def test_the_rays_of_some_lidars_are_joined_once_in_whatever_order_stations_carry_them():
+    scanner = Scanner(HOUSE, 2.0, 30.0)
+    orders = [lidars(scanner, (0,)), lidars(scanner, (2, 0))]
+    assert [[one is COARSE for one in given.beams] for given in orders] == [[True, False], [False, True, False]]
+    for given in orders:
+        scanner.scan(given, WORLD.boxes, WORLD.agent)
+    assert len(scanner._joined) == 1

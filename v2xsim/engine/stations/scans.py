@@ -176,7 +176,8 @@ class Scans:
     def _for_processor(self) -> tuple[Any, ...]:
         """Return the arguments of `_scan_all` behind the first two."""
         lidars, boxes = self._lidars, self._boxes
-        patterns = {id(beams): beams for beams in lidars.beams}
+        # In an order that does not depend on the stations: otherwise, the rays of each order would be joined and kept.
+        patterns = dict(sorted({id(beams): beams for beams in lidars.beams}.items()))
         number = {key: n for n, key in enumerate(patterns)}
         return (
             np.array([number[id(beams)] for beams in lidars.beams]), lidars.station, lidars.world_from_sensor, lidars.believed,
