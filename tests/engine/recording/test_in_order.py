@@ -84,6 +84,23 @@ def test_an_error_in_the_work_reaches_who_asked_for_it(workers):
         ask()
 
 
+def test_after_an_error_no_later_work_is_done(other):
+    """Rows are stored after frames are scored: what is noted as written must not lack the rows of a frame that failed."""
+
+    def fail():
+        go_on.wait()
+        raise KeyError("broken")
+
+    work, go_on, done = InOrder(other), threading.Event(), []
+    work.do(fail)
+    work.do(lambda: done.append("later"))
+    go_on.set()
+    for _ in range(2):
+        with pytest.raises(KeyError, match="broken"):
+            work.wait()
+    assert done == []
+
+
 def test_at_the_end_work_that_has_begun_is_finished_and_other_work_is_left(other):
     work, begun, go_on, done = InOrder(other), threading.Event(), threading.Event(), []
 

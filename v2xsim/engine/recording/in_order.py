@@ -12,7 +12,7 @@ _MOST_WAITING = 2
 
 
 class InOrder:
-    """Does pieces of work one after the other.
+    """Does pieces of work one after the other. After an exception, later work is left undone: it may need what the earlier one lacks.
 
     Args:
         workers: Threads that do the work beside other work; if there are none, it is done at once.
@@ -24,6 +24,7 @@ class InOrder:
         # Work that no thread has begun, whether a thread has been asked to do some, and whether one is at work.
         self._queue: deque[tuple[Callable[[], None], Future[None]]] = deque()
         self._is_asked = self._is_at_work = False
+        self._failure: BaseException | None = None
         self._lock = Lock()
 
     def do(self, work: Callable[[], None]) -> None:
@@ -83,9 +84,12 @@ class InOrder:
             self._is_at_work = True
             work, future = self._queue.popleft()
         try:
-            work()
+            if self._failure is None:
+                work()
         except BaseException as failure:  # noqa: BLE001  # whoever waits for the work gets it
-            future.set_exception(failure)
+            self._failure = failure
+        if self._failure is not None:
+            future.set_exception(self._failure)
         else:
             future.set_result(None)
         with self._lock:
