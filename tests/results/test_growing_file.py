@@ -1,5 +1,8 @@
 """Parquet files that get row groups one after the other, and can be read before they are complete."""
 
+from io import FileIO
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,6 +10,7 @@ import pytest
 
 from v2xsim.results import growing_file
 from v2xsim.results.columns import schema_of
+from v2xsim.results.errors import ResultsError
 from v2xsim.results.file_tables import write_groups
 from v2xsim.results.growing_file import GrowingFile, groups_so_far
 from v2xsim.scenario.manifests import sha256_of
@@ -61,6 +65,45 @@ def test_of_a_row_group_whose_footer_was_cut_off_nothing_is_read(paths, cut_off)
     grown(paths, GROUPS).close()
     paths[1].write_bytes(paths[1].read_bytes()[:-cut_off])
     assert [group.num_rows for group in groups_so_far(*paths)] == [500, 3000]
+
+
+class Nearly(FileIO):
+    """A file on a disk that is nearly full."""
+
+    def write(self, content):
+        return super().write(content[:100])
+
+
+def test_a_disk_that_takes_a_few_bytes_at_a_time_loses_no_row_group(paths):
+    file = grown(paths, [])
+    file._footers.close()
+    file._footers = Nearly(paths[1], "ab")
+    for group in GROUPS:
+        file.add(group)
+    assert [group.num_rows for group in groups_so_far(*paths)] == [500, 3000, 1]
+    file.end()
+    assert pq.read_table(paths[0]).equals(pa.concat_tables(GROUPS))
+
+
+def test_row_groups_that_are_lost_are_no_short_table(paths):
+    file = grown(paths, GROUPS)
+    paths[1].write_bytes(paths[1].read_bytes()[:-1])
+    with pytest.raises(ResultsError, match="of the footers of 3 row groups, 2 can be read again"):
+        file.end()
+    file.close()
+
+
+def test_a_file_that_is_not_complete_has_footers_at_every_instant(paths, monkeypatch):
+    """A run can be killed between two files; without footers, the file would count as complete."""
+
+    def killed(path, *arguments, **named):
+        if path == paths[0]:
+            assert paths[1].exists()
+        return opened(path, *arguments, **named)
+
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", killed)
+    grown(paths, []).close()
 
 
 def test_without_a_row_group_there_is_nothing_to_read(paths):

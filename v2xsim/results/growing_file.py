@@ -7,12 +7,14 @@ also gets a footer of its own, in a second file. At the end, they become the foo
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from io import RawIOBase
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from v2xsim.results.columns import schema_of
+from v2xsim.results.errors import ResultsError
 from v2xsim.results.file_tables import writer_options
 
 _MAGIC = b"PAR1"
@@ -39,10 +41,12 @@ class GrowingFile:
     def __init__(self, path: Path, footers: Path, table: str) -> None:
         self._table, self._footers_path = table, footers
         self._digest = hashlib.sha256()
+        self._groups = 0
         with ExitStack() as opened:
-            # Without buffers of this process, so that what is written outlives it.
-            self._file = opened.enter_context(path.open("wb", buffering=0))
+            # Without buffers of this process, so that what is written outlives it. A file without footers counts as complete, so they
+            # come first.
             self._footers = opened.enter_context(footers.open("wb", buffering=0))
+            self._file = opened.enter_context(path.open("wb", buffering=0))
             self._write(_MAGIC)
             self._end = len(_MAGIC)
             self._opened = opened.pop_all()
@@ -65,14 +69,24 @@ class GrowingFile:
             sink.receive = footer.append
         collected.flush()
         content = b"".join(footer)
-        self._footers.write(len(content).to_bytes(_LENGTH, "little") + content)
+        _write_all(self._footers, len(content).to_bytes(_LENGTH, "little") + content)
+        self._groups += 1
 
     def end(self) -> str:
-        """Write the footer of the file, close it, and return the SHA-256 digest of its content."""
+        """Write the footer of the file, close it, and return the SHA-256 digest of its content.
+
+        Raises:
+            ResultsError: If not all footers can be read again; otherwise, the file would lack rows without a report.
+        """
         self._footers.close()
         whole = pa.BufferOutputStream()
         metadata = metadata_in(self._footers_path)
-        assert metadata is not None
+        found = 0 if metadata is None else metadata.num_row_groups
+        if metadata is None or found != self._groups:
+            raise ResultsError(
+                f"{self._footers_path}: of the footers of {self._groups:,} row groups, {found:,} can be read again; something else changed the "
+                "file, or the disk is damaged"
+            )
         metadata.write_metadata_file(whole)
         self._write(memoryview(whole.getvalue())[len(_MAGIC) :])
         self.close()
@@ -86,8 +100,14 @@ class GrowingFile:
     def _write(self, content: bytes | memoryview | pa.Buffer) -> None:
         left = memoryview(content)
         self._digest.update(left)
-        while len(left):
-            left = left[self._file.write(left) :]
+        _write_all(self._file, left)
+
+
+def _write_all(file: RawIOBase, content: bytes | memoryview) -> None:
+    """Write some bytes. On a disk that is nearly full, the system writes a part of them, and has an error for the next part."""
+    left = memoryview(content)
+    while len(left):
+        left = left[file.write(left) or 0 :]
 
 
 class _Sink:

@@ -200,7 +200,7 @@ class SegmentStore(_GroupStore):
             for group in last:
                 self._keep(table, group)
             with _disk(self._shown):
-                return self._files.pop(table).end()
+                return self._files[table].end()
         with _disk(self._shown):
             # While the rows are also elsewhere, there is no file of this name that is not complete.
             new = self._segments / f"{table}.new"
@@ -306,8 +306,8 @@ class MetricStore(_GroupStore):
             for group in groups:
                 self._keep(table, group)
         with _disk(self._folder):
-            while self._files:
-                self._files.popitem()[1].end()
+            for file in self._files.values():
+                file.end()
 
     def _path(self, table: str) -> Path:
         return self._folder / f"{table}.parquet"
