@@ -1,6 +1,7 @@
 """Runs that have not ended: what they have written is there, and looks like no finished run."""
 
 import errno
+import json
 import shutil
 
 import pytest
@@ -192,6 +193,18 @@ def test_a_run_that_moves_rows_while_they_are_read_is_read_completely(going_on, 
     whole = run.tables["links"]
     monkeypatch.setattr(segments, "pieces_in", moved)
     assert same(run.tables["links"], whole)
+
+
+def test_of_a_run_of_an_earlier_version_only_rows_up_to_the_last_note_are_read(going_on):
+    """It had one file for all rows of a table, and was killed before it noted the last ones."""
+    (kept,) = going_on.parent.glob(".run.*.partial")
+    earlier = shutil.copytree(kept, going_on.parent / "earlier")
+    whole, segments_of = v2xsim.open(earlier, partial=True).tables["links"], earlier / "segments"
+    (segments_of / "links-0.arrows").rename(segments_of / "links.arrows")
+    note = json.loads((segments_of / "written.jsonl").read_text().splitlines()[-1])
+    note["rows"]["links"] -= 3
+    (segments_of / "written.jsonl").write_text(json.dumps(note) + "\n")
+    assert same(v2xsim.open(earlier, partial=True).tables["links"], whole.slice(0, whole.num_rows - 3))
 
 
 def test_a_file_of_another_table_is_damage(going_on):

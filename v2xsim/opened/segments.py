@@ -22,6 +22,8 @@ from v2xsim.scenario.explain import nearest
 
 # A run that goes on moves rows from one file to another; whoever reads in between finds them at the next attempt.
 _ATTEMPTS = 3
+# The table that a run replaces as a whole, perhaps after the last noted time. Earlier versions had a file of this kind for each table.
+_REPLACED = "agents"
 
 
 def unfinished(folder: Path) -> Path | None:
@@ -117,8 +119,8 @@ class SegmentTables(Mapping[str, pa.Table]):
         segments, file = self._folder / KEPT.parent, self._folder / f"{table}.parquet"
         footers, replaced = footers_of(segments, table), replaced_in(segments, table)
         if replaced.exists():
-            # It was replaced as a whole, perhaps after the last noted time.
-            yield from _with(columns, cut(_of(table, pieces_in(replaced)), table))
+            pieces = pieces_in(replaced, None if table == _REPLACED else rows)
+            yield from _with(columns, cut(_of(table, pieces), table))
             return
         left = rows
         # Without footers of its row groups, a file is complete.
