@@ -129,8 +129,14 @@ class Simulation:
         """
         if not isinstance(scenario, Scenario):
             raise SteppingError(f"must be a scenario as v2xsim.load returns it, got {type(scenario).__name__}")
+        if not isinstance(tables, bool):
+            raise SteppingError(f"tables must be True or False, got {tables!r}")
+        if out is not None and not os.fspath(out):
+            raise SteppingError("out must be the path of a folder, got an empty text; '.' is the working folder")
         if out is not None and not tables:
             raise SteppingError("out needs the tables of the run; leave out tables=False")
+        if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
+            raise SteppingError(f"threads must be a whole number from 1 on, or None for the default, got {threads!r}")
         self.scenario = scenario
         self._simulated_s = simulated_s(scenario.run.duration_s, scenario.run.step_s)
         self._progress: Progress = progress or _no_progress

@@ -56,6 +56,13 @@ def test_a_folder_holds_every_table_the_manifest_and_the_timing(results, tmp_pat
     ]  # fmt: skip
 
 
+def test_an_empty_text_is_no_folder(results, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ResultsError, match="must be a path, got an empty text"):
+        results.write("")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_tables_are_read_back_as_they_were(results, tmp_path):
     results.write(tmp_path)
     assert pq.read_table(tmp_path / "channel.parquet").equals(results.tables["channel"])

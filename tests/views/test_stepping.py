@@ -111,6 +111,23 @@ def test_tables_are_needed_to_write_them(demo, tmp_path):
         v2xsim.run(demo, out=tmp_path / "run", tables=False)
 
 
+@pytest.mark.passes_wrong_types
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tables": "no"}, "tables must be True or False, got 'no'"),
+        ({"out": ""}, "out must be the path of a folder, got an empty text"),
+        ({"threads": -1}, "threads must be a whole number from 1 on, or None for the default, got -1"),
+        ({"threads": "2"}, "threads must be a whole number from 1 on, or None for the default, got '2'"),
+    ],
+)
+def test_options_that_no_run_can_have_are_refused(demo, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SteppingError, match=message):
+        v2xsim.Simulation(demo, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_before_the_first_tick_there_is_nothing_to_look_at(demo):
     with v2xsim.Simulation(demo) as sim:
         for attempt in (lambda: sim.knowledge("ego"), lambda: sim.send("ego", b"x"), lambda: sim.set_speed("ego", 1.0)):

@@ -1,6 +1,7 @@
 """The results of a run, and how they are written to a folder."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +79,8 @@ class Results:
             raise ResultsError(
                 f"{folder}: results must have all tables to be written, but this run kept only its metrics; run it without tables=False"
             )
+        if not os.fspath(folder):
+            raise ResultsError("folder must be a path, got an empty text; '.' is the working folder")
         with added(Path(folder), ResultsError, last=MANIFEST) as draft:
             self.fill(draft, Path(folder))
         if isinstance(self.tables, FileTables) and self.tables.folder == Path(folder).resolve():
