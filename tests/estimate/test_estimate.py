@@ -69,7 +69,7 @@ def test_costs_of_runs_that_are_sums_are_found_again():
     assert found.error == pytest.approx(0.0, abs=1e-9)
 
 
-def test_an_estimate_grows_with_the_duration_and_threads_take_only_from_the_scans():
+def test_an_estimate_grows_with_the_duration_and_threads_share_the_ticks_alone():
     short, long = (v2xsim.load("demo", [f"run.duration_s={s}"]) for s in (2, 200))
     assert estimated(long).cpu_s > 3 * estimated(short).cpu_s
     one, two = estimated(long, threads=1), estimated(long, threads=2)
