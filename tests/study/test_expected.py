@@ -9,6 +9,7 @@ from v2xsim.study import expected as module
 from v2xsim.study.expected import _all_done_s, expected
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.plan import plan_of
+from v2xsim.study.sweep import points_to_run
 
 SWEEP = {
     "name": "s",
@@ -38,6 +39,27 @@ def test_the_last_setting_is_counted_before_the_time_for_it_ends(monkeypatch):
 
 def test_metrics_take_the_same_disk_for_every_setting():
     assert expected(plan_of(SWEEP), 1, TRIAL, 1000).disk_bytes == 6 * 1000
+
+
+def test_only_points_that_will_run_are_counted():
+    plan = plan_of(SWEEP)
+    found = expected(plan, 9, TRIAL, 1000, points=plan.points[:2])
+    assert (found.points, found.disk_bytes, found.peak_bytes) == (2, 2 * 1000, 2 * found.point_peak_bytes[1])
+    assert found.wall_s <= found.point_wall_s[1]
+    assert expected(plan, 9, TRIAL, 1000, points=[]).wall_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "numbers"),
+    [((False, False), [0, 1, 2, 3, 4, 5]), ((True, False), [2, 3, 4, 5]), ((False, True), [1]), ((True, True), [2, 3, 4, 5, 1])],
+)  # fmt: skip
+def test_a_sweep_that_goes_on_runs_the_points_that_are_left(tmp_path, options, numbers):
+    plan = plan_of(SWEEP)
+    for folder, name in (("points", f"{plan.points[0].key}.arrow"), ("failed", f"{plan.points[1].key}.json")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text("{}")
+    found = points_to_run(plan, tmp_path, resume=options[0], retry_failed=options[1])
+    assert found == [plan.points[number] for number in numbers]
 
 
 @pytest.mark.parametrize(("workers", "end_s"), [(1, 9.0), (2, 6.0), (3, 5.0), (9, 5.0)])

@@ -105,7 +105,7 @@ class Options:
         bool,
         typer.Option(
             "--dry-run",
-            help="Print the plan, run one trial point, and estimate time, memory and disk of all points from it.",
+            help="Print the plan, run one trial point, and estimate from it time, memory and disk of all points that would run.",
         ),
     ] = False
     as_json: AsJson = False
@@ -123,16 +123,18 @@ def command(options: Options) -> None:
     from v2xsim.notices import Notice
     from v2xsim.study.point_notices import notices_of
     from v2xsim.study.preflight import preflight
-    from v2xsim.study.sweep import default_folder, estimate
+    from v2xsim.study.sweep import default_folder, estimate, points_to_run
     from v2xsim.study.sweep import sweep as run_sweep
 
     memory_bytes = None if options.memory_per_worker is None else _bytes_of(options.memory_per_worker)
     told: list[Notice] = []
     if options.dry_run:
         print_notices(preflight(plan))
-        _print_plan(plan, None if options.as_json else options.out or default_folder(plan))
-        cost = estimate(plan, options.workers, memory_bytes)
-        print_notices(cost.notices(options.out or default_folder(plan)))
+        folder = options.out or default_folder(plan)
+        _print_plan(plan, None if options.as_json else folder)
+        points = points_to_run(plan, folder, resume=options.resume, retry_failed=options.retry_failed)
+        cost = estimate(plan, options.workers, memory_bytes, points)
+        print_notices(cost.notices(folder))
         if options.as_json:
             typer.echo(json.dumps(_estimate_object(cost)))
         else:

@@ -12,7 +12,7 @@ from v2xsim.errors import UserError
 from v2xsim.estimate.estimate import RunEstimate, estimated, resource_notices
 from v2xsim.notices import Notice
 from v2xsim.study.outcome import Outcome
-from v2xsim.study.plan import Plan
+from v2xsim.study.plan import Plan, Point
 
 # Most settings whose work is counted, and the time after which no further one is: each runs its traffic up to the first tick.
 _MOST_SETTINGS, _MOST_S = 12, 20.0
@@ -60,8 +60,10 @@ class Estimate:
             )  # fmt: skip
 
 
-def expected(plan: Plan, workers: int, outcome: Outcome, trial_bytes: int, limit_bytes: int = 0) -> Estimate:
-    """Return what all points of a plan will take.
+def expected(
+    plan: Plan, workers: int, outcome: Outcome, trial_bytes: int, limit_bytes: int = 0, points: Sequence[Point] | None = None,
+) -> Estimate:  # fmt: skip
+    """Return what points of a plan will take.
 
     Args:
         plan: The plan.
@@ -69,7 +71,9 @@ def expected(plan: Plan, workers: int, outcome: Outcome, trial_bytes: int, limit
         outcome: Outcome of the first point of the plan.
         trial_bytes: What the first point wrote.
         limit_bytes: Memory above which a point is stopped, unless the sweep file has a smaller one; 0 for no limit.
+        points: The points that will run; None for all of the plan.
     """
+    points = plan.points if points is None else points
     rows, costs = _settings(plan)
     first = costs[0]
     wall_s = outcome.wall_s * np.array([cost.wall_s / first.wall_s for cost in costs])
@@ -80,12 +84,12 @@ def expected(plan: Plan, workers: int, outcome: Outcome, trial_bytes: int, limit
         [cost.disk_bytes / max(first.disk_bytes, 1) if keeps_tables else 1.0 for cost in costs]
     )
     others = len(plan.settings) - len(rows)
-    seeds = len(plan.points) / len(plan.settings)
+    each = len(points) / len(plan.settings)
     setting_s = dict(zip(rows, wall_s.tolist(), strict=True))
-    each_s = [setting_s.get(point.setting, float(wall_s.mean())) for point in plan.points]
+    each_s = [setting_s.get(point.setting, float(wall_s.mean())) for point in points]
     return Estimate(
-        outcome, len(plan.points), len(plan.settings), workers, _all_done_s(each_s, workers), int(peak.max()) * min(workers, len(plan.points)),
-        round(seeds * (disk.sum() + others * disk.mean())), (float(wall_s.min()), float(wall_s.max())),
+        outcome, len(points), len(plan.settings), workers, _all_done_s(each_s, workers), int(peak.max()) * min(workers, len(points)),
+        round(each * (disk.sum() + others * disk.mean())), (float(wall_s.min()), float(wall_s.max())),
         (int(peak.min()), int(peak.max())), len(rows), limit_bytes,
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """The function that runs a sweep: it runs every point without a result, then writes the table of all results."""
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from v2xsim.study.expected import Estimate, expected
 from v2xsim.study.gather import gather
 from v2xsim.study.local_runner import run_locally
 from v2xsim.study.outcome import Outcome
-from v2xsim.study.plan import Plan, plan_of
+from v2xsim.study.plan import Plan, Point, plan_of
 from v2xsim.study.point import Job
 from v2xsim.study.preflight import preflight
 from v2xsim.study.store import Store, opened
@@ -108,13 +108,25 @@ def sweep(
         return Swept(folder, len(store.finished), store.failures(), len(waiting), left, _size_bytes(folder))
 
 
-def estimate(plan: Plan, workers: int | None = None, memory_per_worker_bytes: int | None = None) -> Estimate:
-    """Run one point of a plan in a temporary folder, and estimate the cost of all points from it and from the work of the other settings.
+def points_to_run(plan: Plan, folder: Path, *, resume: bool, retry_failed: bool) -> list[Point]:
+    """Return the points that `sweep` would run; arguments as there."""
+    if not resume and not retry_failed:
+        return list(plan.points)
+    store = Store(folder, plan)
+    failed = {point.key for point in plan.points} & set(store.failed) if retry_failed else set()
+    return [*(store.waiting() if resume else ()), *(point for point in plan.points if point.key in failed)]
+
+
+def estimate(
+    plan: Plan, workers: int | None = None, memory_per_worker_bytes: int | None = None, points: Sequence[Point] | None = None
+) -> Estimate:  # fmt: skip
+    """Run one point of a plan in a temporary folder, and estimate the cost of points from it and from the work of the other settings.
 
     Args:
         plan: The plan.
         workers: Number of points that would run at once; by default one per processor.
         memory_per_worker_bytes: Memory above which a point would be stopped; as in `sweep`.
+        points: The points that would run; None for all of the plan.
 
     Raises:
         UserError: If the trial point fails, or an argument is not possible.
@@ -131,8 +143,9 @@ def estimate(plan: Plan, workers: int | None = None, memory_per_worker_bytes: in
         if not outcome.done:
             raise UserError(f"trial point (setting {point.setting}, seed {point.seed}): {outcome.reason}")
         each = _size_bytes(Path(directory))
-    limit = memory_per_worker_bytes or memory_for_each(min(workers, len(plan.points)))
-    return expected(plan, workers, outcome, each, limit)
+    count = len(plan.points if points is None else points)
+    limit = memory_per_worker_bytes or memory_for_each(min(workers, max(count, 1)))
+    return expected(plan, workers, outcome, each, limit, points)
 
 
 def _check_limits(workers: int | None, memory_per_worker_bytes: int | None) -> None:
