@@ -11,7 +11,7 @@ import time
 import pytest
 
 from v2xsim import ownership
-from v2xsim.ownership import BusyError, belongs_to_a_mark, clear, left_from_elsewhere, take, wait_until_clear
+from v2xsim.ownership import BusyError, belongs_to_a_mark, clear, kept_for, left_from_elsewhere, take, wait_until_clear
 
 HOLDER = """
 import sys, time
@@ -75,6 +75,35 @@ def test_the_folder_of_a_killed_process_is_removed_by_the_next(tmp_path, holder)
     owned = take(tmp_path, "something-else")
     assert {path.name for path in tmp_path.iterdir()} == {owned.mark.name, owned.folder.name}
     owned.release()
+
+
+def kept(tmp_path, *files):
+    """Return the folder of a run for the target `out` that was killed after it had written files."""
+    owned = take(tmp_path, "out")
+    (owned.folder / "segments").mkdir()
+    for name in ("run.json", *files):
+        (owned.folder / "segments" / name).write_text("")
+    owned.leave()
+    return owned.folder
+
+
+def test_rows_of_a_killed_run_stay_when_the_next_one_ends_without_any(tmp_path):
+    rows = kept(tmp_path, "links-0.arrows")
+    owned = take(tmp_path, "out")
+    (owned.folder / "segments").mkdir()
+    (owned.folder / "segments" / "run.json").write_text("")
+    assert kept_for(tmp_path / "out") == [owned.folder, rows]
+    owned.release()
+    assert kept_for(tmp_path / "out") == [rows]
+
+
+def test_of_killed_runs_only_the_newest_rows_stay(tmp_path):
+    for _ in range(3):
+        newest = kept(tmp_path, "links-0.arrows")
+    kept(tmp_path)
+    take(tmp_path, "out").release()
+    assert kept_for(tmp_path / "out") == [newest]
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_the_folder_of_a_living_process_stays(tmp_path, holder):

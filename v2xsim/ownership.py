@@ -3,8 +3,8 @@
 A process that needs a folder until its work is complete first writes a mark beside it: `.out.1f2e3d4c.owner` for the folder
 `.out.1f2e3d4c.partial`. The mark names the process and is locked while the process lives. The operating system releases the lock when
 the process ends, for whatever reason. So a mark without a lock belongs to a process that was killed, and its folder is removed by the next
-process that works at the same place. A folder in which a killed run left rows of its tables stays until the same target is written again,
-because these rows can still be read. Folders without a mark, marks of other users and marks from other machines are left alone.
+process that works at the same place. A folder in which a killed run left rows of its tables stays until another run has written the same
+target or left rows for it, because these rows can still be read. Folders without a mark, marks of other users and marks from other machines are left alone.
 """
 
 import errno
@@ -60,10 +60,7 @@ class Owned:
     @property
     def has_rows(self) -> bool:
         """Whether a run has written rows into the folder."""
-        with suppress(OSError):
-            files = (self.folder / KEPT.parent).glob("*.arrows"), self.folder.glob("*.parquet")
-            return (self.folder / KEPT).exists() and any(map(any, files))
-        return False
+        return _has_rows(self.folder)
 
     def leave(self) -> None:
         """Leave the folder with its mark, as a process that is killed does."""
@@ -140,6 +137,8 @@ class Left:
 def take(parent: Path, target: str, *, hidden: bool = True, shared: bool = False) -> Owned:
     """Make a folder for this process in a parent folder, with its mark; first remove what killed processes left there.
 
+    Of killed runs of the same target, the rows of one stay until `forget_kept`.
+
     Args:
         parent: Folder in which the new folder is made.
         target: Name of the file or folder that the process writes.
@@ -151,9 +150,12 @@ def take(parent: Path, target: str, *, hidden: bool = True, shared: bool = False
         OSError: If the folder cannot be made.
     """
     with _alone_in(parent) as alone:
-        for left in _cleared(parent, alone, target):
+        for left in _cleared(parent, alone):
             if left.lives and left.owner.target == target and not shared:
                 raise BusyError(f"process {left.owner.pid} on {left.owner.host}")
+        kept = kept_for(parent / target)
+        for folder in kept[:-1] if kept and _has_rows(kept[-1]) else kept:
+            _examined(folder.with_suffix(_OWNER), alone, target)
         short = os.fsencode(target)[:_LONGEST_NAME_BYTES].decode("utf-8", "ignore")
         name = f"{'.' if hidden else ''}{short}.{secrets.token_hex(4)}"
         mark = parent / f"{name}{_OWNER}"
@@ -170,6 +172,12 @@ def take(parent: Path, target: str, *, hidden: bool = True, shared: bool = False
             owned.release()
             raise
         return owned
+
+
+def forget_kept(target: Path) -> None:
+    """Remove the rows that killed runs left for a target."""
+    with _alone_in(target.parent) as alone:
+        _cleared(target.parent, alone, target.name)
 
 
 @contextmanager
@@ -210,13 +218,25 @@ def left_from_elsewhere(parent: Path) -> list[str]:
 
 
 def kept_for(target: Path) -> list[Path]:
-    """Return the folders beside a target in which runs keep rows of their tables, of killed and of living processes, the newest last."""
+    """Return the folders beside a target in which runs keep rows of their tables, of killed and of living processes.
+
+    The newest that has rows is the last; those without rows come first.
+    """
     folders, target = [], Path(os.path.realpath(target))
     for mark in marks_in(target.parent):
         owner, folder = _read(mark), mark.with_suffix(_PARTIAL)
         if owner is not None and owner.target == target.name and (folder / KEPT).exists():
             folders.append(folder)
-    return sorted(folders, key=lambda folder: folder.stat().st_mtime_ns)
+    return sorted(folders, key=lambda folder: (_has_rows(folder), folder.stat().st_mtime_ns))
+
+
+def _has_rows(folder: Path) -> bool:
+    """Return whether a run has written rows into a folder."""
+    with suppress(OSError):
+        return (folder / KEPT).exists() and any(
+            map(any, ((folder / KEPT.parent).glob("*.arrows"), folder.glob("*.parquet")))
+        )
+    return False
 
 
 def _cleared(parent: Path, alone: bool, target: str | None = None) -> list[Left]:
@@ -257,7 +277,7 @@ def _examined(mark: Path, alone: bool, target: str | None) -> Left | None:
     Args:
         mark: Path of the mark.
         alone: Whether no other process can be writing a mark in this folder now.
-        target: Name of the file or folder that is going to be written; what a killed run kept for another one stays.
+        target: Name of the file or folder for which nothing is kept; what a killed run kept for another one stays.
     """
     try:
         lock = os.open(mark, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from v2xsim.errors import TemporaryFilesError, UserError, reason_of
-from v2xsim.ownership import BusyError, Left, Owned, clear, marks_in, take, wait_until_clear
+from v2xsim.ownership import BusyError, Left, Owned, clear, forget_kept, marks_in, take, wait_until_clear
 from v2xsim.signals import undisturbed
 
 _EXCHANGE = 2  # RENAME_EXCHANGE, linux/fs.h
@@ -64,6 +64,7 @@ def staged(
             try:
                 with undisturbed():
                     _swap(owned, target)
+                    forget_kept(target)
             except OSError as trouble:
                 raise error(f"{folder}: cannot be replaced: {reason_of(trouble)}") from None
     finally:
@@ -112,6 +113,7 @@ class Draft:
                     else:
                         final.parent.mkdir(parents=True, exist_ok=True)
                         path.replace(final)
+                forget_kept(target)
         except OSError as trouble:
             raise self._error(f"{self._shown}: cannot be written: {reason_of(trouble)}") from None
 
@@ -217,9 +219,10 @@ def _leave_rows(owned: Owned, folder: Path, failure: Exception) -> None:
     with undisturbed():
         if owned in _open and owned.has_rows:
             _open.discard(owned)
+            forget_kept(Path(os.path.realpath(folder)))
             owned.leave()
             failure.add_note(
-                f"what the run had written stays until the folder is written again; v2xsim.open({str(folder)!r}, partial=True) reads it"
+                f"what the run had written stays until another run has written the folder; v2xsim.open({str(folder)!r}, partial=True) reads it"
             )
 
 

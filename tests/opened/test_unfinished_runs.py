@@ -74,6 +74,9 @@ def test_an_error_leaves_the_rows_that_a_run_had_written_and_a_stop_does_not(tmp
     if stays:
         part = v2xsim.open(tmp_path / "run", partial=True).tables["packets"]
         assert 0 < part.num_rows < finished(SETTINGS)[0].tables["packets"].num_rows
+        with pytest.raises(failure), staged(tmp_path / "run", keeps_rows=True):
+            raise failure
+        assert v2xsim.open(tmp_path / "run", partial=True).tables["packets"].num_rows == part.num_rows
         v2xsim.run(scenario(SETTINGS), out=tmp_path / "run")
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
 

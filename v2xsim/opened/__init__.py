@@ -17,7 +17,7 @@ def open(folder: Path | str, *, partial: bool = False) -> Run:  # noqa: A001  # 
     Args:
         folder: Folder that `v2xsim run` or `Results.write` wrote.
         partial: Whether to open the rows of a run that was killed, or that still goes on. If there is no such run for the folder, the
-            finished run in it is opened. What a killed run wrote stays until another run is written into the same folder.
+            finished run in it is opened. What a killed run wrote stays until another run into the same folder has ended or left rows of its own.
 
     Returns:
         The run; its tables are read when they are used.
