@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.engine.small_world import EGO, HELPER, OTHER, awareness, frame, matrix
+from v2xsim.engine.stations.neighbour_table import is_known
 from v2xsim.engine.stations.neighbours import Neighbours
 from v2xsim.records import FREE
 
@@ -248,3 +249,11 @@ def test_announcements_that_no_ego_has_any_more_are_given_up():
         known.known_by(EGO)
     kept = [item for item in known._said.awareness if item is not None]
     assert len(kept) < 100
+
+
+def test_announcements_that_only_an_ego_has_that_left_are_given_up():
+    known = told(told(neighbours(EGO, OTHER), awareness(HELPER), egos=[OTHER]), awareness(9), egos=[EGO, OTHER])
+    known.end(OTHER)
+    is_kept = is_known(known._table, len(known._said.awareness))
+    kept = [item.origin for item, kept in zip(known._said.awareness, is_kept, strict=True) if kept]
+    assert kept == [9]
