@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.contract.kinds import assert_same
 from tests.engine.small_world import (
     EGO,
     HELPER,
@@ -12,14 +13,20 @@ from tests.engine.small_world import (
     cooperation,
     detections,
     frame,
+    obstacles,
     request,
+    scenario,
     snapshot,
 )
-from v2xsim.engine.cooperation.collecting import arrived_of
+from v2xsim.engine.cooperation.collecting import Arrived, arrived_of
 from v2xsim.engine.cooperation.fusing import Detecting, Due, fused_each, own_points_world
 from v2xsim.engine.stations.knowledge import ReceivedAnswer
+from v2xsim.engine.stations.sensing import Sensing
+from v2xsim.engine.workers import Workers
+from v2xsim.gpu.bev.fusion.early import EarlyFusion
 from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme
 from v2xsim.records import FREE, GROUND, OCCUPIED, UNOBSERVED, Detections
+from v2xsim.streams import Streams
 
 WORLD = snapshot([EGO, HELPER, OTHER], [(0, 0), (20, 0), (40, 5)])
 
@@ -285,3 +292,49 @@ def test_an_ego_without_answers_has_its_own_frame(fusion):
     assert (result.points.tolist(), len(result.added_m)) == ([0, 3, 1], 0)
     assert result.code.tolist() == codes(free=[(0, 0)]).tolist()
     assert result.detections.truth.tolist() == own.truth.tolist()
+
+
+# Several egos
+
+
+class OneByOne(Detecting):
+    """The detector of a run, for one frame at a time."""
+
+    detects_many = False
+
+    def __init__(self, sensing):
+        self.detector_of = sensing.detector_of
+
+
+def due_of(rng, world, before, agent, helpers):
+    """Return the frame of an ego with points from helpers, on the ground and on road users, some of them from an earlier tick."""
+
+    def believed(station):
+        return rng.normal([10.0 * station, 0.0, 0.0, 0.0], 0.3)
+
+    items, behind = [], []
+    for helper in helpers:
+        count, code = int(rng.integers(4, 9)), rng.choice(np.array([UNOBSERVED, FREE], np.uint8), (4, 4))
+        items.append(
+            Arrived(frame(helper), code, rng.normal(size=(count, 3)), rng.permutation(12)[:count], Detections.none())
+        )
+        hit = rng.choice([GROUND, *world.agent], 12)
+        behind.append(capture(rng.choice([world, before]), helper, believed=believed(helper), object_id=hit))
+    own = frame(agent, pose=believed(agent), lower=rng.integers(-5, 5, 2), seen=detections([(agent, 1)]))
+    points = rng.integers(0, 40, len(world))
+    return Due(own, capture(world, agent, believed=own.pose, points=points), items, behind)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_frames_of_several_egos_are_fused_as_each_of_them_alone(seed):
+    rng, sensing = np.random.default_rng(seed), Sensing(scenario(), obstacles(), Streams(1), Workers(1))
+    cars = [EGO, HELPER, OTHER, 9]
+    world = snapshot(cars, [(10.0 * car, 0.0) for car in cars], yaw_rad=rng.normal(size=4))
+    before = snapshot(cars[1:], [(10.0 * car - 1.0, 0.2) for car in cars[1:]], time_us=-100_000)
+    whose = [(EGO, [HELPER, OTHER]), (HELPER, []), (OTHER, [EGO]), (9, [EGO, HELPER, OTHER])]
+    dues = [due_of(rng, world, before, ego, helpers) for ego, helpers in whose]
+    together = fused_each(dues, EarlyFusion(), sensing)
+    assert [len(one.added_m) > 0 for one in together] == [True, False, True, True]
+    assert sum(len(one.detections) for one in together) > 4
+    for one, alone in zip(together, fused_each(dues, EarlyFusion(), OneByOne(sensing)), strict=True):
+        assert_same(one, alone)
