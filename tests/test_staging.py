@@ -54,6 +54,23 @@ def test_what_fails_leaves_no_folder_and_no_parents(tmp_path):
     assert names(tmp_path) == []
 
 
+def test_rows_that_a_run_left_stay_until_another_has_left_rows_or_ended(tmp_path):
+    def fail(*files):
+        with staged(tmp_path / "out", anything, UserError, keeps_rows=True) as folder:
+            (folder / "segments").mkdir()
+            for name in files:
+                (folder / "segments" / name).write_text("")
+            raise RuntimeError
+
+    for rows, left in ((["states-0.arrows"], "states"), (["links-0.arrows"], "links"), ([], "links")):
+        with pytest.raises(RuntimeError):
+            fail("run.json", *rows)
+        assert [path.name for path in tmp_path.rglob("*.arrows")] == [f"{left}-0.arrows"]
+    with staged(tmp_path / "out", anything, UserError):
+        pass
+    assert names(tmp_path) == ["out"]
+
+
 @pytest.mark.parametrize("exchanges", [True, False])
 def test_an_earlier_folder_is_replaced_at_the_end(tmp_path, monkeypatch, exchanges):
     if not exchanges:
