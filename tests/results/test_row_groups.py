@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from v2xsim.results import row_groups
 from v2xsim.results.columns import schema_of
-from v2xsim.results.row_groups import cut
+from v2xsim.results.row_groups import Cutter, cut
 
 STATES = ["LOS", "NLOSv", "NLOSb"]
 
@@ -80,3 +80,13 @@ def test_a_group_ends_with_the_row_with_which_its_lists_are_full(lengths, ends):
 
 def test_a_table_without_rows_has_no_group():
     assert list(cut([unheard([])], "unheard")) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "left"), [(0, [0, 1, 0, 1, 2]), (1, [1, 0, 1, 2]), (2, [0, 1, 2]), (4, [2]), (5, [])]
+)
+def test_rows_in_no_row_group_yet_are_returned_from_any_row_on(first, left):
+    cutter = Cutter("unheard")
+    for states in (["LOS", "NLOSb"], ["LOS", "LOS", "NLOSv"]):
+        assert list(cutter.add(unheard(states))) == []
+    assert [bin_m for piece in cutter.held(first) for bin_m in piece.column("bin_m").to_pylist()] == left
