@@ -138,3 +138,10 @@ def test_a_latency_equal_to_a_bound_is_within_it(latency_ms):
     found = within(latency_ms)
     for bound in WITHIN_MS:
         assert found[f"{bound} ms"].value == sum(latency <= bound for latency in latency_ms) / len(latency_ms)
+
+
+def test_whole_numbers_of_several_parts_have_one_mean():
+    mean = Mean("links_LOS", "1")
+    mean.add_whole(3, 4)
+    mean.add_whole(0, 8)
+    assert mean.rows() == [("links_LOS", "", Metric(0.25, "1", 12))]
