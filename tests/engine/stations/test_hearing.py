@@ -48,6 +48,7 @@ def test_senders_are_listed_in_rising_order():
 def test_a_sender_is_forgotten_after_the_time_given(later_us, known):
     state = hearing(([2], 4, [10], 1000))
     assert state.heard_lately(2, 1000 + later_us)[0].tolist() == known
+    assert [ids.tolist() for ids in state.heard_by_each(np.array([2, 4]), 1000 + later_us)] == [known, []]
 
 
 def test_five_silent_periods_mean_that_a_station_is_gone():
