@@ -141,3 +141,13 @@ def test_wanted_are_the_returns_above_the_limit_in_wanted_cells_that_lie_on_no_b
     assert len(rows) > 100
     np.testing.assert_array_equal(rows, np.flatnonzero(wanted))
     np.testing.assert_array_equal(kept, points[rows])
+
+
+def test_noise_may_move_a_return_into_a_wanted_cell_that_is_farther_than_its_exact_range():
+    both, lower, cells = station_of(1.0), np.array([18, -8]), np.ones((1, 1), bool)
+    points = both.points_m
+    place = (points @ WORLD_FROM_VEHICLE[:3, :3].T + WORLD_FROM_VEHICLE[:3, 3])[:, :2]
+    wanted = (np.floor(place / 2.0) == lower).all(axis=1) & (points[:, 2] > -1.0)
+    rows, _ = both.in_cells(WORLD_FROM_VEHICLE, lower, 2.0, cells, -1.0)
+    assert len(rows) > 50
+    np.testing.assert_array_equal(rows, np.flatnonzero(wanted))
