@@ -12,6 +12,8 @@ GROUP_ROWS = 65_536
 """Largest number of rows of a row group."""
 GROUP_ITEMS = 4_194_304
 """Number of items in lists and columns of bytes with which a row group is full, also if it has fewer rows."""
+# Number of pieces that are held before they are joined: small pieces take more memory than their rows.
+_MOST_PIECES = 32
 
 
 class Cutter:
@@ -36,7 +38,9 @@ class Cutter:
         first = 0
         while first < piece.num_rows:
             last, full = _end(counts, first, GROUP_ROWS - self._rows, GROUP_ITEMS - self._items)
-            self._held.append(_own(piece, first, last, full))
+            self._held.append(piece.slice(first, last - first) if full else _own(piece, first, last))
+            if len(self._held) > _MOST_PIECES:
+                self._held = [pa.concat_tables(self._held).unify_dictionaries().combine_chunks()]
             self._rows += last - first
             self._items += int(counts[last] - counts[first])
             if full:
@@ -73,10 +77,13 @@ def cut(pieces: Iterable[pa.Table], table: str) -> Iterator[pa.Table]:
     yield from cutter.rest()
 
 
-def _own(piece: pa.Table, first: int, last: int, full: bool) -> pa.Table:
-    """Return some rows of a piece. If they are held and are only a part of it, they are copied, so that the piece is not held as well."""
-    rows = piece.slice(first, last - first)
-    return rows if full or last - first == piece.num_rows else rows.take(pa.array(np.arange(last - first)))
+def _own(piece: pa.Table, first: int, last: int) -> pa.Table:
+    """Return a copy of some rows of a piece.
+
+    What a row group still waits for is held long. It must not hold the whole piece as well, nor the many small arrays from which the piece
+    was made: memory between these could not be used again.
+    """
+    return piece.take(pa.array(np.arange(first, last)))
 
 
 def _items(piece: pa.Table) -> np.ndarray:
