@@ -82,11 +82,19 @@ def test_a_table_without_rows_has_no_group():
     assert list(cut([unheard([])], "unheard")) == []
 
 
-@pytest.mark.parametrize(
-    ("first", "left"), [(0, [0, 1, 0, 1, 2]), (1, [1, 0, 1, 2]), (2, [0, 1, 2]), (4, [2]), (5, [])]
-)
-def test_rows_in_no_row_group_yet_are_returned_from_any_row_on(first, left):
-    cutter = Cutter("unheard")
-    for states in (["LOS", "NLOSb"], ["LOS", "LOS", "NLOSv"]):
-        assert list(cutter.add(unheard(states))) == []
-    assert [bin_m for piece in cutter.held(first) for bin_m in piece.column("bin_m").to_pylist()] == left
+@given(
+    states=st.lists(st.sampled_from(STATES), max_size=30), ends=st.lists(st.integers(0, 30), max_size=6), moves=st.sets(st.integers(0, 6)),
+)  # fmt: skip
+def test_rows_that_wait_elsewhere_for_their_row_group_come_into_it(states, ends, moves):
+    table, cutter, disk, groups = unheard(states), Cutter("unheard"), [], []
+    for number, piece in enumerate(pieces_of(table, ends)):
+        complete = list(cutter.add(piece))
+        groups += complete
+        if complete:
+            disk.clear()
+        if number in moves:
+            disk += cutter.moved(disk.copy)
+            assert cutter.moved(disk.copy) == []
+            assert sum(moved.num_rows for moved in disk) == len(cutter)
+    groups += cutter.rest()
+    assert [group.to_pydict() for group in groups] == [group.to_pydict() for group in cut([table], "unheard")]

@@ -1,6 +1,6 @@
 """Row groups: the bounded pieces in which tables are written and read, so that no table needs to fit into memory."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,8 @@ class Cutter:
 
     def __init__(self, table: str) -> None:
         self._table = table
+        # The rows that are in no row group yet: the first ones may be elsewhere, and the others are in these pieces.
+        self._elsewhere: Callable[[], Iterable[pa.Table]] = tuple
         self._held: list[pa.Table] = []
         self._rows = self._items = 0
 
@@ -49,19 +51,19 @@ class Cutter:
 
     def rest(self) -> Iterator[pa.Table]:
         """Yield the last row group, if there are rows in none yet."""
-        if self._held:
-            group = _group(self._held, self._table)
-            self._held, self._rows, self._items = [], 0, 0
+        if self._rows:
+            group = _group([*self._elsewhere(), *self._held], self._table)
+            self._elsewhere, self._held, self._rows, self._items = tuple, [], 0, 0
             yield group
 
-    def held(self, first: int) -> list[pa.Table]:
-        """Return the rows that are in no row group yet, but for the first ones, in pieces."""
-        pieces = []
-        for piece in self._held:
-            if first < piece.num_rows:
-                pieces.append(piece.slice(first))
-            first = max(0, first - piece.num_rows)
-        return pieces
+    def moved(self, elsewhere: Callable[[], Iterable[pa.Table]]) -> list[pa.Table]:
+        """Give up the rows that are in no row group yet, but for those that were moved before, and return them in pieces.
+
+        Args:
+            elsewhere: Function that yields all moved rows again, once a row group needs them.
+        """
+        held, self._held, self._elsewhere = self._held, [], elsewhere
+        return held
 
 
 def cut(pieces: Iterable[pa.Table], table: str) -> Iterator[pa.Table]:

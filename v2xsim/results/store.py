@@ -17,7 +17,7 @@ from v2xsim.results.errors import ResultsError
 from v2xsim.results.file_tables import FileTables, chosen_columns, groups_in, write_groups
 from v2xsim.results.growing_file import GrowingFile
 from v2xsim.results.listed import Listed
-from v2xsim.results.row_files import RowFile
+from v2xsim.results.row_files import RowFile, all_pieces_in
 from v2xsim.results.row_groups import Cutter, cut
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.manifests import sha256_of
@@ -214,8 +214,10 @@ class SegmentStore(_GroupStore):
     def _write_tail(self, table: str, cutter: Cutter) -> None:
         if table not in self._tails:
             self._tails[table] = RowFile(tail_of(self._segments, table, self._grouped[table]), schema_of(table))
-        for piece in cutter.held(self._tails[table].rows):
-            self._tails[table].add(piece)
+        tail = self._tails[table]
+        # What is on the disk needs no memory until the row group is full.
+        for piece in cutter.moved(lambda: all_pieces_in(tail.path, tail.rows, self._shown)):
+            tail.add(piece)
 
     def _drop_tail(self, table: str) -> None:
         """Remove the rows of a table from the file of those that are in no row group, once they are in one."""
