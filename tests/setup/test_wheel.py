@@ -30,7 +30,10 @@ def test_it_holds_every_package_and_data_file_once_and_no_test(wheel):
     ):  # fmt: skip
         assert expected in names
     assert all(name.startswith(("v2xsim/", "v2xsim-")) for name in names)
-    assert not [name for name in names if "test" in name or name.endswith((".pyc", ".nbc", ".nbi"))]
+    parts = [(name, part) for name in names for part in name.split("/")]
+    assert not [
+        name for name, part in parts if part.startswith(("test", "conftest")) or part.endswith((".pyc", ".nbc", ".nbi"))
+    ]
     sources = {
         str(path.relative_to(ROOT))
         for folder in ("comms", "perception", "gpu", "viz", "v2xsim")
