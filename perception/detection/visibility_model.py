@@ -250,7 +250,7 @@ def _false_positives_of(
 ) -> tuple[Int64[np.ndarray, " wrong"], Detections]:
     """Return the false positives of several frames, and the frame of each; they lie in observed cells of its matrix."""
     # Imported here, so that a scenario can be checked without loading compiled code.
-    from v2xsim.perception.detection.observed_cells import places_in
+    from v2xsim.spatial.observed_cells import places_in
 
     counts = _false_counts(draws, params)
     place_m = np.zeros((int(counts.sum()), 2))

@@ -345,7 +345,7 @@ def test_a_mistake_in_the_scenario_is_told_with_its_line_and_the_part(chosen, pl
     )
 
 
-def test_a_fault_in_a_later_tick_leaves_no_folder(place):
+def test_a_fault_in_a_later_tick_leaves_no_folder_but_that_of_the_rows_so_far(place):
     text = source(
         "path loss",
         "answer(len(view.state))",
@@ -364,7 +364,10 @@ def test_a_fault_in_a_later_tick_leaves_no_folder(place):
             str(place.folder / "runs" / "late"),
         ]
         said = r"path loss 'mine': loss_db (must return finite|raised ZeroDivisionError)"
-        assert re.match(rf"error: {place.folder}/part\.py:\d+: {said}", place.refused(*run))
+        ran = CliRunner().invoke(app, [*run, *place.choice])
+        assert ran.exit_code == 2
+        assert re.search(rf"error: {place.folder}/part\.py:\d+: {said}", ran.stderr)
+        assert not (place.folder / "runs" / "late").exists()
 
 
 def test_a_fault_that_shows_in_a_later_tick_is_a_failed_point_of_a_sweep(place):

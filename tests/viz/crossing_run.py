@@ -69,7 +69,7 @@ def write_run(folder: Path, seed: int = 1, **manifest: Any) -> Path:
 def add(table: Columns, **columns: Any) -> None:
     """Add a block of rows; columns that are not named are zero, or empty words."""
     blank = {"word": "", "text": "", "bytes": b"", "bool": False}
-    table.add(**({name: blank.get(kind, 0) for name, kind, _ in COLUMNS[table.table]} | columns))
+    table.add(**({name: blank.get(kind, 0) for name, kind, _ in COLUMNS[table._table]} | columns))
 
 
 def _bodies(time_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

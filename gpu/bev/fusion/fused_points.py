@@ -48,7 +48,7 @@ def with_points(view: FusionView) -> FusedObjects:
 
 def with_points_each(views: FusionViews) -> list[FusedObjects]:
     """Return what `with_points` returns for each of several frames, to the last bit."""
-    from v2xsim.gpu.bev.fusion.point_sums import joined
+    from v2xsim.gpu.bev.point_sums import joined
 
     arguments = (
         views.ego, views.agent, views.center_m, views.own_points, views.view, views.end, views.object_id, views.located_m,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from v2xsim.perception.detection.observed_cells import places_in
 from v2xsim.records import FREE, OCCUPIED
+from v2xsim.spatial.observed_cells import places_in
 
 CODE = np.array([[0, FREE, 0], [OCCUPIED, 0, FREE]], np.uint8)
 
