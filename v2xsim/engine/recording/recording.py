@@ -105,7 +105,7 @@ class Recording:
         self._frame_tables.close()
 
     def close(self) -> None:
-        """End the thread."""
+        """Wait for scores and rows that other threads are at; leave the others undone."""
         self._later.close()
 
     def join(self, roads: Roads, end_us: int) -> None:
