@@ -3,11 +3,11 @@
 import gc
 import math
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from threadpoolctl import ThreadpoolController
 
 from v2xsim.engine.simulation import Simulation
 from v2xsim.engine.stations.roster import Roster
@@ -165,17 +165,22 @@ def test_python_looks_for_unreachable_objects_rarely_during_a_run_alone(usual):
         gc.set_threshold(*before)
 
 
-def test_products_of_matrices_have_one_thread_during_a_run_alone():
+def test_products_of_matrices_have_one_thread_during_a_run_alone(monkeypatch):
     """The result of a product may depend on their number, and threads that wait for products keep a processor busy."""
-    libraries = ThreadpoolController().select(user_api="blas")
-    with libraries.limit(limits=2):
-        during, before = [], [library["num_threads"] for library in libraries.info()]
-        run = simulation(
-            lambda _: during.extend(library["num_threads"] for library in libraries.info()), duration_s=0.1
-        )
-        run.run()
-        assert set(during) == {1}
-        assert [library["num_threads"] for library in libraries.info()] == before
+    limits = []
+
+    class Libraries:
+        @contextmanager
+        def limit(self, *, limits, user_api):
+            set_to.append((limits, user_api))
+            yield
+            set_to.clear()
+
+    set_to = []
+    monkeypatch.setattr("v2xsim.engine.simulation.ThreadpoolController", Libraries)
+    simulation(lambda _: limits.append(list(set_to)), duration_s=0.1).run()
+    assert limits == [[(1, "blas")]]
+    assert set_to == []
 
 
 @pytest.mark.usefixtures("three_milliseconds")
