@@ -335,7 +335,7 @@ class Simulation:
     def _forget(self, next_frame_us: int) -> None:
         """Forget what nothing needs any more, after all frames captured before a time are fused."""
         self._transfers.fused_before(next_frame_us)
-        self.stations.tidy(next_frame_us, self.clock.now_us)
+        self.stations.tidy(next_frame_us, self.clock.now_us, self._air.oldest_us())
         for agent in [agent for agent in self.latest_fused if agent not in self.stations.ego_agents]:
             del self.latest_fused[agent]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.engine.channel.scripted_radio import announced, asked
-from tests.engine.small_world import EGO, answer, fleet_of, links_of, request, request_message
+from tests.engine.small_world import EGO, answer, answer_message, fleet_of, links_of, request, request_message
 from v2xsim.engine.channel.air import IdealAir
 from v2xsim.engine.channel.messages import AnswerMessage
 from v2xsim.engine.channel.under_way import UnderWay
@@ -29,6 +29,20 @@ def test_a_message_that_a_relay_sends_on_is_not_over():
     under_way.begin(message, 1)
     under_way.end(message)
     assert over == []
+
+
+def test_the_oldest_message_is_the_first_that_is_not_over():
+    under_way = UnderWay()
+    first, second = request_message(queued_us=10), answer_message(queued_us=20)
+    assert under_way.oldest_us(30) == 30
+    under_way.begin(first, 1)
+    under_way.begin(second, 1)
+    under_way.begin(first, 1)
+    assert under_way.oldest_us(30) == 10
+    under_way.end(first)
+    assert under_way.oldest_us(30) == 10
+    under_way.end(first)
+    assert under_way.oldest_us(30) == 20
 
 
 def test_a_message_that_is_over_is_forgotten():

@@ -5,7 +5,7 @@ import pytest
 
 from tests.engine.small_world import EGO, HELPER, OTHER, awareness, frame, matrix
 from v2xsim.engine.stations.neighbour_table import is_known
-from v2xsim.engine.stations.neighbours import Neighbours
+from v2xsim.engine.stations.neighbours import Heard, Neighbours
 from v2xsim.records import FREE
 
 FORGET_US = 1_000_000
@@ -15,7 +15,7 @@ def neighbours(*egos):
     """Return what egos know that have heard nothing."""
     known = Neighbours(FORGET_US)
     for ego in egos or (EGO,):
-        known.begin(ego, {})
+        known.begin(ego)
     return known
 
 
@@ -56,7 +56,7 @@ def test_a_relayed_copy_of_an_announcement_changes_nothing():
 
 def test_a_copy_of_an_announcement_that_was_forgotten_is_not_learned_again():
     known, said = neighbours(), awareness(HELPER)
-    told(known, said, 40, 50).forget(50 + FORGET_US + 1)
+    told(known, said, 40, 50).forget(50 + FORGET_US + 1, 40)
     assert known.known_by(EGO) == []
     assert told(known, said, 40, 2_000_000).known_by(EGO) == []
     assert len(told(known, said, 41, 2_000_000).known_by(EGO)) == 1
@@ -74,34 +74,43 @@ def test_an_announcement_reaches_only_the_egos_that_received_it():
 
 def test_an_ego_keeps_nothing_from_before_it_was_one_and_from_after_its_end():
     known = told(neighbours(EGO), awareness(HELPER), egos=[OTHER])
-    known.begin(OTHER, {})
+    known.begin(OTHER)
     assert known.known_by(OTHER) == []
     told(known, awareness(HELPER), egos=[OTHER]).end(OTHER)
     told(known, awareness(HELPER), 1, 1, egos=[OTHER])
     assert known.known_by(OTHER) == []
-    known.begin(OTHER, {})
+    known.begin(OTHER)
     assert known.known_by(OTHER) == []
 
 
 def test_an_ego_that_comes_back_knows_whom_it_heard_and_what_it_still_knows():
     before = told(neighbours(), awareness(HELPER), 40, 50).known_by(EGO)
     known = Neighbours(FORGET_US)
-    known.begin(EGO, {OTHER: 30, HELPER: 40}, before)
+    known.begin(EGO, Heard(np.array([HELPER, OTHER]), {OTHER: 30, HELPER: 40}), before)
     assert known.known_by(EGO) == before
-    assert known.heard_by(EGO) == {HELPER: 40, OTHER: 30}
+    assert known.heard_by(EGO).copied_us == {HELPER: 40, OTHER: 30}
     assert told(known, awareness(OTHER), 30, 60).known_by(EGO) == before
 
 
 def test_stations_that_were_ever_heard_are_counted():
     known = told(told(neighbours(), awareness(HELPER)), awareness(OTHER))
-    known.forget(FORGET_US + 1)
-    assert (known.heard(EGO), known.heard(99), known.heard_by(EGO)) == (2, 0, {HELPER: 0, OTHER: 0})
+    known.forget(FORGET_US + 1, FORGET_US)
+    told(known, awareness(OTHER), FORGET_US + 1, FORGET_US + 1)
+    assert (known.heard(EGO), known.heard(99), known.heard_by(EGO).agent.tolist()) == (2, 0, sorted([HELPER, OTHER]))
+
+
+def test_a_station_that_is_not_heard_any_more_leaves_no_entry_when_no_copy_is_under_way():
+    known = told(told(neighbours(), awareness(HELPER), 40, 50), awareness(OTHER), 90, 100)
+    known.forget(FORGET_US + 101, 90)
+    assert known.heard_by(EGO).copied_us == {OTHER: 90}
+    known.forget(FORGET_US + 101, 91)
+    assert (known.heard_by(EGO).copied_us, known.heard(EGO)) == ({}, 2)
 
 
 @pytest.mark.parametrize(("now_us", "is_kept"), [(FORGET_US + 50, True), (FORGET_US + 51, False)])
 def test_an_announcement_is_forgotten_in_time(now_us, is_kept):
     known = told(neighbours(), awareness(HELPER), 40, 50)
-    known.forget(now_us)
+    known.forget(now_us, 41)
     assert bool(known.known_by(EGO)) == is_kept
 
 
@@ -213,7 +222,7 @@ def test_every_ego_has_what_it_would_have_in_a_memory_of_its_own(seed):
         present = rng.integers(0, 12, 2)
         for agent in present.tolist():
             if agent not in alone:
-                known.begin(agent, {})
+                known.begin(agent)
                 alone[agent] = ({}, {})
             elif step % 3 == 0:
                 known.end(agent)
@@ -230,7 +239,7 @@ def test_every_ego_has_what_it_would_have_in_a_memory_of_its_own(seed):
                 if sent.get(said.origin, sent_us - 1) < sent_us:
                     sent[said.origin], kept[said.origin] = sent_us, (said, time_us)
         if step % 10 == 9:
-            known.forget(time_us)
+            known.forget(time_us, time_us - 120_000)
             for _, kept in alone.values():
                 for origin in [origin for origin, (_, at_us) in kept.items() if time_us - at_us > FORGET_US]:
                     del kept[origin]
@@ -239,7 +248,10 @@ def test_every_ego_has_what_it_would_have_in_a_memory_of_its_own(seed):
                 found = {item.awareness.origin: (item.awareness, item.arrived_us) for item in known.known_by(agent)}
                 assert list(found) == sorted(kept)
                 assert all(found[origin] == one for origin, one in kept.items())
-                assert known.heard_by(agent) == sent
+                heard = known.heard_by(agent)
+                assert (heard.agent.tolist(), known.heard(agent)) == (sorted(sent), len(sent))
+                assert kept.keys() <= heard.copied_us.keys()
+                assert heard.copied_us.items() <= sent.items()
 
 
 def test_announcements_that_no_ego_has_any_more_are_given_up():

@@ -96,6 +96,9 @@ class Air(Protocol):
     def settle(self) -> None:
         """Deliver all packets that have arrived by now."""
 
+    def oldest_us(self) -> int:
+        """Return the time at which the oldest message was made of which a packet can still arrive; the present time if there is none."""
+
     def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
         """Return the least time that congestion control demands between two messages of a size, for each station."""
 
@@ -138,6 +141,10 @@ class IdealAir:
 
     def settle(self) -> None:
         """Do nothing: every message that was sent has arrived already."""
+
+    def oldest_us(self) -> int:
+        """Return the present time: every message arrives at the instant at which it is sent."""
+        return self._clock.now_us
 
     def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
         """Return zero for each station: an ideal channel is never congested."""

@@ -149,6 +149,10 @@ class RadioAir:
             slot_us = float(airtime_us(size_bytes, radio.awareness_mcs, radio.bandwidth_mhz))
         return self._dcc.wait_us(slot_us)
 
+    def oldest_us(self) -> int:
+        """Return the time at which the oldest message was made of which a packet can still arrive; the present time if there is none."""
+        return self._under_way.oldest_us(self._clock.now_us)
+
     def close(self) -> None:
         """Write the counts of the whole run into the result tables."""
         self._table.close()

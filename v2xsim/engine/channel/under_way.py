@@ -21,17 +21,23 @@ class UnderWay:
 
     def __init__(self, over: Over = ignore_over) -> None:
         self._over = over
-        self._packets: dict[int, int] = {}
+        # In the order in which the messages were made: number of packets, and when each message was made.
+        self._packets: dict[int, tuple[int, int]] = {}
+
+    def oldest_us(self, now_us: int) -> int:
+        """Return the time at which the oldest message was made of which a packet can still arrive; `now_us` if there is none."""
+        return next(iter(self._packets.values()), (0, now_us))[1]
 
     def begin(self, message: Message, packets: int) -> None:
         """Note packets of a message that are sent for the first time, by its origin or by a relay."""
-        self._packets[message.number] = self._packets.get(message.number, 0) + packets
+        before, _ = self._packets.get(message.number, (0, 0))
+        self._packets[message.number] = before + packets, message.queued_us
 
     def end(self, message: Message) -> None:
         """Note that one packet of a message cannot arrive any more. If a relay forwards the packet, `begin` must be called before."""
-        packets = self._packets[message.number] - 1
+        packets = self._packets[message.number][0] - 1
         if packets:
-            self._packets[message.number] = packets
+            self._packets[message.number] = packets, message.queued_us
         else:
             del self._packets[message.number]
             self._over(message)

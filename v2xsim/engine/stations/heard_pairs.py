@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int32, Int64
 from numba import njit
 
+from v2xsim.engine.stations.agent_set import grown
+
 _NOBODY = -1
 
 
@@ -52,7 +54,7 @@ def with_room(pairs: HeardPairs) -> HeardPairs:
 
 def without_gone(
     pairs: HeardPairs, agent: Int64[np.ndarray, " stations"], slot: Int64[np.ndarray, " stations"],
-    newcomers: Int64[np.ndarray, " newcomers"],
+    newcomers: Int64[np.ndarray, " newcomers"], before: Int64[np.ndarray, " before"],
 ) -> HeardPairs:  # fmt: skip
     """Return the table for another set of stations: newcomers have heard nobody, and those that left are forgotten.
 
@@ -61,6 +63,7 @@ def without_gone(
         agent: Agent ids of the stations, in rising order.
         slot: Row of each station; the old one if the station was there before.
         newcomers: Rows of the stations that are new.
+        before: Agent ids of the old set of stations.
     """
     more = int(slot.max(initial=-1)) + 1 - len(pairs.filled)
     count, sender, snr_db, last_us = pairs[2:]
@@ -71,8 +74,9 @@ def without_gone(
             np.concatenate([array, np.zeros((more, *array.shape[1:]), array.dtype)]) for array in pairs[2:]
         )
     count[newcomers] = 0
-    slot_by_agent = np.full(max(len(pairs.slot_by_agent), int(agent.max(initial=-1)) + 1), _NOBODY, np.int32)
-    slot_by_agent[agent] = slot
+    # Changed in place: it has an entry for each agent id so far, and stations come and go at nearly every tick.
+    slot_by_agent = grown(pairs.slot_by_agent, int(agent.max(initial=-1)) + 1, _NOBODY)
+    slot_by_agent[before], slot_by_agent[agent] = _NOBODY, slot
     _drop_gone(slot, slot_by_agent, count, sender, snr_db, last_us)
     return HeardPairs(slot, slot_by_agent, count, sender, snr_db, last_us)
 
@@ -104,13 +108,12 @@ def noted(
 
 
 def links_of(
-    pairs: HeardPairs, agent: Int64[np.ndarray, " stations"], ends: Bool[np.ndarray, " stations"], now_us: int, forget_us: int
+    pairs: HeardPairs, ends: Bool[np.ndarray, " stations"], now_us: int, forget_us: int
 ) -> tuple[Int64[np.ndarray, " stations_plus_1"], Int32[np.ndarray, " links"], Float[np.ndarray, " links"]]:  # fmt: skip
     """Return the links of some stations with those that they heard lately or that heard them.
 
     Args:
         pairs: The table.
-        agent: Agent ids of the stations, in rising order.
         ends: Stations whose links are listed.
         now_us: Present simulated time.
         forget_us: Time for which a sender counts as heard lately.
@@ -119,10 +122,18 @@ def links_of(
         Index of the first link of each station, row of the other end of each link in rising order, and the larger of the mean
         SNRs that the two ends measured.
     """
-    row_by_agent = np.full(len(pairs.slot_by_agent), _NOBODY, np.int32)
-    row_by_agent[agent] = np.arange(len(agent))
+    row_by_slot = np.full(len(pairs.filled), _NOBODY, np.int32)
+    row_by_slot[pairs.slot] = np.arange(len(pairs.slot))
     found: tuple[np.ndarray, np.ndarray, np.ndarray] = _links(
-        pairs.slot, row_by_agent, pairs.filled, pairs.sender, pairs.snr_db, pairs.last_us, ends, int(now_us - forget_us)
+        pairs.slot,
+        pairs.slot_by_agent,
+        row_by_slot,
+        pairs.filled,
+        pairs.sender,
+        pairs.snr_db,
+        pairs.last_us,
+        ends,
+        int(now_us - forget_us),
     )
     return found
 
@@ -225,7 +236,7 @@ def _noted(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _links(slot, row_by_agent, count, sender, snr_db, last_us, ends, since_us):  # type: ignore[no-untyped-def]
+def _links(slot, slot_by_agent, row_by_slot, count, sender, snr_db, last_us, ends, since_us):  # type: ignore[no-untyped-def]
     """Return the links of the stations in `ends`, measured at one of their ends since a time."""
     stations = len(slot)
     # Two lists for each end: the senders that it heard, and the receivers that heard it; both in rising order.
@@ -233,7 +244,7 @@ def _links(slot, row_by_agent, count, sender, snr_db, last_us, ends, since_us): 
     for r in range(stations):
         for n in range(count[slot[r]]):
             if last_us[slot[r], n] >= since_us:
-                s = row_by_agent[sender[slot[r], n]]
+                s = row_by_slot[slot_by_agent[sender[slot[r], n]]]
                 heard[r] += ends[r]
                 heard_by[s] += ends[s]
     begin = np.zeros(stations + 1, np.int64)
@@ -245,7 +256,7 @@ def _links(slot, row_by_agent, count, sender, snr_db, last_us, ends, since_us): 
         for n in range(count[slot[r]]):
             if last_us[slot[r], n] < since_us:
                 continue
-            s = row_by_agent[sender[slot[r], n]]
+            s = row_by_slot[slot_by_agent[sender[slot[r], n]]]
             if ends[r]:
                 other[at[r]], level_db[at[r]] = s, snr_db[slot[r], n]
                 at[r] += 1

@@ -41,8 +41,8 @@ class Hearing:
         if np.array_equal(agent, self._agent):
             return
         slot, newcomers = homes(self._pairs.slot, kept_rows(self._agent, agent), len(self._pairs.filled))
+        self._pairs = without_gone(self._pairs, agent, slot, newcomers, self._agent)
         self._agent = agent
-        self._pairs = without_gone(self._pairs, agent, slot, newcomers)
 
     def note(
         self, receivers: Int64[np.ndarray, " receivers"], sender: int, snr_db: Float[np.ndarray, " receivers"], time_us: int
@@ -88,7 +88,7 @@ class Hearing:
             ends: Stations whose links are listed.
         """
         self._update()
-        offset, other, snr_db = links_of(self._pairs, self._agent, ends, now_us, self._forget_us)
+        offset, other, snr_db = links_of(self._pairs, ends, now_us, self._forget_us)
         finite = np.isfinite(snr_db)
         curve = error_points_of(radio.access, radio.mcs, radio.bandwidth_mhz)
         probability = np.where(finite, delivery_at(np.where(finite, snr_db, 0.0), curve), 0.0)

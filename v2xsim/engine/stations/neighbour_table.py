@@ -1,16 +1,19 @@
 """The table of the stations that each ego knows from their announcements, with the compiled loops over it.
 
-Each ego has a row of its own, with what reached this ego. The rows lie in one array, each with room to grow.
+Each ego has a row of its own, with what reached this ego lately. The rows lie in one array, each with room to grow. Whom an ego ever
+heard is one bit for each agent id.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64
+from jaxtyping import Bool, Int32, Int64, UInt8
 from numba import njit
 
+from v2xsim.engine.stations.agent_set import grown
+
 FORGOTTEN = -1
-"""Used instead of the row of an announcement that is forgotten; its sender still counts as heard."""
+"""Used instead of the row of an announcement that is forgotten, while a copy of it may still arrive."""
 
 # Room of a new row. A row without room moves to the end of the array, with twice as much.
 _LEAST_ROOM = 16
@@ -20,7 +23,7 @@ _ENTRY = np.dtype([("origin", np.int64), ("sent_us", np.int64), ("arrived_us", n
 
 
 class NeighbourTable(NamedTuple):
-    """The stations that each ego ever heard, in rising order of their agent ids, with the newest announcement of each that arrived.
+    """The newest announcement of each station that each ego heard lately, in rising order of agent ids, and whom it ever heard.
 
     Attributes:
         slot_by_agent: Number of each ego's row, by agent id; -1 for an agent that has none.
@@ -29,6 +32,8 @@ class NeighbourTable(NamedTuple):
         filled: Number of entries that each row has.
         used: Number of entries up to the end of the last row, in an array of one.
         entry: Entries of all rows, with the fields `origin`, `sent_us`, `arrived_us` and `said`.
+        ever: Whether the ego of each row ever heard each agent, as bits, that of the lowest agent id first.
+        ever_count: Number of agents that the ego of each row ever heard.
     """
 
     slot_by_agent: Int32[np.ndarray, " agents"]
@@ -37,12 +42,25 @@ class NeighbourTable(NamedTuple):
     filled: Int64[np.ndarray, " slots"]
     used: Int64[np.ndarray, " 1"]
     entry: np.ndarray
+    ever: UInt8[np.ndarray, "slots eighths"]
+    ever_count: Int64[np.ndarray, " slots"]
 
     def row_of(self, agent: int) -> np.ndarray:
         """Return the entries of an ego; none if the agent has no row."""
         slot = int(self.slot_by_agent[agent]) if agent < len(self.slot_by_agent) else -1
         begin = int(self.begin[slot]) if slot >= 0 else 0
         return self.entry[begin : begin + int(self.filled[slot])] if slot >= 0 else self.entry[:0]
+
+    def ever_heard_by(self, agent: int) -> Int64[np.ndarray, " heard"]:
+        """Return the agent ids of the stations that an ego ever heard, in rising order."""
+        slot = int(self.slot_by_agent[agent]) if agent < len(self.slot_by_agent) else -1
+        bits = self.ever[slot] if slot >= 0 else self.ever[:0].ravel()
+        return np.flatnonzero(np.unpackbits(bits, bitorder="little"))
+
+    def count_ever_heard_by(self, agent: int) -> int:
+        """Return the number of stations that an ego ever heard."""
+        slot = int(self.slot_by_agent[agent]) if agent < len(self.slot_by_agent) else -1
+        return int(self.ever_count[slot]) if slot >= 0 else 0
 
 
 class Arrivals(NamedTuple):
@@ -68,19 +86,23 @@ class Arrivals(NamedTuple):
 def no_neighbours() -> NeighbourTable:
     """Return a table without rows."""
     none = np.zeros(0, np.int64)
-    return NeighbourTable(np.zeros(0, np.int32), none, none, none, np.zeros(1, np.int64), np.zeros(0, _ENTRY))
+    return NeighbourTable(
+        np.zeros(0, np.int32), none, none, none, np.zeros(1, np.int64), np.zeros(0, _ENTRY), np.zeros((0, 0), np.uint8), none
+    )  # fmt: skip
 
 
 def with_row(
-    table: NeighbourTable, agent: int, origin: Int64[np.ndarray, " heard"], sent_us: Int64[np.ndarray, " heard"]
-) -> NeighbourTable:
+    table: NeighbourTable, agent: int, ever: Int64[np.ndarray, " heard"], origin: Int64[np.ndarray, " copied"],
+    sent_us: Int64[np.ndarray, " copied"],
+) -> NeighbourTable:  # fmt: skip
     """Return the table with a row for another ego, which has heard some stations before, and forgotten what they announced.
 
     Args:
         table: The table; its arrays may be changed.
         agent: Agent id of the ego, which has no row.
-        origin: Agent ids of the stations that it has heard, in rising order.
-        sent_us: Time at which each of them made its newest announcement.
+        ever: Agent ids of the stations that it has heard.
+        origin: Those of them of whose newest announcement a copy may still arrive, in rising order.
+        sent_us: Time at which each of these made its newest announcement.
     """
     agents, slots = len(table.slot_by_agent), len(table.room)
     if agent >= agents:
@@ -89,8 +111,9 @@ def with_row(
     free = np.flatnonzero(table.room == 0)
     if len(free) == 0:
         free, more = np.array([slots]), max(_LEAST_ROOM, slots)
-        begin, count, filled = (np.pad(array, (0, more)) for array in table[1:4])
-        table = table._replace(begin=begin, room=count, filled=filled)
+        begin, count, filled, heard = (np.pad(array, (0, more)) for array in (*table[1:4], table.ever_count))
+        ever_bits = np.pad(table.ever, ((0, more), (0, 0)))
+        table = table._replace(begin=begin, room=count, filled=filled, ever=ever_bits, ever_count=heard)
     slot, room = int(free[0]), max(_LEAST_ROOM, 2 * len(origin))
     if table.used[0] + room > len(table.entry):
         table = with_entries(table, room)
@@ -99,7 +122,18 @@ def with_row(
     table.used[0] += room
     own = table.row_of(agent)
     own["origin"], own["sent_us"], own["arrived_us"], own["said"] = origin, sent_us, sent_us, FORGOTTEN
+    table = with_agents(table, int(ever.max(initial=-1)) + 1)
+    bits = np.zeros(8 * table.ever.shape[1], np.uint8)
+    bits[ever] = 1
+    table.ever[slot], table.ever_count[slot] = np.packbits(bits, bitorder="little"), int(bits.sum())
     return table
+
+
+def with_agents(table: NeighbourTable, agents: int) -> NeighbourTable:
+    """Return the table with a bit for each agent id below a number, or more."""
+    if agents <= 8 * table.ever.shape[1]:
+        return table
+    return table._replace(ever=np.ascontiguousarray(grown(table.ever.T, -(-agents // 8)).T))
 
 
 def without_row(table: NeighbourTable, agent: int) -> None:
@@ -123,15 +157,21 @@ def with_arrivals(table: NeighbourTable, arrivals: Arrivals) -> NeighbourTable:
         table: The table; its arrays may be changed.
         arrivals: The announcements.
     """
-    done = 0
+    table, done = with_agents(table, int(arrivals.origin.max(initial=-1)) + 1), 0
     while (done := _take(*table, *arrivals, done)) < len(arrivals.receiver):
         table = with_entries(table, 2 * int(table.room.max()))
     return table
 
 
-def forget(table: NeighbourTable, before_us: int) -> None:
-    """Forget the announcements that arrived before a time, in place."""
-    _forget(table.begin, table.filled, table.entry, int(before_us))
+def forget(table: NeighbourTable, before_us: int, oldest_us: int) -> None:
+    """Forget the announcements that arrived before a time, in place.
+
+    Args:
+        table: The table.
+        before_us: The time.
+        oldest_us: Copies of announcements that were made before this time cannot arrive any more.
+    """
+    _forget(table.begin, table.filled, table.entry, int(before_us), int(oldest_us))
 
 
 def is_known(table: NeighbourTable, announcements: int) -> Bool[np.ndarray, " announcements"]:
@@ -180,7 +220,21 @@ def _place(entry, first, last, origin):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _take(  # type: ignore[no-untyped-def]
-    slot_by_agent, begin, room, filled, used, entry, receiver, announcement, origin, sent_us, arrived_us, said, done
+    slot_by_agent,
+    begin,
+    room,
+    filled,
+    used,
+    entry,
+    ever,
+    ever_count,
+    receiver,
+    announcement,
+    origin,
+    sent_us,
+    arrived_us,
+    said,
+    done,
 ):
     """Enter arrivals from `done` on, and return the number of those that are entered; smaller if entries are missing."""
     for k in range(done, len(receiver)):
@@ -194,7 +248,7 @@ def _take(  # type: ignore[no-untyped-def]
         if n < end and entry[n].origin == origin[a]:
             # A relayed copy may arrive after the next announcement was heard directly. The times of sending are compared, not
             # those of the announced states: between two ticks, a station announces the same state again, and is still there. They
-            # are kept for longer than the announcements: a copy may have waited in a relay's queue until those were forgotten.
+            # are kept while a copy is under way: it may have waited in a relay's queue until the announcement was forgotten.
             if entry[n].sent_us >= sent_us[a]:
                 continue
         else:
@@ -209,6 +263,10 @@ def _take(  # type: ignore[no-untyped-def]
             for m in range(end, n, -1):
                 entry[m] = entry[m - 1]
             filled[slot] += 1
+            bit = np.uint8(1 << (origin[a] % 8))
+            if not ever[slot, origin[a] // 8] & bit:
+                ever[slot, origin[a] // 8] |= bit
+                ever_count[slot] += 1
         entry[n].origin, entry[n].sent_us, entry[n].arrived_us, entry[n].said = (
             origin[a],
             sent_us[a],
@@ -219,11 +277,16 @@ def _take(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _forget(begin, filled, entry, before_us):  # type: ignore[no-untyped-def]
+def _forget(begin, filled, entry, before_us, oldest_us):  # type: ignore[no-untyped-def]
     for s in range(len(begin)):
+        kept = begin[s]
         for n in range(begin[s], begin[s] + filled[s]):
             if entry[n].arrived_us < before_us:
                 entry[n].said = FORGOTTEN
+            if entry[n].said != FORGOTTEN or entry[n].sent_us >= oldest_us:
+                entry[kept] = entry[n]
+                kept += 1
+        filled[s] = kept - begin[s]
 
 
 @njit(cache=True, nogil=True)

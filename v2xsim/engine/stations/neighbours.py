@@ -38,6 +38,25 @@ class Announced:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """The stations that an ego ever heard.
+
+    Attributes:
+        agent: Agent ids of the stations, in rising order.
+        copied_us: Time of the newest announcement that arrived, by agent id, of those stations whose announcement the ego may still know, or
+            of which an older copy may still arrive.
+    """
+
+    agent: Int64[np.ndarray, " heard"]
+    copied_us: dict[int, int]
+
+    @staticmethod
+    def nobody() -> "Heard":
+        """Return no stations."""
+        return Heard(np.zeros(0, np.int64), {})
+
+
+@dataclass(frozen=True)
 class AnnouncedMatrices:
     """The perception matrices that reached each ego, in rising order of the agent ids of the stations that announced them.
 
@@ -128,19 +147,20 @@ class Neighbours:
         # Announcements that are not in the table yet: content, time of sending, receivers, time of arrival.
         self._new: list[tuple[Awareness, int, Int64[np.ndarray, " receivers"], int]] = []
 
-    def begin(self, agent: int, sent_us: dict[int, int], announced: Iterable[Announced] = ()) -> None:
+    def begin(self, agent: int, heard: Heard | None = None, announced: Iterable[Announced] = ()) -> None:
         """Let a station keep announcements from now on.
 
         Args:
             agent: Agent id of the station.
-            sent_us: Time of the newest announcement of each station that it has heard before, by agent id.
-            announced: Those of these announcements that it still knows.
+            heard: The stations that it has heard before; None for nobody.
+            announced: Their newest announcements, as far as it still knows them.
         """
         self._enter_new()
+        before = heard or Heard.nobody()
         known = {item.awareness.origin: item for item in announced}
-        before = sorted((origin, time_us) for origin, time_us in sent_us.items() if origin not in known)
-        origin, times_us = np.array(before, np.int64).reshape(-1, 2).T
-        self._table = with_row(self._table, agent, origin, times_us)
+        copied = sorted((origin, time_us) for origin, time_us in before.copied_us.items() if origin not in known)
+        origin, times_us = np.array(copied, np.int64).reshape(-1, 2).T
+        self._table = with_row(self._table, agent, before.agent, origin, times_us)
         for item in known.values():
             self.hear(item.awareness, item.sent_us, np.array([agent]), item.arrived_us)
 
@@ -163,10 +183,15 @@ class Neighbours:
         # One call for many announcements takes much less time than a call for each.
         self._new.append((awareness, sent_us, receivers, arrived_us))
 
-    def forget(self, now_us: int) -> None:
-        """Forget announcements that are too old."""
+    def forget(self, now_us: int, oldest_us: int) -> None:
+        """Forget announcements that are too old.
+
+        Args:
+            now_us: Present simulated time.
+            oldest_us: Announcements that were made before this time have arrived, with all their copies, or never will.
+        """
         self._enter_new()
-        forget(self._table, now_us - self._forget_us)
+        forget(self._table, now_us - self._forget_us, oldest_us)
 
     def known_by(self, agent: int) -> list[Announced]:
         """Return the announcements that an ego has, in rising order of their senders' agent ids; some may be too old."""
@@ -176,15 +201,16 @@ class Neighbours:
         found = [(self._said.awareness[row], *times_us) for row, *times_us in rows]
         return [Announced(awareness, *times_us) for awareness, *times_us in found if awareness is not None]
 
-    def heard_by(self, agent: int) -> dict[int, int]:
-        """Return the stations that an ego ever heard, with the time at which each made its newest announcement that arrived."""
+    def heard_by(self, agent: int) -> Heard:
+        """Return the stations that an ego ever heard."""
         self._enter_new()
-        return dict(self._table.row_of(agent)[["origin", "sent_us"]].tolist())
+        copied_us = dict(self._table.row_of(agent)[["origin", "sent_us"]].tolist())
+        return Heard(self._table.ever_heard_by(agent), copied_us)
 
     def heard(self, agent: int) -> int:
         """Return the number of stations that an ego ever heard."""
         self._enter_new()
-        return len(self._table.row_of(agent))
+        return self._table.count_ever_heard_by(agent)
 
     def vehicles(self, frames: Sequence[Frame], now_us: int) -> DetectionGroups:
         """Return for each frame the vehicles that its station knows from their announcements, extrapolated to its instant.

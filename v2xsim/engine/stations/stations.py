@@ -66,7 +66,7 @@ class Stations:
         for agent in states.agent[states.ego].tolist():
             if agent not in self._ego_agents:
                 self._ego_agents.add(agent)
-                self.neighbours.begin(agent, {})
+                self.neighbours.begin(agent)
                 self.knowledge_of(agent).ego_since_us = states.time_us
 
     def _return(self, agent: int, time_us: int) -> None:
@@ -77,18 +77,19 @@ class Stations:
             self._away.restore(self.knowledge_of(agent), self.neighbours, self.bulletin)
             self._ego_agents.add(agent)
 
-    def tidy(self, next_frame_us: int, now_us: int) -> None:
+    def tidy(self, next_frame_us: int, now_us: int, oldest_us: int) -> None:
         """Forget what no station can use any more.
 
         Args:
             next_frame_us: Capture time of the next frames that are fused, or earlier.
             now_us: Present simulated time.
+            oldest_us: Messages that were made before this time have arrived or never will.
         """
         if now_us - self._tidied_us < _TIDY_US:
             return
         self._tidied_us = now_us
         self.bulletin.forget(now_us, self.forget_us)
-        self.neighbours.forget(now_us)
+        self.neighbours.forget(now_us, oldest_us)
         for agent in self._ego_agents:
             self.knowledge_of(agent).forget(next_frame_us, now_us, self._max_age_us)
         # A station that comes back later than this cannot use any answer, report or announcement from before.
