@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from v2xsim.evaluation import age_of_information
 from v2xsim.evaluation.age_of_information import GapsAndAge, Received, in_any_order, pair_of
 
 MS = 1000
@@ -146,3 +147,45 @@ def test_pairs_that_meet_later_get_their_places_among_the_others():
     parts = [(2, 1, 0, 0)], [(1, 1, 10, 10), (3, 1, 10, 10)], [(1, 1, 40, 40), (2, 1, 50, 50), (3, 1, 70, 70)]
     found = measured(*map(list, parts))["inter_packet_gap"]
     assert (found.value, found.count) == (pytest.approx((30 + 50 + 60) / 3), 3)
+
+
+def measured_with_silence(parts, monkeypatch, silent_ms=100):
+    """Return gap and age if any pair that is silent for a time is put away."""
+    monkeypatch.setattr(age_of_information, "FEWEST_PAIRS", 1)
+    monkeypatch.setattr(age_of_information, "SILENT_US", silent_ms * MS)
+    gaps = GapsAndAge()
+    for part in parts:
+        gaps.add(received(part))
+    return gaps
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 400), st.integers(1, 300)), max_size=60),
+    st.integers(1, 9),
+    st.integers(0, 500),
+)
+def test_pairs_that_meet_again_after_a_long_silence_are_measured_as_if_nothing_was_put_away(heard, length, silent_ms):
+    end_ms = np.cumsum([wait for *_, wait in heard]).tolist()
+    heard = [(tx, rx, end - delay, end) for (tx, rx, delay, _), end in zip(heard, end_ms, strict=True)]
+    parts = [heard[first : first + length] for first in range(0, len(heard), length)]
+    whole = measured(*parts)
+    with pytest.MonkeyPatch.context() as patched:
+        gaps = measured_with_silence(parts, patched, silent_ms)
+        gaps.join()
+    assert gaps.is_in_order
+    for name, metric in metrics_of(gaps).items():
+        assert metric.count == whole[name].count
+        assert metric.value == pytest.approx(whole[name].value, rel=1e-12, abs=0, nan_ok=True)
+
+
+def test_pairs_of_stations_that_have_left_are_not_held(monkeypatch):
+    gaps = measured_with_silence([[(n, n + 1, 50 * n, 50 * n)] for n in range(1000)], monkeypatch)
+    assert len(gaps) < 10
+
+
+def test_a_packet_that_ends_before_one_that_was_put_away_is_noticed_at_the_end(monkeypatch):
+    late = [(n, n + 1, 50 * n, 50 * n) for n in range(1, 9)]
+    gaps = measured_with_silence([[(7, 7, 0, 10)], *([one] for one in late), [(7, 7, 0, 5)]], monkeypatch)
+    assert gaps.is_in_order
+    gaps.join()
+    assert not gaps.is_in_order

@@ -118,9 +118,9 @@ def test_no_file_is_made_for_detections_that_fit_into_memory_and_none_stays(tmp_
     over_run.add(frame([0.5] * 8, [True] * 8))
     assert list(tmp_path.iterdir()) == []
     over_run.add(frame([0.5], [True]))
-    assert any(path.name == "points" for path in tmp_path.rglob("*"))
+    assert any(path.name == "rows" for path in tmp_path.rglob("*"))
     del over_run
-    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.name == "points"] == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.name == "rows"] == []
 
 
 @pytest.mark.usefixtures("small_memory")
@@ -129,7 +129,7 @@ def test_a_temporary_file_that_cannot_be_written_is_named_with_the_repair(tmp_pa
     over_run = AveragePrecision(THRESHOLDS)
     over_run.add(frame([0.5] * 8, [True] * 8))
     over_run.add(frame([0.5] * 8, [True] * 8))
-    (file,) = tmp_path.rglob("points")
+    (file,) = tmp_path.rglob("rows")
     file.unlink()
     file.mkdir()
     with pytest.raises(

@@ -4,13 +4,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Float, Int64
 
-from v2xsim.evaluation.latest import Latest, gaps, in_order, with_room
+from v2xsim.evaluation.latest import Latest, gaps, in_order, with_room, without
 from v2xsim.evaluation.metric import Mean, Metric, Rows
+from v2xsim.evaluation.sorted_runs import SortedRuns
 
 # Packets that are in memory together if those of a pair are not in order of time; 24 bytes each.
 MOST_PACKETS = 4_000_000
+# Pairs that are in memory before the first one goes to the temporary file, however long it is silent; 50 bytes each.
+FEWEST_PAIRS = 65_536
+# A pair that is silent for longer than this goes to the temporary file: its stations have probably left, or are far apart.
+SILENT_US = 30_000_000
+
+# The packets of a pair from the first one with which it came into memory to the last one before it left memory.
+_SPELL = np.dtype([("pair", "i8"), ("first_us", "i8"), ("queued_us", "i8"), ("end_us", "i8")])
 
 
 @dataclass(frozen=True)
@@ -56,18 +64,22 @@ class GapsAndAge:
     When a packet arrives, the age of information is the packet's delay d. The age then grows with time until the next packet arrives
     after the gap g, so its time average is d + g / 2.
 
-    The packets come in parts. Of the parts before, only the latest packet of each pair is held: memory grows with the number of pairs,
-    not of packets.
-
-    Attributes:
-        is_in_order: Whether no packet of a pair ended before a packet of the same pair in an earlier part. If not, the metrics are wrong.
+    The packets come in parts. Of the parts before, only the latest packet of each pair is held. That of a pair that has been silent for
+    long goes to a temporary file, which is read at the end: most such pairs never meet again. So memory grows with the number of pairs
+    that hear each other at a time, not with the length of the run.
     """
 
     def __init__(self) -> None:
-        self.is_in_order = True
+        self._is_in_order = True
         self._gap_ms = Mean("inter_packet_gap", "ms")
         self._gap_us, self._area_us2 = 0, 0.0
         self._latest = Latest.none()
+        self._silent = SortedRuns("pairs", _SPELL, "pair")
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether no packet of a pair, as far as known, ended before one of the same pair in an earlier part. If not, the metrics are wrong."""
+        return self._is_in_order
 
     def __len__(self) -> int:
         """Return the number of packets that are held."""
@@ -75,16 +87,59 @@ class GapsAndAge:
 
     def add(self, received: Received) -> None:
         """Add the packets of one part."""
+        if int(self._latest.used[0]) + len(received) > max(len(self._latest.pair), FEWEST_PAIRS):
+            self._put_away_silent(int(received.end_us.max(initial=0)) - SILENT_US)
         self._latest = with_room(self._latest, len(received))
         order = in_order(received.pair, received.end_us)
         gap_us, area_us2, is_in_order = gaps(received.pair, received.queued_us, received.end_us, order, self._latest)
-        self.is_in_order &= is_in_order
+        self._is_in_order &= bool(is_in_order)
+        self._add_gaps(gap_us, area_us2)
+
+    def _add_gaps(self, gap_us: Int64[np.ndarray, " gaps"], area_us2: Float[np.ndarray, " gaps"]) -> None:
         self._gap_ms.add(gap_us * 1e-3)
         self._gap_us += int(gap_us.sum())
         self._area_us2 += float(np.sum(area_us2))
 
+    def _put_away_silent(self, before_us: int) -> None:
+        """Put away the pairs whose latest packet ended before a time, unless they are few."""
+        is_silent = self._latest.end_us[: len(self)] < before_us
+        # Their removal takes about as long as making room for as many pairs as there are.
+        if is_silent.sum() > len(self) // 4:
+            self._put_away(is_silent)
+
+    def _put_away(self, is_gone: Bool[np.ndarray, " used"]) -> None:
+        """Move the latest packets of some pairs to the temporary file."""
+        gone, latest = np.flatnonzero(is_gone), self._latest
+        spells = np.zeros(len(gone), _SPELL)
+        for name in ("pair", "first_us", "queued_us", "end_us"):
+            spells[name] = getattr(latest, name)[gone]
+        spells.sort(order="pair")
+        if len(spells):
+            self._silent.append(spells)
+        self._latest = without(latest, is_gone)
+
+    def join(self) -> None:
+        """Add the gaps of the pairs that met again after they were put away. No part is added after this."""
+        if not len(self._silent):
+            return
+        self._put_away(np.ones(len(self), bool))
+        for spells in self._silent.merged(FEWEST_PAIRS):
+            # The spells of a pair are in the order of the runs, which is that of time.
+            rows = spells[np.argsort(spells["pair"], kind="stable")]
+            before, after = rows[:-1], rows[1:]
+            again = before["pair"] == after["pair"]
+            before, after = before[again], after[again]
+            gap_us = after["first_us"] - before["end_us"]
+            self._is_in_order &= not (gap_us < 0).any()
+            self._add_gaps(gap_us, gap_us * (before["end_us"] - before["queued_us"] + gap_us / 2.0))
+        self._silent = SortedRuns("pairs", _SPELL, "pair")
+
+    def forget_pairs(self) -> None:
+        """Forget the latest packets of all pairs, if none of them meets again."""
+        self._latest = Latest.none()
+
     def rows(self) -> Rows:
-        """Return the mean gap and the mean age as metrics of the whole run; NaN if no pair has two packets."""
+        """Return the mean gap and the mean age as metrics of the whole run, after `join`; NaN if no pair has two packets."""
         rows = self._gap_ms.rows()
         age = self._area_us2 / self._gap_us * 1e-3 if self._gap_us > 0 else float("nan")
         return [*rows, ("age_of_information", "", Metric(age, "ms", rows[0][2].count))]
@@ -104,4 +159,5 @@ def in_any_order(parts: Callable[[], Iterable[Received]]) -> GapsAndAge:
     for share in range(shares):
         # The low bits of a pair are those of the receiver; a product with an odd number mixes in those of the sender.
         result.add(Received.joined([part[(part.pair % 1_000_003) % shares == share] for part in parts()]))
+        result.forget_pairs()
     return result

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.errors import TemporaryFilesError
-from v2xsim.staging import Scratch
+from v2xsim.evaluation.sorted_runs import SortedRuns
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class CurvePoints:
         return CurvePoints(*(np.concatenate(column) for column in columns))
 
 
-class SortedRuns:
+class PointRuns:
     """Points in a temporary file, in runs of rising scores. The file is made for the first run, and removed with this object.
 
     Args:
@@ -61,14 +59,12 @@ class SortedRuns:
 
     def __init__(self, thresholds: int) -> None:
         self._dtype = np.dtype([("score", "f8"), ("claims", "i4"), ("hits", "i4", (thresholds,))])
-        self._folder: Scratch | None = None
-        # First point and end of each run in the file.
-        self._bounds: list[tuple[int, int]] = []
+        self._runs = SortedRuns("scores", self._dtype, "score")
         self.claims, self.hits = 0, np.zeros(thresholds, np.int64)
 
     def __len__(self) -> int:
         """Return the number of runs."""
-        return len(self._bounds)
+        return len(self._runs)
 
     def append(self, points: CurvePoints) -> None:
         """Write a run of points with rising scores.
@@ -76,18 +72,9 @@ class SortedRuns:
         Raises:
             TemporaryFilesError: If the file cannot be written.
         """
-        if self._folder is None:
-            self._folder = Scratch("scores")
         rows = np.zeros(len(points), self._dtype)
         rows["score"], rows["claims"], rows["hits"] = points.score, points.claims, points.hits
-        path = self._path(self._folder)
-        try:
-            with path.open("ab") as file:
-                file.write(rows.tobytes())
-        except OSError as trouble:
-            raise TemporaryFilesError(path, trouble) from None
-        first = self._bounds[-1][1] if self._bounds else 0
-        self._bounds.append((first, first + len(points)))
+        self._runs.append(rows)
         self.claims, self.hits = self.claims + int(points.claims.sum()), self.hits + points.hits.sum(axis=0)
 
     def merged(self, most: int) -> Iterator[CurvePoints]:
@@ -96,27 +83,7 @@ class SortedRuns:
         Args:
             most: Number of points that are in memory together.
         """
-        share = max(1, most // max(1, len(self)))
-        loaded = [CurvePoints(np.zeros(0), np.zeros(0, np.int64), np.zeros((0, len(self.hits)), np.int64))] * len(self)
-        bounds = list(self._bounds)
-        while bounds != [(end, end) for _, end in bounds] or any(map(len, loaded)):
-            for run, (first, end) in enumerate(bounds):
-                if len(loaded[run]) == 0 and first < end:
-                    bounds[run] = (min(first + share, end), end)
-                    loaded[run] = self._read(first, bounds[run][0])
-            # Up to this score, the points of all runs are in memory.
-            known = min(
-                (loaded[run].score[-1] for run, (first, end) in enumerate(bounds) if first < end), default=np.inf
-            )
-            ready = [int(np.searchsorted(points.score, known, "right")) for points in loaded]
-            yield CurvePoints.joined([points[:count] for points, count in zip(loaded, ready, strict=True)]).summed()
-            loaded = [points[count:] for points, count in zip(loaded, ready, strict=True)]
-
-    def _read(self, first: int, end: int) -> CurvePoints:
-        assert self._folder is not None
-        path = self._path(self._folder)
-        rows = np.fromfile(path, self._dtype, end - first, offset=first * self._dtype.itemsize)
-        return CurvePoints(rows["score"].copy(), rows["claims"].astype(np.int64), rows["hits"].astype(np.int64))
-
-    def _path(self, folder: Scratch) -> Path:
-        return Path(folder.name) / "points"
+        for rows in self._runs.merged(most):
+            yield CurvePoints(
+                rows["score"].copy(), rows["claims"].astype(np.int64), rows["hits"].astype(np.int64)
+            ).summed()

@@ -51,10 +51,14 @@ class HiddenConflicts:
 
     def __init__(self, modes: Sequence[str] = MODES, gap_us: int = GAP_US) -> None:
         self._modes, self._gap_us = tuple(modes), gap_us
-        # The episodes of all egos; each has the number of its ego and road user in place of an agent id. Only the truth
-        # decides where an episode starts and ends, so all modes have the same episodes in the same order.
+        # The episodes of the egos with a frame at the last tick; each has the number of its ego and road user in place of an agent id.
+        # Only the truth decides where an episode starts and ends, so all modes have the same episodes in the same order.
         self._going = {mode: Episodes.none() for mode in self._modes}
-        self._over: list[tuple[str, Episodes]] = []
+        self._egos = np.zeros(0, np.int64)
+        # Those of the egos without one: they wait for the next frame of their ego, which may never come.
+        self._waiting = {mode: _Put() for mode in self._modes}
+        self._waiting_egos: set[int] = set()
+        self._over = {mode: _Put() for mode in self._modes}
 
     def follow(
         self, time_us: int, egos: Int64[np.ndarray, " egos"], agents: Int64[np.ndarray, " agents"],
@@ -71,25 +75,41 @@ class HiddenConflicts:
             hidden: Whether none of the own lidars of each ego hit each road user.
             known: By mode, whether each ego knows of each road user.
         """
+        self._change_egos(egos)
         going = self._going[self._modes[0]]
-        ego_row, is_present = _rows_of(_ego_of(going.agent), egos)
+        ego_row, _ = _rows_of(_ego_of(going.agent), egos)
         agent_row, is_listed = _rows_of(_agent_of(going.agent), agents)
         # Pairs without a conflict matter only if their episode is going on.
-        open_pairs = (ego_row * len(agents) + agent_row)[is_present & is_listed]
+        open_pairs = (ego_row * len(agents) + agent_row)[is_listed]
         pairs = np.union1d(np.flatnonzero(conflict), open_pairs)
-        if len(pairs) == 0 and not is_present.any():
+        if len(pairs) == 0 and len(going) == 0:
             return
         e, n = np.divmod(pairs, len(agents))
         for mode in self._modes:
-            before = self._going[mode]
-            after, over = step(
-                before[is_present], conflict[e, n], hidden[e, n], known[mode][e, n], _number(egos[e], agents[n]),
+            self._going[mode], over = step(
+                self._going[mode], conflict[e, n], hidden[e, n], known[mode][e, n], _number(egos[e], agents[n]),
                 time_us, self._gap_us,
             )  # fmt: skip
-            # The episodes of egos without a frame at this tick wait for their next frame.
-            self._going[mode] = after if is_present.all() else Episodes.joined([after, before[~is_present]])
-            if len(over):
-                self._over.append((mode, over))
+            self._over[mode].put(over)
+
+    def _change_egos(self, egos: Int64[np.ndarray, " egos"]) -> None:
+        """Let the episodes of egos without a frame at this tick wait, and take up those of egos that have one again."""
+        if np.array_equal(egos, self._egos):
+            return
+        self._egos = egos.copy()
+        ego = _ego_of(self._going[self._modes[0]].agent)
+        is_away, back = ~np.isin(ego, egos), self._waiting_egos.intersection(egos.tolist())
+        self._waiting_egos |= set(ego[is_away].tolist())
+        for mode, waiting in self._waiting.items():
+            going = self._going[mode]
+            waiting.put(going[is_away])
+            self._going[mode] = going = going[~is_away] if is_away.any() else going
+            if back:
+                items = waiting.all()
+                is_back = np.isin(_ego_of(items.agent), list(back))
+                self._waiting[mode] = _Put([items[~is_back]])
+                self._going[mode] = Episodes.joined([going, items[is_back]])
+        self._waiting_egos -= back
 
     def episodes(self) -> list[Episode]:
         """Return all episodes so far, sorted by ego, road user and start.
@@ -97,7 +117,12 @@ class HiddenConflicts:
         The end of an episode that is still going on is the latest frame with the conflict.
         """
         aware_us: dict[tuple[int, int, int, int], dict[str, int]] = {}
-        for mode, part in [*self._over, *self._going.items()]:
+        parts = [
+            (mode, part)
+            for mode in self._modes
+            for part in (self._over[mode].all(), self._waiting[mode].all(), self._going[mode])
+        ]
+        for mode, part in parts:
             for ego, agent, start_us, end_us, first_us in zip(
                 _ego_of(part.agent).tolist(),
                 _agent_of(part.agent).tolist(),
@@ -113,6 +138,27 @@ class HiddenConflicts:
         ]
 
 
+class _Put:
+    """Episodes that are put away, of many ticks."""
+
+    def __init__(self, parts: Sequence[Episodes] = ()) -> None:
+        self._parts, self._new = list(parts), list[Episodes]()
+
+    def put(self, episodes: Episodes) -> None:
+        """Put away the episodes of a tick."""
+        if len(episodes):
+            self._new.append(episodes)
+        # Arrays of one episode take much more memory than their numbers.
+        if len(self._new) >= _PARTS:
+            self._parts, self._new = [*self._parts, Episodes.joined(self._new)], []
+
+    def all(self) -> Episodes:
+        """Return all episodes."""
+        return Episodes.joined([Episodes.none(), *self._parts, *self._new])
+
+
+# Number of ticks whose episodes are joined.
+_PARTS = 256
 # Room for the agent id in the number of a pair.
 _AGENT_BITS = 32
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Bool, Int32, Int64
 from numba import njit
 
 # Bits of a pair by which packets are sorted at a time.
@@ -20,6 +20,7 @@ class Latest(NamedTuple):
         pair: Pair of each row.
         queued_us: Time at which the message was made.
         end_us: End of the packet.
+        first_us: End of the packet with which the pair got its row.
         place: Row of a pair at the place of its hash or at one of the next ones; -1 for none. There are more places than rows.
         used: Number of rows in use, the only entry.
     """
@@ -27,6 +28,7 @@ class Latest(NamedTuple):
     pair: Int64[np.ndarray, " rows"]
     queued_us: Int64[np.ndarray, " rows"]
     end_us: Int64[np.ndarray, " rows"]
+    first_us: Int64[np.ndarray, " rows"]
     place: Int32[np.ndarray, " places"]
     used: Int64[np.ndarray, " 1"]
 
@@ -34,7 +36,7 @@ class Latest(NamedTuple):
     def none() -> "Latest":
         """Return no packets."""
         none = np.zeros(0, np.int64)
-        return Latest(none, none, none, np.zeros(0, np.int32), np.zeros(1, np.int64))
+        return Latest(none, none, none, none, np.zeros(0, np.int32), np.zeros(1, np.int64))
 
 
 def with_room(latest: Latest, pairs: int) -> Latest:
@@ -43,15 +45,29 @@ def with_room(latest: Latest, pairs: int) -> Latest:
     if count + pairs <= len(latest.pair):
         return latest
     rows = max(count + pairs, count + count // 2)
+    return _with_rows(latest, slice(0, count), rows)
+
+
+def without(latest: Latest, is_gone: Bool[np.ndarray, " used"]) -> Latest:
+    """Return the packets without those of some pairs; the packets given are not used any more."""
+    kept = np.flatnonzero(~is_gone)
+    return _with_rows(latest, kept, len(kept))
+
+
+def _with_rows(latest: Latest, kept: slice | Int64[np.ndarray, " kept"], rows: int) -> Latest:
+    """Return some of the packets, in a table of a number of rows."""
     places = _FEWEST_PLACES
     while places < 2 * rows:
         places *= 2
-    pair, queued_us, end_us = (np.zeros(rows, np.int64) for _ in range(3))
-    grown = Latest(pair, queued_us, end_us, np.full(places, -1, np.int32), latest.used)
-    for new, old in zip(grown[:3], latest[:3], strict=True):
-        new[:count] = old[:count]
-    _fill(grown)
-    return grown
+    moved = [np.zeros(rows, np.int64) for _ in range(4)]
+    count = 0
+    for new, old in zip(moved, latest[:4], strict=True):
+        packets = old[: latest.used[0]][kept]
+        count = len(packets)
+        new[:count] = packets
+    result = Latest(moved[0], moved[1], moved[2], moved[3], np.full(places, -1, np.int32), np.array([count]))
+    _fill(result)
+    return result
 
 
 def in_order(
@@ -85,6 +101,7 @@ def gaps(pair, queued_us, end_us, order, latest):  # type: ignore[no-untyped-def
             is_known = row >= 0
             if not is_known:
                 row = _added(pair[n], latest)
+                latest.first_us[row] = end_us[n]
             elif latest.end_us[row] > end_us[n]:
                 is_in_order = False
         else:

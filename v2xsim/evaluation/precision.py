@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from v2xsim.evaluation.curve_points import CurvePoints, SortedRuns
+from v2xsim.evaluation.curve_points import CurvePoints, PointRuns
 from v2xsim.perception.metrics.average_precision import THRESHOLDS, Matched
 
 HELD = 262_144
@@ -29,7 +29,7 @@ class AveragePrecision:
         self._objects = self._held = 0
         self._score = np.zeros(0)
         self._hit = np.zeros((0, -(-len(self._thresholds) // 8)), np.uint8)
-        self._runs = SortedRuns(len(self._thresholds))
+        self._runs = PointRuns(len(self._thresholds))
 
     def __len__(self) -> int:
         """Return the number of detections in memory."""

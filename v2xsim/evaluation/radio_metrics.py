@@ -59,6 +59,7 @@ class RadioMetrics:
             packets: Function that yields the row groups of the table `packets` again. It is called only if the packets of a pair are not in
                 order of time.
         """
+        self._gaps.join()
         gaps = self._gaps if self._gaps.is_in_order else in_any_order(lambda: map(_received, packets()))
         return [
             *self._delivery.rows(), *self._latency_ms.rows(), *self._latencies.rows(), *gaps.rows(), *self._channel.rows(),
