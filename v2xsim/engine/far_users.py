@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from v2xsim.engine.stations.number_set import NumberSet
 from v2xsim.mobility.base import Names, counted
 from v2xsim.notices import Notice
 from v2xsim.world.snapshot import Snapshot
@@ -30,8 +31,10 @@ class FarUsers:
         # Of each road user: the rectangle of all its places, the square where it was last, and when and where it was first.
         self._lower_m, self._upper_m, self._first_m = (np.zeros((0, 2)) for _ in range(3))
         self._cell, self._first_us = np.zeros((0, 2)), np.zeros(0, np.int64)
-        # The squares in which somebody was, and who.
-        self._users_of: dict[tuple[int, int], set[int]] = {}
+        # The squares in which somebody was, in the order in which they were entered, and who was in each: the number of the square, and
+        # the agent id in 32 bits.
+        self._squares: dict[tuple[int, int], int] = {}
+        self._users_in = NumberSet()
 
     def note(self, snapshot: Snapshot) -> None:
         """Note the road users of a tick."""
@@ -52,9 +55,11 @@ class FarUsers:
         self._upper_m[agent] = np.fmax(self._upper_m[agent], place_m)
         cell = np.floor(place_m / _CELL_M)
         changed = np.flatnonzero((cell != self._cell[agent]).any(axis=1))
-        for row in changed.tolist():
-            key = int(cell[row, 0]), int(cell[row, 1])
-            self._users_of.setdefault(key, set()).add(int(agent[row]))
+        if len(changed):
+            squares = [
+                self._squares.setdefault((x, y), len(self._squares)) for x, y in cell[changed].astype(np.int64).tolist()
+            ]
+            self._users_in.add(np.array(squares, np.int64) << 32 | agent[changed])
         self._cell[agent] = cell
 
     def notice(self, names: Names) -> Notice | None:
@@ -79,8 +84,11 @@ class FarUsers:
 
     def _far(self) -> list[int]:
         """Return the road users that are always far from most others."""
-        everybody = set().union(*self._users_of.values()) if self._users_of else set()
-        groups = _together(self._users_of)
+        square, user = np.divmod(self._users_in.numbers, 1 << 32)
+        ends = np.searchsorted(square, np.arange(len(self._squares) + 1))
+        users_of = {key: set(user[ends[n] : ends[n + 1]].tolist()) for key, n in self._squares.items()}
+        everybody = set(user.tolist())
+        groups = _together(users_of)
         if len(groups) < 2:
             return []
         crowd = max(groups, key=len)

@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 from v2xsim.engine.far_users import FarUsers
 from v2xsim.engine.stations.agent_set import AgentSet
 from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.engine.stations.number_set import NumberSet
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.mobility.base import Names
 from v2xsim.notices import Notice
@@ -61,8 +62,8 @@ class Plausibility:
     def __init__(self, scenario: Scenario, obstacles: Obstacles) -> None:
         self._scenario, self._obstacles, self._buildings = scenario, obstacles, len(obstacles.prisms)
         # Pairs of overlapping bodies, each as one number: both agent ids have at most 32 bits. And the first pair, and when.
-        self._overlaps: set[int] = set()
-        self._first_overlap = (0, 0, 0)
+        self._overlaps = NumberSet()
+        self._first_overlap: tuple[int, int, int] | None = None
         # Road users with a size that their class does not have; of the first, also time, agent id, class and size.
         self._odd_sizes = AgentSet()
         self._first_odd: tuple[int, int, int, tuple[float, ...]] = (0, 0, 0, ())
@@ -84,10 +85,11 @@ class Plausibility:
 
     def note(self, snapshot: Snapshot, fleet: Fleet) -> None:
         """Note the road users and stations of a tick; ticks must come in order of time."""
-        for first, second in snapshot.agent[overlapping(snapshot.boxes)].tolist():
-            if not self._overlaps:
-                self._first_overlap = first, second, snapshot.time_us
-            self._overlaps.add(first << 32 | second)
+        pairs = snapshot.agent[overlapping(snapshot.boxes)]
+        if len(pairs):
+            if self._first_overlap is None:
+                self._first_overlap = int(pairs[0, 0]), int(pairs[0, 1]), snapshot.time_us
+            self._overlaps.add(pairs[:, 0] << 32 | pairs[:, 1])
         odd = np.flatnonzero(is_unusual_size(snapshot.kind, snapshot.boxes.size_m))
         if len(odd) and not len(self._odd_sizes):
             row = int(odd[0])
@@ -133,7 +135,7 @@ class Plausibility:
         return tuple(notice for notice in found if notice is not None)
 
     def _overlapping_bodies(self, names: Names) -> Notice | None:
-        if not self._overlaps:
+        if self._first_overlap is None:
             return None
         first, second, time_us = self._first_overlap
         count = len(self._overlaps)

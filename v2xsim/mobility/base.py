@@ -56,6 +56,11 @@ class Names:
         """Return the name of the road user or roadside unit with an agent id."""
         return self._name[agent]
 
+    def names_of(self, agents: Iterable[int]) -> list[str]:
+        """Return the names of road users and roadside units with some agent ids."""
+        names = self._name
+        return [names[agent] for agent in agents]
+
     def owner_of(self, agent: int) -> str:
         """Return what an agent id stands for, as it was registered."""
         return self._owner[agent]
@@ -82,9 +87,12 @@ class Identities:
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        self._agent_of: dict[tuple[str, Body], int] = {}
-        self._bodies_of: dict[str, int] = {}
-        self._first_of: dict[str, int] = {}
+        # By agent id; None for one that was entered elsewhere. Equal bodies are one object: a long run has many road users.
+        self._body_of: list[Body | None] = []
+        self._bodies: dict[Body, Body] = {}
+        # The road users with a name that stands for another one, too: all but the first one, and how many the name stands for.
+        self._others: dict[tuple[str, Body], int] = {}
+        self._count_of: dict[str, int] = {}
         self.renamed: list[str] = []
         # The name in the source of each road user whose name stands for several.
         self.sharing: dict[int, str] = {}
@@ -95,11 +103,22 @@ class Identities:
         Raises:
             NameTakenError: If the name already stands for something else than `owner`.
         """
-        agent = self._agent_of.get((name, body))
-        return self._entered(name, owner, body) if agent is None else agent
+        first = self._first_of(name)
+        if first is not None and self._body_of[first] == body:
+            return first
+        agent = self._others.get((name, body))
+        return self._entered(name, owner, body, first) if agent is None else agent
 
-    def _entered(self, name: str, owner: str, body: Body) -> int:
-        number = self._bodies_of.get(name, 0) + 1
+    def _first_of(self, name: str) -> int | None:
+        """Return the first road user with a name in the source; None if there is none."""
+        agent = self._names.agent_of(name)
+        if agent is None or agent >= len(self._body_of) or self._body_of[agent] is None:
+            return None
+        # A name such as `car#2` may be the one that another road user got here.
+        return agent if self.sharing.get(agent, name) == name else None
+
+    def _entered(self, name: str, owner: str, body: Body, first: int | None) -> int:
+        number = self._count_of.get(name, 0 if first is None else 1) + 1
         own_name = name if number == 1 else f"{name}#{number}"
         for taken in {name, own_name}:
             present = self._names.agent_of(taken)
@@ -108,10 +127,10 @@ class Identities:
                     f"{owner} and {self._names.owner_of(present) or 'another road user'} have the same name {taken!r}; rename one of them"
                 )
         agent = self._names.register(own_name, owner)
-        self._bodies_of[name] = number
-        self._agent_of[name, body] = agent
-        first = self._first_of.setdefault(name, agent)
-        if number > 1:
+        self._body_of += [None] * (agent + 1 - len(self._body_of))
+        self._body_of[agent] = self._bodies.setdefault(body, body)
+        if first is not None:
+            self._others[name, body], self._count_of[name] = agent, number
             self.renamed.append(own_name)
             self.sharing |= {first: name, agent: name}
         return agent

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from v2xsim.comms.messages.cpm import MOVE_M, SLOWEST_US, UNUSED_US, CpmRules
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
 from v2xsim.comms.messages.sizes import cpm_bytes
+from v2xsim.engine.stations.agent_set import grown
 from v2xsim.engine.stations.contents import Report
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.knowledge import GRACE_US, Knowledge, ReportedObject
@@ -25,8 +26,8 @@ class Reporting:
         self._redundancy = redundancy
         # By agent: time of the last use of the rules, and the rules; in the order of these times.
         self._rules: OrderedDict[int, tuple[int, CpmRules]] = OrderedDict()
-        # By agent, of stations whose rules are forgotten: number of the next object that they report.
-        self._next_number: dict[int, int] = {}
+        # By agent id, of stations whose rules are forgotten: number of the next object that they report.
+        self._next_number = np.zeros(0, np.int64)
 
     def report(
         self, knowledge: Knowledge, frame: Frame, detections: Detections, announced_m: Float[np.ndarray, "stations 2"],
@@ -61,11 +62,15 @@ class Reporting:
 
     def _rules_of(self, agent: int, now_us: int) -> CpmRules:
         """Return the rules of a station, and forget those of stations that have not used theirs for long."""
-        rules = self._rules[agent][1] if agent in self._rules else CpmRules(self._next_number.pop(agent, 0))
+        if agent in self._rules:
+            rules = self._rules[agent][1]
+        else:
+            rules = CpmRules(int(self._next_number[agent]) if agent < len(self._next_number) else 0)
         self._rules[agent] = now_us, rules
         self._rules.move_to_end(agent)
         while now_us - next(iter(self._rules.values()))[0] > UNUSED_US:
             gone, (_, unused) = self._rules.popitem(last=False)
+            self._next_number = grown(self._next_number, gone + 1)
             self._next_number[gone] = unused.next_number
         return rules
 

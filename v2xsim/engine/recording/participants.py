@@ -59,7 +59,7 @@ class Participants:
         body_m[is_mast_alone, 2:] = mast_m[rows[is_mast_alone], None]
         kind = np.where(has_mast, len(KINDS), grown(self._kind, count)[:count])
         table.add(
-            agent=rows, name=[names.name_of(agent) for agent in rows.tolist()], kind=Coded(kind[rows], (*KINDS, "roadside")),
+            agent=rows, name=names.names_of(rows.tolist()), kind=Coded(kind[rows], (*KINDS, "roadside")),
             length_m=body_m[:, 0], width_m=body_m[:, 1], height_m=body_m[:, 2], antenna_m=body_m[:, 3],
             station=self._stations.flags(count)[rows], lidars=grown(self._lidars, count)[rows],
             ego=self._egos.flags(count)[rows], clock_offset_us=grown(self._clock_offset_us, count)[rows],
