@@ -18,6 +18,7 @@ from v2xsim.engine.stations.inbox import Arrival
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.errors import UserError
 from v2xsim.evaluation.metrics import METRIC_COLUMNS, READ_AGAIN
+from v2xsim.mobility.ahead import AheadMobility
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.inputs import input_digests
 from v2xsim.mobility.origins import origin_notices
@@ -90,7 +91,7 @@ def run(
     Returns:
         Tables, metrics and timing of the run. Tables and metrics depend only on the scenario and its seed.
     """
-    with Simulation(
+    with _WholeRun(
         scenario, progress=progress, threads=threads, on_frame=on_frame, out=out, tables=tables
     ) as simulation:
         simulation.finish()
@@ -109,6 +110,9 @@ class Simulation:
     Traffic runs up to `run.begin_s` when the object is made. Leave the `with` block, or call `close`, to end SUMO and all
     threads; an exception of the simulation itself does so too. Only one simulation with SUMO can be open in a process.
     """
+
+    # Whether SUMO may be ahead of the run, because nobody can steer its vehicles.
+    _may_be_ahead = False
 
     def __init__(
         self,
@@ -137,6 +141,7 @@ class Simulation:
             raise SteppingError("out needs the tables of the run; leave out tables=False")
         if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
             raise SteppingError(f"threads must be a whole number from 1 on, or None for the default, got {threads!r}")
+        threads = threads or default_threads()
         self.scenario = scenario
         self._simulated_s = simulated_s(scenario.run.duration_s, scenario.run.step_s)
         self._progress: Progress = progress or _no_progress
@@ -157,9 +162,11 @@ class Simulation:
             if out is not None:
                 self._out = Path(out)
                 self._draft = opened.enter_context(drafted(self._out, ResultsError, last=MANIFEST))
-            self._mobility = opened.enter_context(open_mobility(scenario.traffic, scenario.run, self._names))
+            is_ahead = self._may_be_ahead and threads > 1 and scenario.traffic.is_simulated
+            opening = AheadMobility if is_ahead else open_mobility
+            self._mobility = opened.enter_context(opening(scenario.traffic, scenario.run, self._names))
             built = time.perf_counter()
-            # After the inputs are read, so that a wrong one is reported at once.
+            # After the inputs are read, so that a wrong one is reported at once; but SUMO in another process starts meanwhile.
             self._progress(0.0, 1.0, "compiling")
             rehearse(scenario)
             self._progress(1.0, 1.0, "compiling")
@@ -171,14 +178,12 @@ class Simulation:
             report, names, whole_s = self._progress, self._names, self._simulated_s
             store: Store = MemoryStore()
             if self._draft is not None:
-                store = SegmentStore(
-                    self._draft.folder, about(scenario, self._inputs), threads or default_threads(), self._out
-                )
+                store = SegmentStore(self._draft.folder, about(scenario, self._inputs), threads, self._out)
             elif not tables:
                 store = MetricStore(Path(opened.enter_context(Scratch("run"))), METRIC_COLUMNS, [READ_AGAIN])
             opened.callback(store.close)
             self._engine = engine.Simulation(
-                scenario, self._mobility, self._obstacles, self._roster, threads or default_threads(),
+                scenario, self._mobility, self._obstacles, self._roster, threads,
                 lambda done_us: report(done_us * 1e-6, whole_s, "simulating"),
                 None if on_frame is None else lambda frame: on_frame(FrameView(frame, names)), names, store,
             )  # fmt: skip
@@ -438,6 +443,12 @@ class Simulation:
             *self._engine.plausibility.notices(self._names),
             *steered_notices(self._steered, self._engine.own_messages.counts),
         )
+
+
+class _WholeRun(Simulation):
+    """A run without a program that acts in it."""
+
+    _may_be_ahead = True
 
 
 def _end(opened: ExitStack, process: int) -> None:

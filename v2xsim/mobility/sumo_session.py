@@ -18,8 +18,7 @@ class SumoSession:
     running: "SumoSession | None" = None
 
     def __init__(self, source: str, sumo: ModuleType) -> None:
-        if SumoSession.running is not None:
-            raise MobilityError(SumoSession.running.reason(source))
+        SumoSession.refuse_second(source)
         if sumo.isLoaded():
             raise MobilityError(
                 f"{source}: libsumo already runs a simulation in this process that v2xsim did not start; call libsumo.close() first"
@@ -35,6 +34,16 @@ class SumoSession:
         # Folder of a generated road.
         self.scratch: Scratch | None = None
         SumoSession.running = self
+
+    @staticmethod
+    def refuse_second(source: str) -> None:
+        """Refuse to start a simulation while another one is open.
+
+        Raises:
+            MobilityError: If one is open.
+        """
+        if SumoSession.running is not None:
+            raise MobilityError(SumoSession.running.reason(source))
 
     @property
     def folder(self) -> Path:

@@ -196,6 +196,11 @@ class Traffic(Section):
         """Key of the source that is given."""
         return next(name for name in SOURCES if getattr(self, name) is not None)
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether SUMO simulates the traffic; otherwise it is replayed."""
+        return self.source in ("sumocfg", "grid", "highway")
+
     @model_validator(mode="after")
     def _one_source(self) -> "Traffic":
         given = [name for name in SOURCES if getattr(self, name) is not None]
