@@ -294,7 +294,7 @@ class Simulation:
         boxes_are_shared, followed = self.scenario.cooperation.fusion.shares.is_boxes, []
         egos = set(instant.states.agent[instant.states.ego].tolist())
         with self.stages.scans:
-            captured = moment.sensed.result()
+            captured = self._workers.result(moment.sensed)
         for frame, capture in captured:
             self._captures.put(frame, capture)
             self.stations.keep_frame(frame)

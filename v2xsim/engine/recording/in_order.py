@@ -61,7 +61,11 @@ class InOrder:
         """Wait for the oldest piece of work; if nobody has begun it, because all threads do other work, do it here."""
         if not self._waiting[0].done():
             self._work()
-        self._waiting.popleft().result()
+        done = self._waiting.popleft()
+        if self._workers is not None:
+            self._workers.result(done)
+        else:
+            done.result()
 
     def _ask(self) -> None:
         """Ask a thread to do a piece of work, if there is one and none has been asked."""

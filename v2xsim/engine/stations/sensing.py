@@ -67,7 +67,7 @@ class Sensing:
         grid = scenario.cooperation.matrix
         self._scanner = Scanner(obstacles, grid.cell_m, grid.extent_m, _caster(scenario.run.device))
         self._mount = lru_cache(_KEPT_MOUNTS)(self._vehicle_from_sensor)
-        self._workers, self._callers = workers, max(workers.count, 1)
+        self._workers, self._callers = workers, workers.count + 1
         self._turn: AbstractContextManager[object] = nullcontext()
         if scenario.run.device != "cpu":
             # A GPU serves one caller at a time.
