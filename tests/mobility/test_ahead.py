@@ -196,3 +196,14 @@ def children():
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
             found += parent == os.getpid() and b"traffic_process" in (stat.parent / "cmdline").read_bytes()
     return found
+
+
+def test_a_process_that_cannot_start_is_refused_with_the_way_without_it(monkeypatch):
+    def fail(*_, **__):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", fail)
+    with pytest.raises(
+        MobilityError, match=r"does not start \(Resource temporarily unavailable\); with one thread \(`threads=1`"
+    ):
+        opened(ROAD, True)

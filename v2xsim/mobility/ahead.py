@@ -22,6 +22,8 @@ from v2xsim.world.snapshot import Snapshot
 # Time for the process to end SUMO and to remove its temporary files, after which it is killed.
 _END_S = 3.0
 
+_WITHOUT = "with one thread (`threads=1` of `v2xsim.run`), SUMO runs in the process of the run"
+
 
 class AheadMobility(Mobility):
     """Traffic that SUMO simulates, computed one step ahead by another process; nobody can steer it.
@@ -46,11 +48,14 @@ class AheadMobility(Mobility):
         SumoSession.refuse_second(str(traffic.sumocfg or f"traffic.{traffic.source}"))
         self._step_us, begin_us = round(run.step_s * 1e6), round(run.begin_s * 1e6)
         self._end_us = begin_us + round(run.duration_s * 1e6 / self._step_us) * self._step_us
-        self._process = subprocess.Popen(
-            python("-m", "v2xsim.mobility.traffic_process"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(),
-            # Ctrl-C must reach only this process, which then ends the other one.
-            start_new_session=True,
-        )  # fmt: skip
+        try:
+            self._process = subprocess.Popen(
+                python("-m", "v2xsim.mobility.traffic_process"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(),
+                # Ctrl-C must reach only this process, which then ends the other one.
+                start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise MobilityError(f"the process of the traffic does not start ({error.strerror}); {_WITHOUT}") from error
         self._end = weakref.finalize(self, _ended, self._process, os.getpid())
         # Instant of which the snapshot is being computed, and the latest snapshot.
         self._asked_us: int | None = None

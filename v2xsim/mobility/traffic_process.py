@@ -76,8 +76,11 @@ class _Answers:
 def main() -> None:
     """Answer the questions on standard input on standard output, until standard input is closed."""
     answers = os.fdopen(os.dup(1), "wb")
-    # What else is printed is no answer.
-    os.dup2(2, 1)
+    # What else is printed is no answer. Without a console, it goes nowhere.
+    try:
+        os.dup2(2, 1)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     answering = _Answers(answers)
     try:
         for question in _questions(sys.stdin.buffer):
