@@ -106,6 +106,27 @@ def test_of_killed_runs_only_the_newest_rows_stay(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_the_files_of_a_finished_run_stay_until_they_are_moved(tmp_path):
+    owned = take(tmp_path, "out")
+    (owned.folder / "manifest.json").write_text("")
+    owned.leave()
+    take(tmp_path, "something-else").release()
+    take(tmp_path, "out").release()
+    assert kept_for(tmp_path / "out") == [owned.folder]
+
+
+def test_an_earlier_run_that_was_replaced_does_not_stay(tmp_path):
+    owned = take(tmp_path, "out")
+    (owned.folder / "manifest.json").write_text("")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "manifest.json").write_text("")
+    os.utime(owned.folder / "manifest.json", ns=(0, 0))
+    owned.leave()
+    assert kept_for(tmp_path / "out") == []
+    assert clear(tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_the_folder_of_a_living_process_stays(tmp_path, holder):
     assert [left.lives for left in clear(tmp_path)] == [True]
     assert any(path.name == "half.parquet" for path in tmp_path.rglob("*"))

@@ -200,7 +200,7 @@ def test_the_file_that_says_that_all_is_complete_comes_last(tmp_path, monkeypatc
     usual = Path.replace
 
     def watched(path, target):
-        seen.append((path.name, (tmp_path / "run" / "manifest.json").exists()))
+        seen.append((target.name, (tmp_path / "run" / "manifest.json").exists()))
         return usual(path, target)
 
     monkeypatch.setattr(Path, "replace", watched)

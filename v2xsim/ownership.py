@@ -3,8 +3,8 @@
 A process that needs a folder until its work is complete first writes a mark beside it: `.out.1f2e3d4c.owner` for the folder
 `.out.1f2e3d4c.partial`. The mark names the process and is locked while the process lives. The operating system releases the lock when
 the process ends, for whatever reason. So a mark without a lock belongs to a process that was killed, and its folder is removed by the next
-process that works at the same place. A folder in which a killed run left rows of its tables stays until another run has written the same
-target or left rows for it, because these rows can still be read. Folders without a mark, marks of other users and marks from other machines are left alone.
+process that works at the same place. A folder in which a killed run left rows of its tables, or all its files, stays until another run has
+written the same target or left rows for it, because it can still be read. Folders without a mark, marks of other users and marks from other machines are left alone.
 """
 
 import errno
@@ -28,6 +28,8 @@ _MARK = re.compile(r"\.?.+\.[0-9a-f]{8}\.owner")
 _SAYS = "folder of a process at work"
 KEPT = Path("segments") / "run.json"
 """File in a folder whose content is of use after its process was killed: the rows that a run had written (`v2xsim.results.store`)."""
+WHOLE = "manifest.json"
+"""File in a folder with all files of a run, which are of use until they are in the final folder."""
 _LARGEST_MARK_BYTES = 4096
 # A process writes its mark within a moment, in which it is alone in the folder. So an empty mark that others see was left by a
 # process that was killed in that moment. Where folders cannot be locked, this is sure only after a while.
@@ -44,12 +46,14 @@ class Owned:
         mark: Path of the mark, a locked file.
         lock: Descriptor of the open mark.
         folder: Path of the folder.
+        target: Path of the file or folder that the process writes.
         pid: Number of the process.
     """
 
     mark: Path
     lock: int
     folder: Path
+    target: Path
     pid: int
 
     @property
@@ -59,8 +63,8 @@ class Owned:
 
     @property
     def has_rows(self) -> bool:
-        """Whether a run has written rows into the folder."""
-        return _has_rows(self.folder)
+        """Whether the folder has rows of a run, or all its files, which are not in the final folder."""
+        return has_rows(self.folder, self.target)
 
     def leave(self) -> None:
         """Leave the folder with its mark, as a process that is killed does."""
@@ -72,9 +76,7 @@ class Owned:
         """Remove the folder and its mark. A forked process must not do this for its parent, so nothing happens there."""
         if os.getpid() != self.pid:
             return
-        with suppress(OSError):
-            (self.folder / KEPT).unlink()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove_folder(self.folder)
         shutil.rmtree(self.aside, ignore_errors=True)
         with suppress(OSError):
             # If the folder cannot be removed now, the mark stays with it, so that a later process removes both.
@@ -154,13 +156,13 @@ def take(parent: Path, target: str, *, hidden: bool = True, shared: bool = False
             if left.lives and left.owner.target == target and not shared:
                 raise BusyError(f"process {left.owner.pid} on {left.owner.host}")
         kept = kept_for(parent / target)
-        for folder in kept[:-1] if kept and _has_rows(kept[-1]) else kept:
+        for folder in kept[:-1] if kept and has_rows(kept[-1], parent / target) else kept:
             _examined(folder.with_suffix(_OWNER), alone, target)
         short = os.fsencode(target)[:_LONGEST_NAME_BYTES].decode("utf-8", "ignore")
         name = f"{'.' if hidden else ''}{short}.{secrets.token_hex(4)}"
         mark = parent / f"{name}{_OWNER}"
         lock = os.open(mark, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        owned = Owned(mark, lock, parent / f"{name}{_PARTIAL}", os.getpid())
+        owned = Owned(mark, lock, parent / f"{name}{_PARTIAL}", parent / target, os.getpid())
         try:
             with suppress(OSError):  # Some network file systems have no locks; then the number of the process decides.
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -175,7 +177,7 @@ def take(parent: Path, target: str, *, hidden: bool = True, shared: bool = False
 
 
 def forget_kept(target: Path) -> None:
-    """Remove the rows that killed runs left for a target."""
+    """Remove what killed runs left for a target."""
     with _alone_in(target.parent) as alone:
         _cleared(target.parent, alone, target.name)
 
@@ -218,24 +220,47 @@ def left_from_elsewhere(parent: Path) -> list[str]:
 
 
 def kept_for(target: Path) -> list[Path]:
-    """Return the folders beside a target in which runs keep rows of their tables, of killed and of living processes.
+    """Return the folders beside a target with rows of runs, or all their files, of killed and of living processes.
 
     The newest that has rows is the last; those without rows come first.
     """
-    folders, target = [], Path(os.path.realpath(target))
-    for mark in marks_in(target.parent):
-        owner, folder = _read(mark), mark.with_suffix(_PARTIAL)
-        if owner is not None and owner.target == target.name and (folder / KEPT).exists():
-            folders.append(folder)
-    return sorted(folders, key=lambda folder: (_has_rows(folder), folder.stat().st_mtime_ns))
+    target, newest = Path(os.path.realpath(target)), {}
+    for folder in folders_for(target):
+        # A run that goes on may end and remove its folder now.
+        with suppress(OSError):
+            if _is_kept(folder, target):
+                newest[folder] = (has_rows(folder, target), folder.stat().st_mtime_ns)
+    return sorted(newest, key=newest.__getitem__)
 
 
-def _has_rows(folder: Path) -> bool:
-    """Return whether a run has written rows into a folder."""
+def folders_for(target: Path) -> list[Path]:
+    """Return the folders beside a target in which processes work for it, or worked until they were killed."""
+    target = Path(os.path.realpath(target))
+    owners = {mark.with_suffix(_PARTIAL): _read(mark) for mark in marks_in(target.parent)}
+    return [folder for folder, owner in owners.items() if owner is not None and owner.target == target.name]
+
+
+def _is_kept(folder: Path, target: Path) -> bool:
+    """Return whether a folder holds a run that has not ended, or one that has and is not in the final folder."""
+    return (folder / KEPT).exists() or is_whole(folder, target)
+
+
+def is_whole(folder: Path, target: Path) -> bool:
+    """Return whether a folder has all files of a run that ended later than the one in the final folder.
+
+    A process that is killed just after it has replaced an earlier run leaves that one in its folder.
+    """
     with suppress(OSError):
-        return (folder / KEPT).exists() and any(
-            map(any, ((folder / KEPT.parent).glob("*.arrows"), folder.glob("*.parquet")))
-        )
+        ended = (folder / WHOLE).stat().st_mtime_ns
+        return not (target / WHOLE).exists() or ended > (target / WHOLE).stat().st_mtime_ns
+    return False
+
+
+def has_rows(folder: Path, target: Path) -> bool:
+    """Return whether a run has written rows into a folder, or all its files, which are not in the final folder."""
+    with suppress(OSError):
+        rows = ((folder / KEPT.parent).glob("*.arrows"), folder.glob("*.parquet"))
+        return any(map(any, rows)) if (folder / KEPT).exists() else is_whole(folder, target)
     return False
 
 
@@ -303,7 +328,7 @@ def _examined(mark: Path, alone: bool, target: str | None) -> Left | None:
         # A lock that is free on this machine may be held on another one: not all network file systems share locks.
         if not owner.here:
             return Left(mark, owner, lives=False)
-        if owner.target == target or not (mark.with_suffix(_PARTIAL) / KEPT).exists():
+        if owner.target == target or not _is_kept(mark.with_suffix(_PARTIAL), mark.parent / owner.target):
             _remove(mark, owner)
         return None
     finally:
@@ -321,10 +346,18 @@ def _remove(mark: Path, owner: Owner) -> None:
         # The process was killed between moving the earlier folder away and moving the new one to its place.
         aside.rename(target)
     for path in (folder, aside):
-        shutil.rmtree(path, ignore_errors=True)
+        _remove_folder(path)
         if os.path.lexists(path):
             return
     mark.unlink(missing_ok=True)
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder, first the files by which its content counts as readable."""
+    for name in (KEPT, WHOLE):
+        with suppress(OSError):
+            (folder / name).unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from v2xsim.scenario.schema_stations import Lidars, Stations
 from v2xsim.scenario.schema_world import Agent, Run, Traffic
 from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
-from v2xsim.world.roads import Roads
 
 _STEP_S = 0.1
 _TICKS = 4
@@ -48,4 +47,4 @@ def rehearse(scenario: Scenario) -> None:
         roster = Roster(small, Streams(0), names.register, names.name_of)
         run = Simulation(small, mobility, indexed(block), roster, threads=1)
         run.run()
-        run.recording.join(Roads.none(), 0)
+        run.recording.join(0)

@@ -11,18 +11,16 @@ from v2xsim.results.results import Results
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import simulated_s
 from v2xsim.scenario.steered import NOTICE, Steered
-from v2xsim.world.roads import Roads
 
 
 def results_of(
-    simulation: Simulation, roads: Roads, notices: tuple[Notice, ...], inputs: dict[str, str], steered: Steered,
+    simulation: Simulation, notices: tuple[Notice, ...], inputs: dict[str, str], steered: Steered,
     timing: Mapping[str, float],
 ) -> Results:  # fmt: skip
     """Return the results of a simulation.
 
     Args:
         simulation: Simulation that has run to its end.
-        roads: Roads for pictures.
         notices: Notices of the run.
         inputs: Digests of the files that it read, by path.
         steered: How often a program acted in it.
@@ -30,7 +28,7 @@ def results_of(
     """
     started, scenario, recording = time.perf_counter(), simulation.scenario, simulation.recording
     simulated = simulated_s(scenario.run.duration_s, scenario.run.step_s)
-    recording.join(roads, round((scenario.run.begin_s + simulated) * 1e6))
+    recording.join(round((scenario.run.begin_s + simulated) * 1e6))
     rows = recording.metrics(simulated)
     tables = recording.store.finish()
     times = {

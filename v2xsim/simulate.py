@@ -30,7 +30,7 @@ from v2xsim.results.errors import ResultsError
 from v2xsim.results.manifest import about
 from v2xsim.results.results import Results
 from v2xsim.results.store import MemoryStore, MetricStore, SegmentStore, Store
-from v2xsim.run_results import results_of, steered_notices
+from v2xsim.run_results import results_of, rung_of, steered_notices
 from v2xsim.scenario.manifest_files import MANIFEST
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import simulated_s
@@ -40,7 +40,6 @@ from v2xsim.streams import Streams
 from v2xsim.views import FrameView, InstantView, KnowledgeView, LostMessage, ReceivedMessage
 from v2xsim.views.knowledge import knowledge_of
 from v2xsim.world.buildings import building_notices, load_obstacles
-from v2xsim.world.roads import Roads
 
 Progress = Callable[[float, float, str], None]
 """Function called with the simulated seconds done, all simulated seconds, and the name of the present phase."""
@@ -156,7 +155,7 @@ class Simulation:
         for unit in scenario.stations.roadside:
             self._names.register(unit.id, "a roadside unit")
         self._obstacles, self._height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
-        self._named_roads = named_roads(scenario.world)
+        roads = named_roads(scenario.world)
         self._draft: Draft | None = None
         with ExitStack() as opened:
             if out is not None:
@@ -178,7 +177,10 @@ class Simulation:
             report, names, whole_s = self._progress, self._names, self._simulated_s
             store: Store = MemoryStore()
             if self._draft is not None:
-                store = SegmentStore(self._draft.folder, about(scenario, self._inputs), threads, self._out)
+                store = SegmentStore(
+                    self._draft.folder, about(scenario, rung_of(scenario), self._input_notices, self._inputs),
+                    threads, self._out,
+                )  # fmt: skip
             elif not tables:
                 store = MetricStore(Path(opened.enter_context(Scratch("run"))), METRIC_COLUMNS, [READ_AGAIN])
             opened.callback(store.close)
@@ -188,6 +190,9 @@ class Simulation:
                 None if on_frame is None else lambda frame: on_frame(FrameView(frame, names)), names, store,
             )  # fmt: skip
             opened.callback(self._engine.close)
+            # Only pictures show roads, and a city has many: a run without pictures needs none.
+            if scenario.record.clouds_every_s > 0:
+                self._engine.recording.add_roads(roads if len(roads) else self._mobility.roads())
             # Ends SUMO and the threads, also when nobody can reach this object any more.
             self._is_on_disk = not isinstance(store, MemoryStore)
             self._end = weakref.finalize(self, _end, opened.pop_all(), self._process)
@@ -248,7 +253,7 @@ class Simulation:
         """End SUMO and all threads; views and results stay. A second call does nothing."""
         # What SUMO reported is read before it ends.
         if self._engine.is_over and self._end.alive:
-            _ = self._notices, self._roads
+            _ = self._notices
         self._end()
 
     def __enter__(self) -> "Simulation":
@@ -345,7 +350,7 @@ class Simulation:
     def _finished_results(self) -> Results:
         """Compute the results; if the run has a folder, write what is not written yet, and move all files into it."""
         timing = self._timing | {"measured_s": self._measured_s}
-        results = results_of(self._engine, self._roads, self._notices, self._inputs, self._steered, timing)
+        results = results_of(self._engine, self._notices, self._inputs, self._steered, timing)
         if self._draft is not None:
             results.fill(self._draft.folder, self._out)
             self._draft.commit()
@@ -427,17 +432,19 @@ class Simulation:
         return Steered(self._engine.own_messages.counts.sent, self._speeds_set)
 
     @cached_property
-    def _roads(self) -> Roads:
-        """The roads for pictures, read once, before SUMO ends."""
-        return self._named_roads if len(self._named_roads) else self._mobility.roads()
+    def _input_notices(self) -> tuple[Notice, ...]:
+        """The notices about inputs, which are known before the run begins."""
+        return (
+            *value_notices(self.scenario),
+            *building_notices(self.scenario.world, self._height_sources),
+            *origin_notices(self.scenario.traffic, self.scenario.world, self._height_sources),
+        )
 
     @cached_property
     def _notices(self) -> tuple[Notice, ...]:
         """The notices of the run, read once, before SUMO ends."""
         return (
-            *value_notices(self.scenario),
-            *building_notices(self.scenario.world, self._height_sources),
-            *origin_notices(self.scenario.traffic, self.scenario.world, self._height_sources),
+            *self._input_notices,
             *self._mobility.notices(),
             *self._roster.notices(),
             *self._engine.plausibility.notices(self._names),

@@ -7,6 +7,7 @@ import atexit
 import ctypes
 import errno
 import os
+import shutil
 import tempfile
 import time
 import weakref
@@ -54,19 +55,14 @@ def staged(
         with _taken(target, folder, error) as owned:
             try:
                 yield owned.folder
+                _open_to_others(owned.folder)
+                _refuse(folder, _cleared_within(target, _PATIENCE_S), error)
+                check(target)
+                _replace(owned, target, folder, error)
             except Exception as failure:
                 if keeps_rows:
                     _leave_rows(owned, folder, failure)
                 raise
-            _open_to_others(owned.folder)
-            _refuse(folder, _cleared_within(target, _PATIENCE_S), error)
-            check(target)
-            try:
-                with undisturbed():
-                    _swap(owned, target)
-                    forget_kept(target)
-            except OSError as trouble:
-                raise error(f"{folder}: cannot be replaced: {reason_of(trouble)}") from None
     finally:
         for above in made:
             # If the block failed, the parent folders that were made for it are empty and are removed; otherwise they stay.
@@ -96,6 +92,8 @@ class Draft:
     def commit(self) -> None:
         """Move the files into the target folder, each in one step.
 
+        With a last file, the temporary folder keeps all files until all are in the target folder: whoever is killed meanwhile leaves them there.
+
         Raises:
             UserError: If the folder cannot be written.
         """
@@ -104,6 +102,8 @@ class Draft:
         target, last = self.target, self._last
         try:
             with undisturbed():
+                # What killed runs left goes first: after the last file, the target folder has the newest run.
+                forget_kept(target)
                 if last:
                     (target / last).unlink(missing_ok=True)
                 for path in sorted(self.folder.rglob("*"), key=lambda path: (path.name == last, path)):
@@ -112,8 +112,7 @@ class Draft:
                         final.mkdir(parents=True, exist_ok=True)
                     else:
                         final.parent.mkdir(parents=True, exist_ok=True)
-                        path.replace(final)
-                forget_kept(target)
+                        (_twin(path) if last else path).replace(final)
         except OSError as trouble:
             raise self._error(f"{self._shown}: cannot be written: {reason_of(trouble)}") from None
 
@@ -284,6 +283,26 @@ def _refuse(folder: Path, remaining: list[Left], error: type[UserError]) -> None
             f"{folder}: process {left.owner.pid} on {left.owner.host} writes into it ({left.mark.name}); wait for it, or name "
             "another folder with --out"
         )
+
+
+def _twin(path: Path) -> Path:
+    """Return the path of a second link to a file beside it; of a copy where the file system has no links."""
+    twin = path.with_name(f"{path.name}.moved")
+    try:
+        os.link(path, twin)
+    except OSError:
+        shutil.copy2(path, twin)
+    return twin
+
+
+def _replace(owned: Owned, target: Path, folder: Path, error: type[UserError]) -> None:
+    try:
+        with undisturbed():
+            # What killed runs left goes first: after the swap, the target folder has the newest run.
+            forget_kept(target)
+            _swap(owned, target)
+    except OSError as trouble:
+        raise error(f"{folder}: cannot be replaced: {reason_of(trouble)}") from None
 
 
 def _swap(owned: Owned, target: Path) -> None:

@@ -6,14 +6,17 @@ import shutil
 
 import pytest
 from small_runs import finished, same, scenario
+from typer.testing import CliRunner
 
 import v2xsim
+from v2xsim.cli.app import app
 from v2xsim.engine.recording import recording
 from v2xsim.opened import NotRecordedError, OpenError, segments
+from v2xsim.ownership import take
 from v2xsim.results import results
 from v2xsim.results.errors import ResultsError
 from v2xsim.results.manifest import manifest_of
-from v2xsim.runfolder import staged
+from v2xsim.runfolder import RunFolderError, staged
 
 SETTINGS = "cooperation.fusion=early"
 
@@ -110,6 +113,90 @@ def test_metrics_and_replays_need_a_finished_run(going_on):
     with pytest.raises(OpenError, match="must be a finished run to be replayed"):
         run.replay()
     assert "not complete: written up to 1.2 s" in repr(run)
+
+
+@pytest.mark.parametrize("table", ["metrics", "episodes"])
+def test_tables_that_come_at_the_end_are_refused_and_not_empty(going_on, table):
+    tables = v2xsim.open(going_on, partial=True).tables
+    with pytest.raises(NotRecordedError, match=rf"has no table '{table}' yet.*evaluate\(\)\.tables\['{table}'\]"):
+        _ = tables[table]
+    assert table not in tables
+    assert table not in repr(tables)
+
+
+def test_what_is_known_at_the_start_is_there_before_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(recording, "_HELD_S", -1.0)
+    street = {"center_m": [[-80, 0], [80, 0]], "lanes": 2}
+    unusual = scenario(SETTINGS, f"world.roads={json.dumps([street])}", "lidars.dropout=0.99")
+    with v2xsim.Simulation(unusual, out=tmp_path / "run", threads=1) as simulation:
+        for _ in range(2):
+            simulation.step()
+        run = v2xsim.open(tmp_path / "run", partial=True)
+        places = {name: run.tables[name] for name in ("roads", "buildings")}
+        simulation.finish()
+        whole = simulation.results()
+    assert all(table.num_rows and same(table, whole.tables[name]) for name, table in places.items())
+    assert run.notices
+    assert run.notices == whole.notices[: len(run.notices)]
+    assert run.manifest["models"] == whole.rung
+
+
+def test_a_run_that_was_killed_before_its_first_rows_says_so(tmp_path):
+    with v2xsim.Simulation(scenario(SETTINGS), out=tmp_path / "run", threads=1):
+        with pytest.raises(OpenError, match="goes on, or was killed, and has written no rows"):
+            v2xsim.open(tmp_path / "run")
+        run = v2xsim.open(tmp_path / "run", partial=True)
+        assert repr(run).endswith("not complete: it has written no rows")
+        assert list(run.tables) == []
+        with pytest.raises(NotRecordedError, match="must have rows to be read, but the run has written none"):
+            _ = run.tables["states"]
+
+
+def test_a_run_that_was_killed_while_it_was_being_built_is_not_called_missing(tmp_path):
+    owned = take(tmp_path, "run")
+    owned.leave()
+    for partial in (False, True):
+        with pytest.raises(OpenError, match="goes on, or was killed, and has written no rows"):
+            v2xsim.open(tmp_path / "run", partial=partial)
+
+
+def error_of(command, folder):
+    """Return the error of a command about a folder, in one line."""
+    result = CliRunner().invoke(app, [command, str(folder)])
+    assert result.exit_code == 2
+    return " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("command", ["view", "report", "compare"])
+def test_commands_say_that_a_run_has_not_ended_and_how_to_open_it(going_on, command):
+    error = error_of(command, going_on)
+    assert "a run into it goes on or was killed" in error
+    assert "partial=True) opens what it has written" in error
+
+
+@pytest.mark.parametrize("command", ["view", "report", "compare"])
+def test_commands_name_the_folder_of_a_run_that_was_killed_after_its_end(tmp_path, command):
+    owned = take(tmp_path, "run")
+    shutil.copytree(finished(SETTINGS)[1], owned.folder, dirs_exist_ok=True)
+    owned.leave()
+    error = error_of(command, tmp_path / "run")
+    assert f"the finished run for it is still in {owned.folder}" in error
+    run = v2xsim.open(tmp_path / "run", partial=True)
+    assert run.is_complete
+    assert run.metrics
+
+
+def test_a_finished_run_that_cannot_be_moved_to_its_folder_stays(tmp_path):
+    def ended_in_vain():
+        with staged(tmp_path / "run", keeps_rows=True) as at:
+            v2xsim.run(scenario(SETTINGS), out=at, threads=1)
+            (tmp_path / "run").mkdir()
+            (tmp_path / "run" / "mine.txt").write_text("")
+
+    with pytest.raises(RunFolderError) as caught:
+        ended_in_vain()
+    assert "partial=True" in caught.value.__notes__[0]
+    assert v2xsim.open(tmp_path / "run", partial=True).is_complete
 
 
 def test_rows_that_were_being_written_when_a_run_was_killed_are_left_out(going_on):

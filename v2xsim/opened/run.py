@@ -41,7 +41,8 @@ class Run:
         folder: Folder of the run.
         manifest: Content of its `manifest.json`.
         tables: Arrow tables by name; `tables.groups(name, columns)` yields a table in pieces (row groups), for tables larger than memory.
-        is_complete: Whether the run has ended; otherwise it has no metrics, and its tables end at `until_s`.
+        is_complete: Whether the run has ended; otherwise it has no metrics, and its tables end at `until_s`. The files of a run that was
+            killed after its end are complete, too.
 
     Raises:
         OpenError: If the folder holds no finished run, or one that this version cannot read.
@@ -50,15 +51,14 @@ class Run:
     def __init__(self, folder: Path | str, *, partial: bool = False) -> None:
         self.folder = Path(folder)
         self.tables: RunTables | SegmentTables
-        kept = unfinished(self.folder) if partial else None
-        self.is_complete = kept is None
-        if kept is None:
+        self.folder = (unfinished(self.folder) if partial else None) or self.folder
+        self.is_complete = not (partial and (self.folder / KEPT).exists())
+        if self.is_complete:
             self.manifest: Mapping[str, Any] = Listed(read_manifest(self.folder))
             self.tables = RunTables(self.folder, self.manifest["format"], self.manifest.get("tables", {}))
             return
-        self.folder = kept
-        self.manifest = Listed(read_begun_manifest(kept / KEPT))
-        self.tables = SegmentTables(kept)
+        self.manifest = Listed(read_begun_manifest(self.folder / KEPT))
+        self.tables = SegmentTables(self.folder)
 
     @property
     def until_s(self) -> float:
@@ -72,7 +72,12 @@ class Run:
         if not self.is_complete:
             name, seed, end_s = (setting(self.manifest, key) for key in ("name", "run.seed", "run.duration_s"))
             begin_s = setting(self.manifest, "run.begin_s")
-            return f"run {self.folder} ({name}, seed {seed}), not complete: written up to {self.until_s:g} s of {begin_s + end_s:g} s; see .tables"
+            written = (
+                "it has written no rows"
+                if not len(self.tables)
+                else f"written up to {self.until_s:g} s of {begin_s + end_s:g} s; see .tables"
+            )
+            return f"run {self.folder} ({name}, seed {seed}), not complete: {written}"
         name, seed, duration_s = (setting(self.manifest, key) for key in ("name", "run.seed", "run.duration_s"))
         missing = missing_tables(self.folder, self.manifest.get("tables", {}))
         lacks = "" if missing is None else f"; {missing}"
@@ -97,7 +102,7 @@ class Run:
 
     @cached_property
     def notices(self) -> tuple[Notice, ...]:
-        """What the run left out of its inputs, repaired or assumed."""
+        """What the run left out of its inputs, repaired or assumed; of a run that has not ended, only what was known when it began."""
         return notices_of(self.manifest)
 
     def evaluate(

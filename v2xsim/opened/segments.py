@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from v2xsim.errors import reason_of
-from v2xsim.opened.errors import NoTableError, OpenError
+from v2xsim.opened.errors import NoTableError, NotRecordedError, OpenError
 from v2xsim.opened.parts import Parts, StreamParts
 from v2xsim.ownership import KEPT, kept_for
 from v2xsim.results.columns import COLUMNS, schema_of
@@ -24,10 +24,12 @@ from v2xsim.scenario.explain import nearest
 _ATTEMPTS = 3
 # The table that a run replaces as a whole, perhaps after the last noted time. Earlier versions had a file of this kind for each table.
 _REPLACED = "agents"
+# The tables that are written at the end of a run.
+_LAST = ("metrics", "episodes")
 
 
 def unfinished(folder: Path) -> Path | None:
-    """Return the folder with the rows of a run that has not ended; None if there is none.
+    """Return the folder with the rows of a run that has not ended, or whose files were not moved; None if there is none.
 
     Args:
         folder: Folder for which the run was started, or the folder with its rows itself.
@@ -41,6 +43,8 @@ def unfinished(folder: Path) -> Path | None:
 
 class SegmentTables(Mapping[str, pa.Table]):
     """The tables of a run that has not ended, by name: all rows up to the last time at which all rows were written.
+
+    A table of which nothing was written yet is none of them: it is not empty, but unknown.
 
     Args:
         kept: Folder in which the rows are (`unfinished`).
@@ -68,13 +72,11 @@ class SegmentTables(Mapping[str, pa.Table]):
             columns: Names of the columns; None for all.
 
         Raises:
+            NotRecordedError: If nothing of the table was written yet.
             OpenError: If there is no such table, or its rows cannot be read.
             NoColumnError: If the table has no such column.
         """
-        if table not in COLUMNS:
-            raise NoTableError(
-                f"{self._folder}: has no table {table!r}{nearest(str(table), COLUMNS)}; there are {', '.join(COLUMNS)}"
-            )
+        self._check_written(table)
         names = chosen_columns(table, columns)
         rows, found = self._rows[table], 0
         wanted = schema_of(table) if names is None else pa.schema([schema_of(table).field(name) for name in names])
@@ -97,16 +99,33 @@ class SegmentTables(Mapping[str, pa.Table]):
         """Return the row groups of a table, each read when it is used. Reading an earlier group again starts at the first row."""
         return StreamParts(lambda columns: self.groups(table, columns), schema_of(table).empty_table())
 
+    def __contains__(self, table: object) -> bool:
+        return table in COLUMNS and self.until_us is not None and (table not in _LAST or self._rows[str(table)] > 0)
+
     def __iter__(self) -> Iterator[str]:
-        return iter(COLUMNS)
+        return (table for table in COLUMNS if table in self)
 
     def __len__(self) -> int:
-        return len(COLUMNS)
+        return len(list(iter(self)))
 
     def __repr__(self) -> str:
         width = max(map(len, COLUMNS))
-        lines = [f"  {name:<{width}}  {self._rows[name]:>12,}" for name in COLUMNS]
-        return "\n".join([f"{len(COLUMNS)} tables of {self._folder}, which is not complete (rows)", *lines])
+        lines = [f"  {name:<{width}}  {self._rows[name]:>12,}" for name in self]
+        return "\n".join([f"{len(self)} tables of {self._folder}, which is not complete (rows)", *lines])
+
+    def _check_written(self, table: str) -> None:
+        if table not in COLUMNS:
+            raise NoTableError(
+                f"{self._folder}: has no table {table!r}{nearest(str(table), COLUMNS)}; there are {', '.join(COLUMNS)}"
+            )
+        if self.until_us is None:
+            raise NotRecordedError(
+                f"{self._folder}: must have rows to be read, but the run has written none; if it goes on, open it again later"
+            )
+        if table not in self:
+            raise NotRecordedError(
+                f"{self._folder}: has no table {table!r} yet, which a run writes at its end; evaluate().tables[{table!r}] is that of what was written"
+            )
 
     def _lacking(self, table: str, found: int) -> str:
         """Return why rows of a table cannot be read."""

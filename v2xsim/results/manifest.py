@@ -45,9 +45,14 @@ def manifest_of(
     }
 
 
-def about(scenario: Scenario, inputs: Mapping[str, str]) -> dict[str, Any]:
-    """Return the manifest of a run that has not ended, as far as it is known; its key `complete` is false."""
-    return manifest_of(scenario, {}, inputs=inputs) | {"complete": False}
+def about(
+    scenario: Scenario, rung: Mapping[str, str], notices: Sequence[Notice], inputs: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the manifest of a run that has not ended, as far as it is known; its key `complete` is false.
+
+    Arguments as in `manifest_of`; the notices are those that are known when the run begins.
+    """
+    return manifest_of(scenario, rung, notices, inputs) | {"complete": False}
 
 
 def _version(name: str) -> str:

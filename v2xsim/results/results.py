@@ -98,8 +98,11 @@ class Results:
             digests = {name: self._written(name, draft / f"{name}.parquet") for name in self.tables}
             _write_json(draft / "timing.json", self.timing)
             manifest = manifest_of(self.scenario, self.rung, self.notices, self.inputs, digests, self.steered)
-            _write_json(draft / MANIFEST, manifest)
-            # Not before: a run that is killed until now can be opened as one that has not ended.
+            # Under its final name only when it is whole: from then on, the folder is that of a finished run.
+            new = draft / f"{MANIFEST}.new"
+            _write_json(new, manifest)
+            new.replace(draft / MANIFEST)
+            # Not before: a run that is killed until now is opened as one that has not ended, and from now on as a finished one.
             end_segments(draft)
         except OSError as error:
             raise ResultsError(f"{folder}: results cannot be written: {reason_of(error)}") from error

@@ -146,7 +146,9 @@ class SegmentStore(_GroupStore):
         self._grouped, self._tails = dict.fromkeys(COLUMNS, 0), dict[str, RowFile]()
         with _disk(self._shown):
             self._segments.mkdir()
-            (self._segments / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
+            new = self._segments / f"{ABOUT}.new"
+            new.write_text(json.dumps(about) + "\n", encoding="utf-8")
+            new.replace(self._segments / ABOUT)
 
     def written(self, time_us: int) -> None:
         """Write the rows that are in no row group yet, and note the number of rows of each table at a simulated time."""
@@ -333,7 +335,7 @@ def replaced_in(segments: Path, table: str) -> Path:
 def end_segments(folder: Path) -> None:
     """Remove what says that the run of a folder has not ended, if there is any."""
     if (folder / SEGMENTS).exists():
-        # First the file without which nothing is opened: whoever is killed here leaves no run without rows.
+        # First the file by which the run counts as one that has not ended: whoever is killed here leaves the finished run.
         (folder / SEGMENTS / ABOUT).unlink(missing_ok=True)
         rmtree(folder / SEGMENTS)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from v2xsim.errors import UserError
-from v2xsim.ownership import kept_for
+from v2xsim.ownership import WHOLE, folders_for, has_rows, is_whole, kept_for
 
-MANIFEST = "manifest.json"
+MANIFEST = WHOLE
 """Name of the file whose presence says that a run is complete."""
 # A sweep's plan; sweeps and runs lie side by side.
 _SWEEP = "sweep.json"
@@ -27,7 +27,7 @@ def manifest_of_folder(folder: Path) -> dict[str, Any]:
     must = f"{folder}: must be the folder of a finished run"
     if not folder.is_dir():
         if not folder.exists():
-            raise ManifestError(f"{must}; {_begun(folder) or 'there is no such folder'}")
+            raise ManifestError(f"{must}; {begun(folder) or 'there is no such folder'}")
         is_part = folder.name == MANIFEST or folder.suffix == ".parquet"
         advice = f"name its folder, {folder.parent}" if is_part else "`v2xsim run` prints the folder at its end"
         raise ManifestError(f"{must}, got a file; {advice}")
@@ -37,17 +37,22 @@ def manifest_of_folder(folder: Path) -> dict[str, Any]:
     return manifest_at(path)
 
 
-def _begun(folder: Path) -> str:
-    """Return that a run that has not ended left rows for a folder; an empty text if none did."""
-    if not kept_for(folder):
-        return ""
-    return f"a run into it goes on or was killed; v2xsim.open({str(folder)!r}, partial=True) opens what it has written"
+def begun(folder: Path) -> str:
+    """Return that a run into a folder goes on or was killed, and what can be read of it; an empty text if there is none."""
+    kept = kept_for(folder)
+    if kept and is_whole(kept[-1], folder):
+        return f"the finished run for it is still in {kept[-1]}, because its process was killed or moves it now; name that folder"
+    if kept and has_rows(kept[-1], folder):
+        return (
+            f"a run into it goes on or was killed; v2xsim.open({str(folder)!r}, partial=True) opens what it has written"
+        )
+    return "a run into it goes on, or was killed, and has written no rows" if folders_for(folder) else ""
 
 
 def _instead(folder: Path) -> str:
     """Return what a folder without a manifest seems to be."""
-    if begun := _begun(folder):
-        return begun
+    if unfinished := begun(folder):
+        return unfinished
     if (folder / _SWEEP).exists():
         return "it is the folder of a sweep, and a sweep with keep: tables has the folders of its runs in runs"
     tables = sorted(folder.glob("*.parquet"))

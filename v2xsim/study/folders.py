@@ -8,6 +8,7 @@ from typing import Any
 from v2xsim.errors import UserError
 from v2xsim.runfolder import REPORT_MARK
 from v2xsim.scenario.manifest_files import MANIFEST as RUN_MANIFEST
+from v2xsim.scenario.manifest_files import begun
 from v2xsim.scenario.mistaken import named_by_file
 from v2xsim.study.store import MANIFEST as SWEEP_MANIFEST
 
@@ -57,6 +58,8 @@ def no_study(path: Path) -> StudyError:
         if path.name in (SWEEP_MANIFEST, RUN_MANIFEST):
             return StudyError(f"{must}, got a file in it; name the folder, {path.parent}")
         return StudyError(f"{must}, got a file; {named_by_file(path)}")
+    if unfinished := begun(path):
+        return StudyError(f"{must} that has ended; {unfinished}")
     if not path.is_dir():
         return StudyError(f"{must}; there is no such folder")
     lacks = f"it has neither {SWEEP_MANIFEST} nor {RUN_MANIFEST}"

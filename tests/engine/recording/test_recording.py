@@ -26,7 +26,7 @@ from v2xsim.mobility.base import Names
 from v2xsim.results import row_groups
 from v2xsim.results.columns import COLUMNS, schema_of
 from v2xsim.scenario.schema_world import Street
-from v2xsim.world.roads import Roads, roads_from
+from v2xsim.world.roads import roads_from
 
 BEGIN_US, STEP_US = 500_000, 100_000
 
@@ -145,7 +145,7 @@ def test_metrics_are_of_all_row_groups(monkeypatch, rows):
     record = recording()
     for tick in range(3):
         fuse(record, seen_by(EGO, BEGIN_US + tick * STEP_US, contributions=[contribution(OTHER)] * tick))
-    record.join(Roads.none(), BEGIN_US + 3 * STEP_US)
+    record.join(BEGIN_US + 3 * STEP_US)
     metrics = {name: metric for name, _, metric in record.metrics(1.0)}
     assert metrics["helpers_used"] == Metric(1.0, "helpers/frame", 3)
     assert metrics["ap_0.5_fused"].count == 3
@@ -168,16 +168,16 @@ def test_who_took_part_is_recorded_by_name_with_the_buildings():
         names.register(name)
     record = Recording(scenario(), BEGIN_US, rectangle_of_buildings((0, 0, 1, 1)), names)
     record.tick(tick(agents=(EGO, HELPER)))
-    record.join(Roads.none(), 2_000_000)
+    record.join(2_000_000)
     assert [row["name"] for row in stored(record, "agents")] == ["ego", "helper"]
     assert len(stored(record, "buildings")) == 4
 
 
-@pytest.mark.parametrize(("clouds_every_s", "count"), [(1.0, 4), (0.0, 0)])
-def test_roads_are_recorded_where_there_will_be_pictures(clouds_every_s, count):
-    record = recording(record={"clouds_every_s": clouds_every_s})
-    record.join(roads_from([Street(center_m=[(0, 0), (9, 0)], lanes=2)]), 2_000_000)
-    assert len(stored(record, "roads")) == count
+def test_roads_are_recorded_with_the_first_rows():
+    record = recording()
+    record.add_roads(roads_from([Street(center_m=[(0, 0), (9, 0)], lanes=2)]))
+    record.join(2_000_000)
+    assert len(stored(record, "roads")) == 4
 
 
 def test_roadside_units_of_the_scenario_are_recorded():
@@ -185,7 +185,7 @@ def test_roadside_units_of_the_scenario_are_recorded():
     names.register("mast")
     with_mast = scenario(stations={"roadside": [{"id": "mast", "position_m": [1, 2], "height_m": 6}]})
     record = Recording(with_mast, BEGIN_US, names=names)
-    record.join(Roads.none(), 2_000_000)
+    record.join(2_000_000)
     assert [(row["name"], row["kind"]) for row in stored(record, "agents")] == [("mast", "roadside")]
 
 
@@ -198,7 +198,7 @@ def test_rows_go_to_the_store_after_a_while(monkeypatch):
     monkeypatch.setattr("time.monotonic", lambda: math.inf)
     record.tick(tick(BEGIN_US + 100_000))
     assert len(rows(record, "links")) == 3
-    record.join(Roads.none(), 2_000_000)
+    record.join(2_000_000)
     assert len(stored(record, "links")) == 6
 
 

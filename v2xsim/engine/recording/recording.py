@@ -74,6 +74,10 @@ class Recording:
         self._later = InOrder(workers or Workers(1))
         write_buildings(self.tables["buildings"], prisms or Prisms.none())
 
+    def add_roads(self, roads: Roads) -> None:
+        """Record the roads of the run, for pictures."""
+        write_roads(self.tables["roads"], roads)
+
     def tick(self, instant: Instant) -> None:
         """Record the road users and stations of a tick, and the links between stations."""
         self._put_away_held(instant.time_us)
@@ -108,18 +112,14 @@ class Recording:
         """Wait for scores and rows that other threads are at; leave the others undone."""
         self._later.close()
 
-    def join(self, roads: Roads, end_us: int) -> None:
-        """Write the road users, stations and roadside units of the run, and the roads for pictures, and make the final row groups.
+    def join(self, end_us: int) -> None:
+        """Write the road users, stations and roadside units of the run, and make the final row groups.
 
         From now on, the store has the row groups of all tables.
 
         Args:
-            roads: Roads of the run.
             end_us: Time at which the run has ended.
         """
-        # Only pictures show roads, and a city has many: a run without pictures needs none.
-        if self._scenario.record.clouds_every_s > 0:
-            write_roads(self.tables["roads"], roads)
         self._put_away(end_us)
         self._later.wait()
         for table, groups in self.store.join().items():
