@@ -3,10 +3,9 @@
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from numbers import Real
 from pathlib import Path
 from types import TracebackType
 
@@ -16,7 +15,6 @@ from v2xsim.engine.cooperation.own_messages import Loss
 from v2xsim.engine.stations.contents import EVERYBODY
 from v2xsim.engine.stations.inbox import Arrival
 from v2xsim.engine.stations.roster import Roster
-from v2xsim.errors import UserError
 from v2xsim.evaluation.metrics import METRIC_COLUMNS, READ_AGAIN
 from v2xsim.mobility.ahead import AheadMobility
 from v2xsim.mobility.base import Names
@@ -30,6 +28,19 @@ from v2xsim.results.errors import ResultsError
 from v2xsim.results.manifest import about
 from v2xsim.results.results import Results
 from v2xsim.results.store import MemoryStore, MetricStore, SegmentStore, Store
+from v2xsim.run_arguments import (
+    FASTEST_MPS,
+    LARGEST_MESSAGE_BYTES,
+    MOST_MESSAGES_AT_ONCE,
+    OnArrival,
+    OnFrame,
+    OnLoss,
+    Progress,
+    SteppingError,
+    check_arguments,
+    default_threads,
+    is_number,
+)
 from v2xsim.run_results import results_of, rung_of, steered_notices
 from v2xsim.scenario.manifest_files import MANIFEST
 from v2xsim.scenario.schema import Scenario
@@ -40,29 +51,6 @@ from v2xsim.streams import Streams
 from v2xsim.views import FrameView, InstantView, KnowledgeView, LostMessage, ReceivedMessage
 from v2xsim.views.knowledge import knowledge_of
 from v2xsim.world.buildings import building_notices, load_obstacles
-
-Progress = Callable[[float, float, str], None]
-"""Function called with the simulated seconds done, all simulated seconds, and the name of the present phase."""
-
-OnFrame = Callable[[FrameView], None]
-"""Function called with each fused frame of each ego, and the truth behind it."""
-
-OnArrival = Callable[[str, ReceivedMessage], None]
-"""Function called with the name of each station at which a message of the program arrived, and the message."""
-
-OnLoss = Callable[[str | None, LostMessage], None]
-"""Function called with the name of the station that a lost message was for, None if it was for all, and the message."""
-
-# Largest message of a program; larger ones would fill every queue.
-LARGEST_MESSAGE_BYTES = 1_000_000
-# Largest number of messages of a program at one instant: without delay, functions that answer each other would never end.
-MOST_MESSAGES_AT_ONCE = 100_000
-# No road vehicle is faster; SUMO takes any number.
-FASTEST_MPS = 150.0
-
-
-class SteppingError(UserError):
-    """A simulation cannot do what a program asks of it now."""
 
 
 def run(
@@ -130,16 +118,7 @@ class Simulation:
         Raises:
             UserError: If an input of the scenario is wrong, or another simulation with SUMO is open in this process.
         """
-        if not isinstance(scenario, Scenario):
-            raise SteppingError(f"must be a scenario as v2xsim.load returns it, got {type(scenario).__name__}")
-        if not isinstance(tables, bool):
-            raise SteppingError(f"tables must be True or False, got {tables!r}")
-        if out is not None and not os.fspath(out):
-            raise SteppingError("out must be the path of a folder, got an empty text; '.' is the working folder")
-        if out is not None and not tables:
-            raise SteppingError("out needs the tables of the run; leave out tables=False")
-        if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
-            raise SteppingError(f"threads must be a whole number from 1 on, or None for the default, got {threads!r}")
+        check_arguments(scenario, out, tables, threads)
         threads = threads or default_threads()
         self.scenario = scenario
         self._simulated_s = simulated_s(scenario.run.duration_s, scenario.run.step_s)
@@ -339,7 +318,7 @@ class Simulation:
             UserError: If the traffic is replayed from waypoints or a trace, or the vehicle is not on the road.
         """
         self._check_running()
-        if speed_mps is not None and not (_is_number(speed_mps) and 0.0 <= speed_mps <= FASTEST_MPS):
+        if speed_mps is not None and not (is_number(speed_mps) and 0.0 <= speed_mps <= FASTEST_MPS):
             raise SteppingError(f"speed_mps must be 0 to {FASTEST_MPS:g} m/s, or None, got {speed_mps!r}")
         users = self._present().road_users
         self._mobility.set_speed(int(users.agent[users.row(name)]), speed_mps)
@@ -466,12 +445,3 @@ def _end(opened: ExitStack, process: int) -> None:
 
 def _no_progress(done: float, whole: float, phase: str) -> None:
     pass
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def default_threads() -> int:
-    """Return the number of threads of a run by default."""
-    return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))

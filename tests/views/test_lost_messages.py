@@ -4,7 +4,7 @@ import pytest
 
 import v2xsim
 from v2xsim import simulate
-from v2xsim.simulate import SteppingError
+from v2xsim.run_arguments import SteppingError
 
 ACCESS = ["random_slot", "ieee80211p", "lte_mode4", "nr_mode2", "ideal"]
 SCHEMES = [*({"radio.access": name} for name in ACCESS), {"cooperation.transport": "synchronous"}]

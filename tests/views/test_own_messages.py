@@ -4,7 +4,7 @@ import pytest
 
 import v2xsim
 from v2xsim.errors import UserError
-from v2xsim.simulate import SteppingError
+from v2xsim.run_arguments import SteppingError
 
 
 def arrivals(scenario, payload=b"brake", to=None, steps=2):

@@ -12,7 +12,7 @@ from tests.views.written import same_bytes
 from v2xsim.mobility.base import MobilityError
 from v2xsim.results import store
 from v2xsim.results.errors import ResultsError
-from v2xsim.simulate import SteppingError
+from v2xsim.run_arguments import SteppingError
 
 
 def fail_after(instant):
@@ -245,7 +245,7 @@ def test_a_forked_copy_makes_no_results(demo):
         assert sim.results().metrics["prr"].count > 0
 
 
-def test_results_that_could_not_be_written_are_not_made_once_more(demo, tmp_path, monkeypatch):
+def test_results_that_could_not_be_written_are_not_made_once_more(demo, ran, tmp_path, monkeypatch):
     """By then, some rows are gone from where they were, and the tables would be empty."""
 
     def full(_folder):
@@ -259,7 +259,10 @@ def test_results_that_could_not_be_written_are_not_made_once_more(demo, tmp_path
                 sim.results()
         with pytest.raises(SteppingError, match=r"has ended with an error .*No space left"):
             sim.results()
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "run").exists()
+    # What was written stays.
+    left = v2xsim.open(tmp_path / "run", partial=True)
+    assert len(left.tables["states"]) == len(v2xsim.open(ran).tables["states"])
 
 
 def test_a_function_is_called_with_each_fused_frame_and_the_truth_behind_it(demo, ran, tmp_path):

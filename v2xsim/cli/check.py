@@ -95,8 +95,8 @@ def command(
 def _estimate(scenario: "Scenario") -> "tuple[RunEstimate, tuple[Notice, ...]]":
     # Imported here, so that a plain check does not wait for the engine.
     from v2xsim.estimate.estimate import estimate_notices, estimated, machine_slowness
+    from v2xsim.run_arguments import default_threads
     from v2xsim.runfolder import default_folder
-    from v2xsim.simulate import default_threads
 
     cost = estimated(scenario, default_threads(), machine_slowness())
     return cost, tuple(estimate_notices(scenario, cost, default_folder(scenario, {})))
@@ -107,7 +107,7 @@ def estimate_text(cost: "RunEstimate") -> str:
     from v2xsim.cli.progress import duration
     from v2xsim.estimate.costs import CPU_US, cpu_amounts
     from v2xsim.estimate.estimate import shares
-    from v2xsim.simulate import default_threads
+    from v2xsim.run_arguments import default_threads
     from v2xsim.study.labels import counted
 
     work = cost.workload
