@@ -207,3 +207,58 @@ def test_a_process_that_cannot_start_is_refused_with_the_way_without_it(monkeypa
         MobilityError, match=r"does not start \(Resource temporarily unavailable\); with one thread \(`threads=1`"
     ):
         opened(ROAD, True)
+
+
+def test_it_imports_what_the_program_can_import_but_nothing_of_the_programs_folder(tmp_path):
+    """A program may have added folders of packages itself, and its own files may have names of libraries."""
+    packages = str(Path(np.__file__).resolve().parents[1])
+    (tmp_path / "pydantic.py").write_text("raise SystemExit('a file of the program')\n")
+    (tmp_path / "script.py").write_text(
+        f"import sys\nhere = sys.path.pop(0)\nsys.path.append({packages!r})\nsys.path.append({str(Path(v2xsim.__file__).parents[1])!r})\n"
+        "import v2xsim\nfrom v2xsim.mobility.ahead import AheadMobility, Names\n"
+        f"scenario = v2xsim.load({ROAD!r})\nsys.path.insert(0, here)\n"
+        "with AheadMobility(scenario.traffic, scenario.run, Names()) as traffic:\n    print(traffic.bounds)\n"
+    )
+    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    python = Path(sys.executable).resolve()
+    done = subprocess.run([python, "script.py"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "600" in done.stdout
+
+
+def test_what_is_printed_at_its_start_is_no_answer(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("print('hello')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with opened(ROAD, True) as traffic:
+        assert traffic.bounds[2] > 0.0
+
+
+def test_its_temporary_files_lie_where_the_program_wants_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with opened(ROAD, True) as traffic:
+        traffic.warm_up(0)
+        assert list(tmp_path.iterdir())
+
+
+def test_a_forked_copy_of_the_program_does_not_keep_it_alive():
+    with opened(ROAD, True) as traffic:
+        traffic.warm_up(0)
+        copy = os.fork()
+        if copy == 0:
+            time.sleep(30)
+            os._exit(0)
+        began = time.monotonic()
+        traffic.close()
+        assert traffic._process.returncode == 0
+        assert time.monotonic() - began < 20
+        os.kill(copy, signal.SIGKILL)
+        os.waitpid(copy, 0)
+
+
+def test_it_works_for_a_program_without_standard_streams():
+    script = (
+        "import os, v2xsim\nfrom v2xsim.mobility.ahead import AheadMobility, Names\n"
+        f"scenario = v2xsim.load({ROAD!r})\nfor stream in range(3):\n    os.close(stream)\n"
+        "with AheadMobility(scenario.traffic, scenario.run, Names()) as traffic:\n    os._exit(7 if traffic.bounds[2] > 0 else 8)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], env=environment(), check=False).returncode == 7

@@ -3,11 +3,14 @@
 SUMO's step holds the lock of Python's interpreter: in the process of the run, no other thread could go on meanwhile.
 """
 
+import fcntl
 import os
 import subprocess
+import sys
+import tempfile
 import weakref
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 from v2xsim.children import environment, python
 from v2xsim.mobility.base import Bounds, Mobility, MobilityError, Names, Progress
@@ -49,14 +52,11 @@ class AheadMobility(Mobility):
         self._step_us, begin_us = round(run.step_s * 1e6), round(run.begin_s * 1e6)
         self._end_us = begin_us + round(run.duration_s * 1e6 / self._step_us) * self._step_us
         try:
-            self._process = subprocess.Popen(
-                python("-m", "v2xsim.mobility.traffic_process"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(),
-                # Ctrl-C must reach only this process, which then ends the other one.
-                start_new_session=True,
-            )  # fmt: skip
+            self._process, self._answers = _started()
         except OSError as error:
             raise MobilityError(f"the process of the traffic does not start ({error.strerror}); {_WITHOUT}") from error
-        self._end = weakref.finalize(self, _ended, self._process, os.getpid())
+        _OPEN.add(self)
+        self._end = weakref.finalize(self, _ended, self._process, self._answers, os.getpid())
         # Instant of which the snapshot is being computed, and the latest snapshot.
         self._asked_us: int | None = None
         self._last: Snapshot | None = None
@@ -150,17 +150,52 @@ class AheadMobility(Mobility):
 
     def _answer(self) -> Message:
         """Return the answer of the process; raise its error."""
-        assert self._process.stdout is not None
-        answer = receive(self._process.stdout)
+        answer = receive(self._answers)
         if answer is None:
-            raise MobilityError(
-                f"the process of the traffic ended {_how(self._process)}; with one thread (--threads 1), SUMO runs in the process of the run"
-            )
+            raise MobilityError(f"the process of the traffic ended {_how(self._process)}; {_WITHOUT}")
         if "error" in answer[0]:
             raise MobilityError(answer[0]["error"])
         if "failure" in answer[0]:
             raise RuntimeError(f"the process of the traffic failed:\n{answer[0]['failure']}")
         return answer
+
+
+def _pipe() -> tuple[int, int]:
+    """Return both ends of a pipe, with numbers that no standard stream of a program has, also if this one has none."""
+    ends = os.pipe()
+    try:
+        reading, writing = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in ends)
+    finally:
+        for end in ends:
+            os.close(end)
+    return reading, writing
+
+
+def _started() -> tuple["subprocess.Popen[bytes]", IO[bytes]]:
+    """Start the process; return it with the pipe on which it answers.
+
+    It imports what this process could import, and has the same folder for temporary files.
+    """
+    # On a pipe of their own: what else a process prints when Python starts is no answer.
+    reading, writing = _pipe()
+    # Without the folder of the program, whose files may have names of libraries.
+    program = {os.getcwd(), os.path.dirname(os.path.abspath(sys.argv[0] if sys.argv else ""))}
+    paths = [path for path in map(os.path.abspath, filter(None, sys.path)) if path not in program]
+    own = environment()
+    try:
+        process = subprocess.Popen(
+            python("-m", "v2xsim.mobility.traffic_process", str(writing)), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            pass_fds=[writing],
+            env=own | {"PYTHONPATH": os.pathsep.join([own["PYTHONPATH"], *paths]), "TMPDIR": tempfile.gettempdir()},
+            # Ctrl-C must reach only this process, which then ends the other one.
+            start_new_session=True,
+        )  # fmt: skip
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    return process, os.fdopen(reading, "rb")
 
 
 def _how(process: "subprocess.Popen[bytes]") -> str:
@@ -172,18 +207,37 @@ def _how(process: "subprocess.Popen[bytes]") -> str:
     return f"with signal {-code}" if code < 0 else f"with exit code {code}"
 
 
-def _ended(process: "subprocess.Popen[bytes]", owner: int) -> None:
+def _ended(process: "subprocess.Popen[bytes]", answers: IO[bytes], owner: int) -> None:
     """End a process; in a forked copy of the process that started it, do nothing."""
     if owner != os.getpid():
         return
     assert process.stdin is not None
-    assert process.stdout is not None
-    # First the pipe that it writes to: it may be waiting there.
-    for pipe in (process.stdout, process.stdin):
-        with suppress(OSError):
-            pipe.close()
+    # First the pipe that it writes to: it may be waiting there. Then it is told to end, because forked copies of this process may hold the
+    # pipe that it reads.
+    with suppress(OSError):
+        answers.close()
+    with suppress(OSError, ValueError):
+        send(process.stdin, {"question": "end"})
+    with suppress(OSError):
+        process.stdin.close()
     try:
         process.wait(_END_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _leave_in_copy() -> None:
+    """Close the pipes in a forked copy of this process: otherwise, the other process would live as long as the copy."""
+    for traffic in _OPEN:
+        for pipe in (traffic._answers, traffic._process.stdin):
+            if pipe is not None and not pipe.closed:
+                # The number stays valid, for the objects that hold it.
+                nothing = os.open(os.devnull, os.O_RDWR)
+                os.dup2(nothing, pipe.fileno())
+                os.close(nothing)
+
+
+# Traffic of this process whose other process may run.
+_OPEN: weakref.WeakSet[AheadMobility] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_leave_in_copy)

@@ -74,14 +74,8 @@ class _Answers:
 
 
 def main() -> None:
-    """Answer the questions on standard input on standard output, until standard input is closed."""
-    answers = os.fdopen(os.dup(1), "wb")
-    # What else is printed is no answer. Without a console, it goes nowhere.
-    try:
-        os.dup2(2, 1)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    answering = _Answers(answers)
+    """Answer the questions on standard input, until it is closed, on the pipe whose number is the argument."""
+    answering = _Answers(os.fdopen(int(sys.argv[1]), "wb"))
     try:
         for question in _questions(sys.stdin.buffer):
             answering.answer(question)
@@ -96,7 +90,7 @@ def main() -> None:
 
 
 def _questions(pipe: BinaryIO) -> Iterator[dict[str, Any]]:
-    while (message := receive(pipe)) is not None:
+    while (message := receive(pipe)) is not None and message[0]["question"] != "end":
         yield message[0]
 
 
