@@ -44,6 +44,15 @@ def stop_at_signals() -> None:
             signal.signal(number, _asked)
 
 
+def stop_at_sigterm_only() -> None:
+    """Let SIGTERM raise `Stopped`, and ignore the other signals that ask a process to end: who started this process handles them."""
+    for name in _ASKING:
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _asked)
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Run a block to its end; a signal that arrives in it raises `Stopped` afterwards. For short blocks that clean up."""

@@ -262,3 +262,30 @@ def test_it_works_for_a_program_without_standard_streams():
         "with AheadMobility(scenario.traffic, scenario.run, Names()) as traffic:\n    os._exit(7 if traffic.bounds[2] > 0 else 8)\n"
     )
     assert subprocess.run([sys.executable, "-c", script], env=environment(), check=False).returncode == 7
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.5, 1.0, 1.5, 2.0])
+def test_it_leaves_nothing_whenever_it_is_closed(after_s, tmp_path, monkeypatch):
+    """It may be importing, building the road or starting SUMO."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    traffic = opened(ROAD, True)
+    time.sleep(after_s)
+    traffic.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_signals_that_the_program_may_handle_do_not_end_it():
+    with opened(ROAD, True) as traffic:
+        traffic.warm_up(0)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            traffic._process.send_signal(number)
+        assert len(traffic.roads())
+
+
+def test_it_leaves_nothing_when_the_system_ends_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with opened(ROAD, True) as traffic:
+        traffic.warm_up(0)
+        traffic._process.terminate()
+        traffic._process.wait(20)
+        assert not list(tmp_path.iterdir())

@@ -24,6 +24,8 @@ from v2xsim.world.snapshot import Snapshot
 
 # Time for the process to end SUMO and to remove its temporary files, after which it is killed.
 _END_S = 3.0
+# Time for it to see that it shall end.
+_LOOK_S = 0.3
 
 _WITHOUT = "with one thread (`threads=1` of `v2xsim.run`), SUMO runs in the process of the run"
 
@@ -220,11 +222,13 @@ def _ended(process: "subprocess.Popen[bytes]", answers: IO[bytes], owner: int) -
         send(process.stdin, {"question": "end"})
     with suppress(OSError):
         process.stdin.close()
-    try:
-        process.wait(_END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    # It may be building a road or computing a step, and has not looked at the pipe yet.
+    for wait_s, ask in ((_LOOK_S, process.terminate), (_END_S, process.kill)):
+        try:
+            process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            ask()
+    process.wait()
 
 
 def _leave_in_copy() -> None:

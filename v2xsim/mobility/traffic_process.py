@@ -12,6 +12,7 @@ from v2xsim.mobility.base import Mobility, Names
 from v2xsim.mobility.piped import Message, receive, send
 from v2xsim.mobility.source import open_mobility
 from v2xsim.scenario.schema_world import Run, Traffic
+from v2xsim.signals import Stopped, stop_at_sigterm_only, undisturbed
 
 
 class _Answers:
@@ -75,14 +76,16 @@ class _Answers:
 
 def main() -> None:
     """Answer the questions on standard input, until it is closed, on the pipe whose number is the argument."""
+    stop_at_sigterm_only()
     answering = _Answers(os.fdopen(int(sys.argv[1]), "wb"))
     try:
         for question in _questions(sys.stdin.buffer):
             answering.answer(question)
-    except BrokenPipeError:
-        pass  # The process that asked has ended.
+    except (BrokenPipeError, Stopped):
+        pass  # The process that asked has ended, or wants no more answers.
     finally:
-        answering.close()
+        with suppress(Stopped), undisturbed():
+            answering.close()
     # At once: nothing else is left to do, and the process that asked may be waiting.
     with suppress(OSError):
         sys.stderr.flush()
