@@ -231,9 +231,11 @@ class Simulation:
     def close(self) -> None:
         """End SUMO and all threads; views and results stay. A second call does nothing."""
         # What SUMO reported is read before it ends.
-        if self._engine.is_over and self._end.alive:
-            _ = self._notices
-        self._end()
+        try:
+            if self._engine.is_over and self._end.alive:
+                _ = self._notices
+        finally:
+            self._end()
 
     def __enter__(self) -> "Simulation":
         return self
