@@ -89,3 +89,16 @@ def test_at_the_end_what_has_begun_is_finished_and_the_rest_is_left():
     workers.close()
     assert done == ["begun"]
     assert left.cancelled()
+
+
+def test_ctrl_c_in_other_work_ends_what_the_main_thread_does(other):
+    def stop():
+        raise KeyboardInterrupt
+
+    go_on = threading.Event()
+    busy = other.submit(go_on.wait)
+    stopped = other.submit(stop)
+    with pytest.raises(KeyboardInterrupt):
+        other.result(busy)
+    assert isinstance(stopped.exception(), KeyboardInterrupt)
+    go_on.set()

@@ -289,3 +289,12 @@ def test_it_leaves_nothing_when_the_system_ends_it(tmp_path, monkeypatch):
         traffic._process.terminate()
         traffic._process.wait(20)
         assert not list(tmp_path.iterdir())
+
+
+def test_a_process_that_ends_after_the_last_instant_costs_only_the_notices():
+    with opened(ROAD, True) as traffic:
+        traffic.warm_up(5_000_000)
+        traffic._process.kill()
+        (notice,) = traffic.notices()
+        assert notice.subject == "traffic.notices_lost"
+        assert "ended with signal 9" in notice.text

@@ -53,9 +53,14 @@ class Workers:
             return False
         if done.set_running_or_notify_cancel():
             try:
-                done.set_result(work())
-            except BaseException as failure:  # noqa: BLE001  # whoever waits for the result gets it
+                result = work()
+            except BaseException as failure:
+                # Whoever waits for the result gets it. Ctrl-C, which comes to the main thread whatever it does, also ends what that does.
                 done.set_exception(failure)
+                if not isinstance(failure, Exception):
+                    raise
+            else:
+                done.set_result(result)
         return True
 
     def close(self) -> None:

@@ -117,8 +117,15 @@ class AheadMobility(Mobility):
         return Roads(tuple(content["names"]), kind, users, width_m, points_m, offset)
 
     def notices(self) -> tuple[Notice, ...]:
-        """Return what the source has left out, repaired or assumed; only before the first snapshot or after the last."""
-        return tuple(Notice(subject, count, text) for subject, count, text in self._asked("notices")[0]["notices"])
+        """Return what the source has left out, repaired or assumed; only before the first snapshot or after the last.
+
+        If the other process has ended after the last snapshot, the run has all that it needs but these notices.
+        """
+        try:
+            told = self._asked("notices")[0]["notices"]
+        except MobilityError as error:
+            told = [("traffic.notices_lost", 1, f"what SUMO reported during the run is not known: {error}")]
+        return tuple(Notice(subject, count, text) for subject, count, text in told)
 
     def close(self) -> None:
         """End the other process; a second call does nothing."""

@@ -134,3 +134,37 @@ def test_little_work_waits_at_a_time(other):
     assert go_on.is_set()
     work.wait()
     assert begun == [1, 2]
+
+
+def test_ctrl_c_in_a_piece_of_work_reaches_the_main_thread_and_nothing_hangs(other):
+    def stop():
+        raise KeyboardInterrupt
+
+    work, go_on, done = InOrder(other), threading.Event(), []
+    lidars = other.submit(go_on.wait)
+    work.do(stop)
+    work.do(lambda: done.append("later"))
+    # The other thread is busy, so this one does the work.
+    with pytest.raises(KeyboardInterrupt):
+        work.do(lambda: done.append("later"))
+    go_on.set()
+    lidars.result()
+    work.close()
+    assert done == []
+
+
+def test_the_end_does_not_wait_for_work_that_ctrl_c_cut_off_here(other):
+    """Ctrl-C may come at any instant, also between the end of the work and the note of it."""
+    work = InOrder(other)
+    work.do(lambda: None)
+    work.wait()
+    go_on = threading.Event()
+    lidars = other.submit(go_on.wait)
+    work.do(lambda: None)
+    with work._lock:
+        _, future = work._queue.popleft()
+        work._at_work = threading.current_thread()
+    work.close()
+    assert not future.done()
+    go_on.set()
+    lidars.result()

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from threading import Lock
+from threading import Lock, Thread, current_thread
 
 from v2xsim.engine.workers import Workers
 
@@ -21,9 +21,10 @@ class InOrder:
     def __init__(self, workers: Workers) -> None:
         self._workers = workers if workers.count else None
         self._waiting: deque[Future[None]] = deque()
-        # Work that no thread has begun, whether a thread has been asked to do some, and whether one is at work.
+        # Work that no thread has begun, whether a thread has been asked to do some, and the thread that is at work.
         self._queue: deque[tuple[Callable[[], None], Future[None]]] = deque()
-        self._is_asked = self._is_at_work = False
+        self._is_asked = False
+        self._at_work: Thread | None = None
         self._failure: BaseException | None = None
         self._lock = Lock()
 
@@ -53,7 +54,8 @@ class InOrder:
                 future.cancel()
             self._queue.clear()
         for future in self._waiting:
-            if not future.cancelled():
+            # What this thread was at when Ctrl-C came is never done.
+            if not future.cancelled() and self._at_work not in (None, current_thread()):
                 future.exception()
         self._waiting.clear()
 
@@ -70,7 +72,7 @@ class InOrder:
     def _ask(self) -> None:
         """Ask a thread to do a piece of work, if there is one and none has been asked."""
         with self._lock:
-            asks = bool(self._queue) and not self._is_asked and not self._is_at_work
+            asks = bool(self._queue) and not self._is_asked and self._at_work is None
             self._is_asked |= asks
         if asks and self._workers is not None:
             self._workers.submit(self._answer)
@@ -83,19 +85,24 @@ class InOrder:
     def _work(self) -> None:
         """Do one piece of work, if none is being done. What waits goes behind other work of the threads: the simulation may wait for that."""
         with self._lock:
-            if self._is_at_work or not self._queue:
+            if self._at_work is not None or not self._queue:
                 return
-            self._is_at_work = True
+            self._at_work = current_thread()
             work, future = self._queue.popleft()
+        stopped = None
         try:
             if self._failure is None:
                 work()
         except BaseException as failure:  # noqa: BLE001  # whoever waits for the work gets it
             self._failure = failure
+            stopped = None if isinstance(failure, Exception) else failure
         if self._failure is not None:
             future.set_exception(self._failure)
         else:
             future.set_result(None)
         with self._lock:
-            self._is_at_work = False
+            self._at_work = None
+        if stopped is not None:
+            # Ctrl-C comes to the main thread whatever it does, and also ends what that does.
+            raise stopped
         self._ask()
