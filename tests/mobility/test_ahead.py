@@ -166,9 +166,7 @@ def is_running(pid):
 def test_ctrl_c_reaches_only_the_process_of_the_run():
     with opened(ROAD, True) as traffic:
         assert os.getsid(traffic._process.pid) != os.getsid(0)
-        os.kill(os.getpid(), 0)
         traffic.warm_up(5_000_000)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_run_that_nobody_can_steer_has_its_traffic_there():
