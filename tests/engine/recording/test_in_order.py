@@ -168,3 +168,19 @@ def test_the_end_does_not_wait_for_work_that_ctrl_c_cut_off_here(other):
     assert not future.done()
     go_on.set()
     lidars.result()
+
+
+def test_ctrl_c_in_a_piece_of_work_reaches_the_main_thread_that_waits_for_something_else(other):
+    """Nobody may ever ask for the result of that piece."""
+
+    def stop():
+        raise KeyboardInterrupt
+
+    work, go_on = InOrder(other), threading.Event()
+    lidars = other.submit(go_on.wait)
+    work.do(stop)
+    threading.Timer(5.0, go_on.set).start()
+    with pytest.raises(KeyboardInterrupt):
+        other.result(lidars)
+    go_on.set()
+    work.close()
