@@ -315,7 +315,7 @@ def fused_frame(
 
 def nothing_sent(table=None, *, max_age_us=MAX_AGE_US):
     """Return the transfers of a run in which nobody has asked yet."""
-    return Transfers(Columns("transfers") if table is None else table, max_age_us)
+    return Transfers(Columns("transfers") if table is None else table, max_age_us, Columns("cycles"))
 
 
 def awareness(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from small_tables import broadcasts, counts, read, table, values
 
 import v2xsim
+from v2xsim.evaluation.cycles import FAILURES
 from v2xsim.evaluation.metric import Metric
 from v2xsim.evaluation.metrics import all_metrics
 
@@ -147,7 +148,8 @@ def test_every_metric_is_there_without_any_row_and_in_a_fixed_order():
         ("coverage_before", ""), ("coverage_after", ""), ("blind_covered", ""), ("object_awareness_ego", ""),
         ("object_awareness_fused", ""), ("hidden_conflicts", ""), ("time_to_awareness_ego", ""), ("never_aware_ego", ""),
         ("time_to_awareness_fused", ""), ("never_aware_fused", ""), ("helpers_used", ""), ("helpers_used_by_relay", ""),
-        ("age_of_fused_data", ""), ("requested_per_frame", ""), ("received_per_frame", ""), ("requests_answered", ""),
+        ("age_of_fused_data", ""), ("requested_per_frame", ""), ("received_per_frame", ""), ("cycle_success", ""),
+        ("cycle_any_answer", ""), *((f"cycle_{word}", "") for word in FAILURES), ("requests_answered", ""),
         ("data_arrived_whole", ""), ("data_latency_direct", ""), ("data_latency_relayed", ""),
         *(("data_latency_within", bound) for bound in bounds), ("prr", ""), ("prr", "LOS"), ("prr", "NLOSv"),
         ("prr", "NLOSb"), *((f"lost_to_{cause}", "") for cause in CAUSES), ("awareness_latency", ""),
@@ -235,6 +237,7 @@ def drawn_tables(seed, rows):
             "transfers", kind=words(["request", "data"]), relay=some(2, -1), queue_us=some(10**6), arrive_us=some(3 * 10**6, -(10**6)),
             outcome=words(["answered", "lost"]),
         ),
+        "cycles": table("cycles", outcome=words(["complete", *FAILURES]), complete=some(3)),
         "packets": table(
             "packets", kind=words(KINDS), hop=some(3, 1), outcome=words(OUTCOMES), tx=some(3), rx=some(3), message=np.sort(some(rows)),
             size_bytes=some(900), queued_us=end_us - some(10**5), end_us=end_us, distance_m=draw.random(rows) * 400,

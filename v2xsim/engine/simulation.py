@@ -120,7 +120,7 @@ class Simulation:
         self.stations = Stations(frames_kept, self._detect_us, forget_us, max_age_us)
         self.tracks = OwnTracks(self._step_us)
         self._blind_zones = BlindZones(FootprintMap(obstacles, rule.matrix.cell_m), rule.hidden_speed_mps)
-        self._transfers = Transfers(self.recording.tables["transfers"], max_age_us)
+        self._transfers = Transfers(self.recording.tables["transfers"], max_age_us, self.recording.tables["cycles"])
         self.inboxes = Inboxes()
         self.own_messages = OwnMessages(
             self.clock, self.stations, self.inboxes, rule.transport == "synchronous", not scenario.radio.access.ideal,
@@ -334,7 +334,7 @@ class Simulation:
 
     def _forget(self, next_frame_us: int) -> None:
         """Forget what nothing needs any more, after all frames captured before a time are fused."""
-        self._transfers.fused_before(next_frame_us)
+        self._transfers.fused_before(next_frame_us, self.clock.now_us)
         self.stations.tidy(next_frame_us, self.clock.now_us, self._air.oldest_us())
         for agent in [agent for agent in self.latest_fused if agent not in self.stations.ego_agents]:
             del self.latest_fused[agent]

@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from v2xsim.evaluation.cycles import FAILURES
+
 Group = Literal["Perception of the egos", "Cooperation", "Radio", "Links"]
 GROUPS: tuple[Group, ...] = ("Perception of the egos", "Cooperation", "Radio", "Links")
 """The groups of metrics, in the order in which a summary shows them."""
@@ -58,6 +60,13 @@ def _kinds() -> dict[str, MetricKind]:
         "never_aware_fused": MetricKind(
             seen, "conflicts", "conflicts of which an ego never knew after fusion; not in time_to_awareness_fused"
         ),
+        "cycle_success": _share(
+            work, "share of the frames with a blind zone for which all data asked for arrived by the deadline; none asked is no success"
+        ),
+        "cycle_any_answer": _share(
+            work, "share of the frames with a blind zone for which at least one complete answer arrived by the deadline"
+        ),
+        **{f"cycle_{word}": _share(work, f"share without success because {meaning}") for word, meaning in FAILURES.items()},
         "helpers_used": MetricKind(work, "helpers/frame", "helpers whose data was fused"),
         "helpers_used_by_relay": MetricKind(work, "helpers/frame", "helpers whose data came through a relay"),
         "age_of_fused_data": MetricKind(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pyarrow as pa
 
+from v2xsim.evaluation.cycles import Cycles
 from v2xsim.evaluation.metric import Mean, Metric, RowGroups, Rows, Within, arrays_of, words_of
 from v2xsim.evaluation.packet_rows import PACKETS, RECEIVED
 from v2xsim.evaluation.radio_metrics import LinkStates, RadioMetrics
@@ -20,6 +21,7 @@ METRIC_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "awareness": ("tracked_ego", "tracked_fused"),
     "episodes": ("start_us", "aware_ego_us", "aware_fused_us"),
     "transfers": ("kind", "queue_us", "arrive_us", "relay", "outcome"),
+    "cycles": ("complete", "outcome"),
     "packets": PACKETS,
     "unheard": ("bin_m", "link_state", "count"),
     "channel": ("busy_share",),
@@ -41,11 +43,12 @@ class RunMetrics:
     def __init__(self, prr_range_m: float, packet_share: float = 1.0) -> None:
         self._coverage, self._awareness, self._episodes = _Coverage(), _Awareness(), _Episodes()
         self._helpers, self._transfers, self._links = _Helpers(), _Transfers(), LinkStates()
+        self._cycles = Cycles()
         self._radio = RadioMetrics(prr_range_m, packet_share)
         self._frames = 0
         self._add: dict[str, Callable[[pa.Table], None]] = {
             "fusion": self._add_fusion, "awareness": self._awareness.add, "episodes": self._episodes.add,
-            "transfers": self._transfers.add, "packets": self._radio.add_packets, "unheard": self._radio.add_unheard,
+            "transfers": self._transfers.add, "cycles": self._cycles.add, "packets": self._radio.add_packets, "unheard": self._radio.add_unheard,
             "channel": self._radio.add_channel, "links": self._links.add,
         }  # fmt: skip
 
@@ -71,6 +74,7 @@ class RunMetrics:
             *self._awareness.rows(),
             *self._episodes.rows(),
             *self._helpers.rows(),
+            *self._cycles.rows(),
             *self._transfers.rows(),
             *self._radio.rows(duration_s, packets),
             *self._links.rows(),

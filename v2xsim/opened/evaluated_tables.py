@@ -9,7 +9,7 @@ from v2xsim.evaluation.ego_frames import EgoFrames
 from v2xsim.evaluation.frame import TickScores
 from v2xsim.opened.new_rows import NewRows
 from v2xsim.opened.parts import PartTables
-from v2xsim.results.columns import COLUMNS, schema_of
+from v2xsim.results.columns import COLUMNS, SINCE, schema_of
 from v2xsim.results.file_tables import chosen_columns
 from v2xsim.results.results import metrics_table
 from v2xsim.results.row_groups import cut
@@ -24,14 +24,15 @@ class EvaluatedTables(Mapping[str, pa.Table]):
 
     Args:
         tables: Tables of the run.
+        layout: Format of the run's folder.
 
     Attributes:
         episodes: The table `episodes`, to be filled.
         metrics: The table `metrics`.
     """
 
-    def __init__(self, tables: PartTables) -> None:
-        self._tables = tables
+    def __init__(self, tables: PartTables, layout: int) -> None:
+        self._tables, self._layout = tables, layout
         self._awareness = NewRows("awareness")
         # By column of `fusion`, the new values of each tick.
         self._counts: dict[str, list[np.ndarray]] = {}
@@ -45,7 +46,7 @@ class EvaluatedTables(Mapping[str, pa.Table]):
             self._counts.setdefault(name, []).append(counts.astype(np.int32))
 
     def groups(self, table: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """Yield the row groups of a table of the evaluation, or of the run if the evaluation does not change it."""
+        """Yield the row groups of a table of the evaluation, or of the run if the evaluation does not change it; none if it is newer than the run."""
         if table not in COLUMNS:
             raise KeyError(_no_table(table))
         chosen = chosen_columns(table, columns)
@@ -84,7 +85,7 @@ class EvaluatedTables(Mapping[str, pa.Table]):
             yield self.episodes.finished()
         elif table == "fusion":
             yield from self._fusion(columns)
-        else:
+        elif SINCE.get(table, 0) <= self._layout:
             yield from self._tables.groups(table, columns)
 
     def _fusion(self, columns: Sequence[str]) -> Iterator[pa.Table]:

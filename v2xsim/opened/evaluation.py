@@ -73,7 +73,7 @@ def evaluated(
         )
     track = KalmanTracker(tracker) if isinstance(tracker, TrackerParams) else tracker or tracker_at(step_us)
     evaluator = Evaluator(range_m, track, overlaps, gap_at(step_us))
-    new = EvaluatedTables(tables)
+    new = EvaluatedTables(tables, manifest["format"])
     for tick in frames.ticks(step_us, track):
         new.add(tick, evaluator.add(tick))
     add_episodes(new.episodes, evaluator.episodes())

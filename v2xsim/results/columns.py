@@ -8,6 +8,8 @@ from functools import cache
 
 import pyarrow as pa
 
+from v2xsim.evaluation.cycles import FAILURES
+
 _WORD = pa.dictionary(pa.int8(), pa.string())
 _TYPES: dict[str, pa.DataType] = {
     "us": pa.int64(),
@@ -21,6 +23,8 @@ _TYPES: dict[str, pa.DataType] = {
     "bytes": pa.binary(),
     "ints": pa.list_(pa.int32()),
 }
+
+_REASONS = ", ".join(f"{word} ({meaning})" for word, meaning in FAILURES.items())
 
 # Table: (column, type, meaning). The unit ends the column's name.
 COLUMNS: dict[str, list[tuple[str, str, str]]] = {
@@ -120,6 +124,19 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("fragments", "int", "number of fragments"),
         ("arrived", "int", "number of fragments that arrived"),
         ("outcome", "word", "of data: used (for the frame it was requested for), late (used for a later frame), superseded (complete, but never used), partial (some fragments lost, never used), lost; of a request: answered, no_frame (the helper had no frame to answer from), lost"),
+    ],
+    "cycles": [
+        ("frame_us", "us", "capture time of the ego's frame"),
+        ("ego", "long", "agent id of the ego"),
+        ("ask_us", "us", "time at which the ego chose the helpers to ask"),
+        ("fuse_us", "us", "deadline of the frame: when the ego fused it"),
+        ("blind_weight", "f4", "relevance of all cells of the ego's blind zone, summed"),
+        ("known", "int", "number of helpers that the ego knew and could reach, directly or through a relay"),
+        ("asked", "int", "number of helpers from which the ego requested data; 0 if it asked nobody"),
+        ("complete", "int", "number of these whose answers were complete by the deadline"),
+        ("partial", "int", "number of these of whose answers only some fragments arrived by the deadline"),
+        ("complete_us", "us", "time at which the last answer was complete, also after the deadline; -1 if the ego asked nobody or an answer never was"),
+        ("outcome", "word", f"complete (every answer asked for was complete by the deadline), or the first that applies of: {_REASONS}"),
     ],
     "relays": [
         ("time_us", "us", "capture time of the frames for which egos ask"),
@@ -298,7 +315,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
     ],
 }  # fmt: skip
 
-SINCE: dict[str, int] = {}
+SINCE: dict[str, int] = {"cycles": 3}
 """Format of run folders (`v2xsim.results.manifest.FORMAT`) with which a table, or a column as `table.column`, came.
 
 What is not listed was there in format 2. A new table or column gets an entry here and raises the format, so that older runs can
@@ -313,6 +330,7 @@ ROWS: dict[str, str] = {
     "unheard": "Receptions too weak to be listed in packets, counted by distance",
     "links": "Every pair of stations in range at every listed tick",
     "transfers": "Every request of an ego to a helper, and every message with data in answer to one",
+    "cycles": "Every frame for which an ego wanted data of helpers, because it had a blind zone, and what came of it; none if helpers send nothing or unasked",
     "relays": "Every pair of an ego and a helper whose direct link is not usable, each time egos ask, and the relay chosen for it",
     "detections": "Every detection in the frames of egos, before and after fusion",
     "hits": "Every road user with at least one lidar return in an ego's frame, own or received",

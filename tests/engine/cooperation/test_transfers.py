@@ -166,13 +166,13 @@ def test_a_frame_that_asked_nobody_has_no_transfers():
 
 def test_a_frame_that_was_fused_keeps_no_transfers():
     transfers = of(asking(), asking(number=9))
-    transfers.fused_before(FRAME_US + 100_000)
+    transfers.fused_before(FRAME_US + 100_000, FRAME_US + 100_000)
     assert transfers.of_frame(EGO, FRAME_US) == []
 
 
 def test_the_answer_to_a_late_request_is_kept_for_no_frame_that_was_fused():
     transfers = of()
-    transfers.fused_before(FRAME_US + 100_000)
+    transfers.fused_before(FRAME_US + 100_000, FRAME_US + 100_000)
     transfers.add(answering())
     assert transfers._by_frame == {}
 
@@ -227,10 +227,10 @@ def test_an_answer_is_a_row_with_what_became_of_it():
 
 def test_a_request_gets_its_row_when_nothing_of_it_is_under_way():
     transfers = of(asking())
-    transfers.fused_before(FRAME_US)
+    transfers.fused_before(FRAME_US, FRAME_US)
     assert rows(transfers) == []
     transfers.over(7)
-    transfers.fused_before(FRAME_US)
+    transfers.fused_before(FRAME_US, FRAME_US)
     assert numbers(transfers) == [7]
     assert transfers.without_row() == []
 
@@ -240,24 +240,24 @@ def test_an_answer_that_arrived_gets_its_row_when_no_later_frame_can_use_it(next
     # Its data was captured at 200 ms, so the frame of 350 ms is the last one that can use it.
     transfers = of(answering_after(0, 1))
     transfers.over(8)
-    transfers.fused_before(next_frame_us)
+    transfers.fused_before(next_frame_us, next_frame_us)
     assert bool(rows(transfers)) == has_row
 
 
 def test_an_answer_of_which_nothing_arrived_waits_for_no_deadline():
     transfers = of(answering())
     transfers.over(8)
-    transfers.fused_before(0)
+    transfers.fused_before(0, 0)
     assert [row["outcome"] for row in rows(transfers)] == ["lost"]
 
 
 def test_an_answer_that_is_too_old_waits_for_its_last_packet():
     transfers = of(answering_after(0))
-    transfers.fused_before(900_000)
+    transfers.fused_before(900_000, 900_000)
     assert rows(transfers) == []
     transfers.of_message(8).receive(1, 950_000)
     transfers.over(8)
-    transfers.fused_before(1_000_000)
+    transfers.fused_before(1_000_000, 1_000_000)
     assert [row["arrived"] for row in rows(transfers)] == [2]
 
 
@@ -265,10 +265,10 @@ def test_rows_are_in_the_order_of_sending():
     transfers = of(asking(number=1), asking(number=2), asking(number=3))
     for number in (3, 2):
         transfers.over(number)
-        transfers.fused_before(0)
+        transfers.fused_before(0, 0)
         assert rows(transfers) == []
     transfers.over(1)
-    transfers.fused_before(0)
+    transfers.fused_before(0, 0)
     assert numbers(transfers) == [1, 2, 3]
 
 

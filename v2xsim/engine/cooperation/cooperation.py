@@ -106,8 +106,10 @@ class Cooperation:
         if not egos:
             return
         weight = np.stack([zone.weight for zone in zones])
-        for ego, requests in zip(egos, asks(egos, weight, known, self._rule, self._streams), strict=True):
-            self._exchange.ask(ego, requests)
+        requests = asks(egos, weight, known, self._rule, self._streams)
+        self._transfers.cycles.wanted(now_us, egos, weight, known, requests)
+        for ego, of_ego in zip(egos, requests, strict=True):
+            self._exchange.ask(ego, of_ego)
 
     def report(self, states: OwnStates, frame_us: int) -> None:
         """Let every station with a lidar broadcast its detections by the rules of collective perception."""

@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from v2xsim.engine.channel.messages import AnswerMessage, RequestMessage
+from v2xsim.engine.cooperation.cycles import Cycles
 from v2xsim.results.tables import Columns
 
 
@@ -124,10 +125,14 @@ class Transfers:
     Args:
         table: Table in which the course of each request and answer is recorded.
         max_age_us: An ego fuses no answer whose data was captured longer than this before the ego's frame.
+        cycles: Table in which each cycle of requests and answers is recorded.
+
+    Attributes:
+        cycles: The cycles to which the requests and answers belong.
     """
 
-    def __init__(self, table: Columns, max_age_us: int) -> None:
-        self._table, self._max_age_us = table, max_age_us
+    def __init__(self, table: Columns, max_age_us: int, cycles: Columns) -> None:
+        self._table, self._max_age_us, self.cycles = table, max_age_us, Cycles(cycles)
         self._waiting: deque[Transfer] = deque()
         self._by_number: dict[int, Transfer] = {}
         self._by_frame: dict[int, dict[int, list[Transfer]]] = {}
@@ -138,6 +143,7 @@ class Transfers:
         """Add a request or answer that is being sent."""
         self._waiting.append(transfer)
         self._by_number[transfer.number] = transfer
+        self.cycles.add(transfer)
         # The answer to a late request may be for a frame that was fused already.
         if transfer.frame_us >= self._next_frame_us:
             self._by_frame.setdefault(transfer.frame_us, {}).setdefault(transfer.ego, []).append(transfer)
@@ -161,9 +167,10 @@ class Transfers:
         """Note that no packet of a request or an answer can arrive any more."""
         self._by_number[number].is_under_way = False
 
-    def fused_before(self, next_frame_us: int) -> None:
-        """Write the rows of the requests and answers whose outcome is final, after all frames before a time are fused."""
+    def fused_before(self, next_frame_us: int, now_us: int) -> None:
+        """Write the rows of the requests, answers and cycles whose outcome is final, now that all frames before a time are fused."""
         self._next_frame_us = next_frame_us
+        self.cycles.fused_before(next_frame_us, now_us)
         for frame_us in [frame_us for frame_us in self._by_frame if frame_us < next_frame_us]:
             del self._by_frame[frame_us]
         final = []
@@ -173,6 +180,7 @@ class Transfers:
 
     def close(self) -> None:
         """Write the rows of all others at the end of the run, with their outcome so far."""
+        self.cycles.close()
         self._record(list(self._waiting))
         self._waiting.clear()
 
