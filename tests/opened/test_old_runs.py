@@ -67,5 +67,7 @@ def test_what_came_with_a_newer_format_is_not_measured(run):
     again = run.evaluate().metrics
     assert {name for name in again if name not in run.metrics and again[name].count} == set()
     assert "cycles" not in run.tables
-    with pytest.raises(NotRecordedError, match="'cycles', which came with format 3; this run has format 2: run it again"):
+    with pytest.raises(
+        NotRecordedError, match="'cycles', which came with format 3; this run has format 2: run it again"
+    ):
         run.tables["cycles"]

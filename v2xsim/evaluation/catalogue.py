@@ -61,12 +61,16 @@ def _kinds() -> dict[str, MetricKind]:
             seen, "conflicts", "conflicts of which an ego never knew after fusion; not in time_to_awareness_fused"
         ),
         "cycle_success": _share(
-            work, "share of the frames with a blind zone for which all data asked for arrived by the deadline; none asked is no success"
+            work,
+            "share of the frames with a blind zone for which all data asked for arrived by the deadline; none asked is no success",
         ),
         "cycle_any_answer": _share(
             work, "share of the frames with a blind zone for which at least one complete answer arrived by the deadline"
         ),
-        **{f"cycle_{word}": _share(work, f"share without success because {meaning}") for word, meaning in FAILURES.items()},
+        **{
+            f"cycle_{word}": _share(work, f"share without success because {meaning}")
+            for word, meaning in FAILURES.items()
+        },
         "helpers_used": MetricKind(work, "helpers/frame", "helpers whose data was fused"),
         "helpers_used_by_relay": MetricKind(work, "helpers/frame", "helpers whose data came through a relay"),
         "age_of_fused_data": MetricKind(

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from tests.engine.silent_air import SilentAir
 from tests.engine.small_world import (
     EGO,
     HELPER,
     OTHER,
     RELAY,
-    SilentAir,
     answer,
     answer_message,
     frame,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from tests.engine.silent_air import SilentAir
 from tests.engine.small_world import (
     DETECT_US,
     EGO,
@@ -14,7 +15,6 @@ from tests.engine.small_world import (
     RELAY,
     STEP_US,
     Candidate,
-    SilentAir,
     answer,
     answer_message,
     awareness,
