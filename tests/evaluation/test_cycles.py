@@ -6,6 +6,7 @@ from small_tables import counts, read, table, values
 
 from v2xsim.evaluation.cycles import FAILURES
 from v2xsim.evaluation.metrics import all_metrics
+from v2xsim.results.columns import COLUMNS
 
 
 def rows_of(outcomes, complete=0):
@@ -36,3 +37,8 @@ def test_one_complete_answer_is_an_answer_although_another_was_lost():
 
 def test_without_a_cycle_nothing_is_measured():
     assert all(np.isnan(value) for (name, _), value in values(rows_of([])).items() if name.startswith("cycle_"))
+
+
+def test_the_table_names_every_reason_in_order_with_its_meaning():
+    (meaning,) = [text for name, _, text in COLUMNS["cycles"] if name == "outcome"]
+    assert meaning.endswith(": " + ", ".join(f"{word} ({why})" for word, why in FAILURES.items()))

@@ -8,8 +8,6 @@ from functools import cache
 
 import pyarrow as pa
 
-from v2xsim.evaluation.cycles import FAILURES
-
 _WORD = pa.dictionary(pa.int8(), pa.string())
 _TYPES: dict[str, pa.DataType] = {
     "us": pa.int64(),
@@ -23,8 +21,6 @@ _TYPES: dict[str, pa.DataType] = {
     "bytes": pa.binary(),
     "ints": pa.list_(pa.int32()),
 }
-
-_REASONS = ", ".join(f"{word} ({meaning})" for word, meaning in FAILURES.items())
 
 # Table: (column, type, meaning). The unit ends the column's name.
 COLUMNS: dict[str, list[tuple[str, str, str]]] = {
@@ -136,7 +132,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("complete", "int", "number of these whose answers were complete by the deadline"),
         ("partial", "int", "number of these of whose answers only some fragments arrived by the deadline"),
         ("complete_us", "us", "time at which the last answer was complete, also after the deadline; -1 if the ego asked nobody or an answer never was"),
-        ("outcome", "word", f"complete (every answer asked for was complete by the deadline), or the first that applies of: {_REASONS}"),
+        ("outcome", "word", "complete (every answer asked for was complete by the deadline), or the first that applies of: nobody_known (the ego knew no helper that it could reach), nobody_useful (no helper that it knew had observed a cell of its blind zone), not_asked (helpers had observed some of it, and the matching rule asked none), request_lost (a request was lost), no_frame (a helper had no frame to answer from), answer_lost (a part of an answer was lost), late (an answer arrived after the deadline), run_ended (the run ended while a message was on its way, after the deadline)"),
     ],
     "relays": [
         ("time_us", "us", "capture time of the frames for which egos ask"),

@@ -6,7 +6,7 @@ A cycle is what an ego asks of helpers for one frame, with their answers. It is 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -17,10 +17,33 @@ from v2xsim.evaluation.cycles import COMPLETE, FAILURES
 from v2xsim.perception.matching.greedy_loops import counted
 from v2xsim.results.tables import Columns
 
-if TYPE_CHECKING:
-    from v2xsim.engine.cooperation.transfers import Transfer
-
 _ORDER = {reason: number for number, reason in enumerate(FAILURES)}
+
+
+class Sent(Protocol):
+    """A request or an answer on its way, as `v2xsim.engine.cooperation.transfers.Transfer` describes it."""
+
+    parts: int
+    arrive_us: int
+    frame_us: int
+    outcome: str
+    is_under_way: bool
+
+    @property
+    def is_request(self) -> bool:
+        """Whether it is a request; otherwise it is an answer."""
+
+    @property
+    def ego(self) -> int:
+        """Agent id of the ego that asked."""
+
+    @property
+    def helper(self) -> int:
+        """Agent id of the helper that was asked."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it has arrived."""
 
 
 @dataclass(slots=True)
@@ -48,7 +71,7 @@ class _Cycle:
     known: int
     asked: tuple[int, ...]
     reason: str
-    transfers: "list[Transfer]" = field(default_factory=list)
+    transfers: list[Sent] = field(default_factory=list)
     complete: set[int] = field(default_factory=set)
     partial: set[int] = field(default_factory=set)
     fuse_us: int = -1
@@ -81,7 +104,7 @@ class _Cycle:
         ]
         return max(arrivals) if arrivals and min(arrivals) >= 0 else -1
 
-    def _of(self, helper: int) -> "list[Transfer]":
+    def _of(self, helper: int) -> list[Sent]:
         return [transfer for transfer in self.transfers if transfer.helper == helper]
 
     def _failure_of(self, helper: int) -> str:
@@ -137,7 +160,7 @@ class Cycles:
             if asked:
                 self._by_frame[ego.time_us, ego.agent] = cycle
 
-    def add(self, transfer: "Transfer") -> None:
+    def add(self, transfer: Sent) -> None:
         """Add a request or answer that is being sent."""
         cycle = self._by_frame.get((transfer.frame_us, transfer.ego))
         if cycle is not None:
@@ -190,7 +213,7 @@ def _has_useful(
     offset = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
     used, matrix = np.unique(np.concatenate(parts), return_inverse=True)
     observed, _ = counted(
-        weight[rows], np.array([egos[e].matrix.lower for e in rows]), offset, matrix,
+        weight[rows], np.array([egos[e].matrix.lower for e in rows.tolist()]), offset, matrix,
         np.array([known.matrices[m].code for m in used]), np.array([known.matrices[m].lower for m in used]),
     )  # fmt: skip
     is_useful[rows] = np.add.reduceat(observed, offset[:-1]) > 0
