@@ -24,6 +24,9 @@ NLOSV = 1
 NLOSB = 2
 LINK_STATE_NAMES = ("LOS", "NLOSv", "NLOSb")
 
+# Names of the parts of a road user of two parts, in the order of their boxes.
+PART_NAMES = ("front", "rear")
+
 # Codes of the cells of a perception matrix.
 UNOBSERVED = 0
 FREE = 1
@@ -68,6 +71,32 @@ class Boxes:
             np.concatenate([p.size_m for p in parts]),
             np.concatenate([p.yaw_rad for p in parts]),
         )
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """The boxes that lidar rays and radio waves meet: one for most road users, two for a road user of two parts.
+
+    Attributes:
+        boxes: The boxes.
+        owner: Row of the road user to which each box belongs, in rising order; the front part of two comes first.
+    """
+
+    boxes: Boxes
+    owner: Int64[np.ndarray, " boxes"]
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    @staticmethod
+    def none() -> "Bodies":
+        """Return an empty set of bodies."""
+        return Bodies(Boxes.none(), np.zeros(0, np.int64))
+
+    @cached_property
+    def is_rear(self) -> Bool[np.ndarray, " boxes"]:
+        """Whether each box is the rear part of a road user of two parts."""
+        return np.diff(self.owner, prepend=-1) == 0
 
 
 @dataclass(frozen=True)

@@ -85,4 +85,11 @@ def test_a_finished_run_is_opened_and_evaluated_without_its_files(scene, tmp_pat
 def test_the_tables_of_a_replayed_run_are_inputs(scene, tmp_path):
     v2xsim.run(v2xsim.load(scene), out=tmp_path / "run")
     names = [path.name for path in input_files(v2xsim.open(tmp_path / "run").replay())]
-    assert names == ["agents.parquet", "buildings.parquet", "manifest.json", "roads.parquet", "states.parquet"]
+    assert names == [
+        "agents.parquet",
+        "buildings.parquet",
+        "manifest.json",
+        "parts.parquet",
+        "roads.parquet",
+        "states.parquet",
+    ]

@@ -17,7 +17,7 @@ from v2xsim.mobility.base import Bounds, Mobility, MobilityError, Names, Progres
 from v2xsim.mobility.piped import Message, receive, send
 from v2xsim.mobility.sumo_session import SumoSession
 from v2xsim.notices import Notice
-from v2xsim.records import Boxes
+from v2xsim.records import Bodies, Boxes
 from v2xsim.scenario.schema_world import Run, Traffic
 from v2xsim.world.roads import Roads
 from v2xsim.world.snapshot import Snapshot
@@ -105,8 +105,10 @@ class AheadMobility(Mobility):
         self._asked_us = None
         for name, owner in content["names"]:
             self.names.register(name, owner)
-        agent, kind, center, size, yaw, velocity, antenna = arrays
-        self._last = Snapshot(time_us, agent, kind, Boxes(center, size, yaw), velocity, antenna)
+        agent, kind, center, size, yaw, velocity, antenna, owner, *parts = arrays
+        self._last = Snapshot(
+            time_us, agent, kind, Boxes(center, size, yaw), velocity, antenna, Bodies(Boxes(*parts), owner)
+        )
         if time_us + self._step_us < self._end_us:
             self._ask_for(time_us + self._step_us)
         return self._last

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int8, Int64
 
 from v2xsim.errors import UserError
+from v2xsim.mobility.trailers import Trailers
 from v2xsim.notices import Notice
-from v2xsim.records import Boxes
+from v2xsim.records import Bodies, Boxes
 from v2xsim.world.road_users import antenna_height_m
 from v2xsim.world.roads import Roads
 from v2xsim.world.snapshot import Snapshot
@@ -275,18 +276,26 @@ def snapshot_of(
     size_m: Float[np.ndarray, "agents 3"],
     yaw_rad: Float[np.ndarray, " agents"],
     velocity_mps: Float[np.ndarray, "agents 2"],
+    trailers: Trailers | None = None,
 ) -> Snapshot:
-    """Return the snapshot of road users that stand on the ground z = 0, by rising agent id."""
+    """Return the snapshot of road users that stand on the ground z = 0, by rising agent id.
+
+    Args:
+        time_us: The instant.
+        agent: Agent id of each road user.
+        kind: Class of each.
+        center_m: Centre of each body.
+        size_m: Length, width and height of each body.
+        yaw_rad: Heading of each.
+        velocity_mps: Velocity of each.
+        trailers: What moves the parts of vehicles of two parts; None if every road user is one body.
+    """
     order = np.argsort(agent, kind="stable")
     center = np.zeros((len(agent), 3))
     center[:, :2] = center_m[order]
     size = np.ascontiguousarray(size_m[order], float)
-    kind = np.ascontiguousarray(kind[order], np.int8)
-    return Snapshot(
-        time_us=time_us,
-        agent=np.ascontiguousarray(agent[order], np.int64),
-        kind=kind,
-        boxes=Boxes(center, size, np.ascontiguousarray(yaw_rad[order], float)),
-        velocity_mps=np.ascontiguousarray(velocity_mps[order], float),
-        antenna_height_m=antenna_height_m(kind, size[:, 2]),
-    )
+    agent, kind = np.ascontiguousarray(agent[order], np.int64), np.ascontiguousarray(kind[order], np.int8)
+    boxes = Boxes(center, size, np.ascontiguousarray(yaw_rad[order], float))
+    velocity_mps = np.ascontiguousarray(velocity_mps[order], float)
+    parts = Bodies.none() if trailers is None else trailers.parts(time_us, agent, kind, boxes, velocity_mps)
+    return Snapshot(time_us, agent, kind, boxes, velocity_mps, antenna_height_m(kind, size[:, 2]), parts)

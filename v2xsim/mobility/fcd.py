@@ -10,6 +10,7 @@ import numpy as np
 from v2xsim.mobility.base import Bounds, Mobility, MobilityError, Names, counted, snapshot_of
 from v2xsim.mobility.fcd_reader import Sample, TraceReader, read_trace
 from v2xsim.mobility.trace_checks import TraceChecks, jumps, matched
+from v2xsim.mobility.trailers import Trailers
 from v2xsim.notices import Notice
 from v2xsim.world.snapshot import Snapshot
 
@@ -80,6 +81,7 @@ class FcdMobility(Mobility):
         self._reader = TraceReader(path, self._read_names, run_us)
         self._read = read_trace(self._reader)
         self._checks = TraceChecks(path, self._reader.found, self._read_names.name_of, run_us)
+        self._trailers = Trailers(str(path), names.name_of)
         self._ahead: deque[Sample] = deque()
         self._samples = self._checked_samples()
         self._before: Sample | None = None
@@ -164,7 +166,7 @@ class FcdMobility(Mobility):
         ahead = np.stack([np.cos(sample.yaw_rad), np.sin(sample.yaw_rad)], axis=1)
         return snapshot_of(
             sample.time_us, np.array(agent, np.int64), sample.kind, sample.center_m, sample.size_m, sample.yaw_rad,
-            sample.speed_mps[:, None] * ahead,
+            sample.speed_mps[:, None] * ahead, self._trailers,
         )  # fmt: skip
 
     def _shown_agent(self, read: int, time_us: int) -> int:
@@ -181,7 +183,7 @@ class FcdMobility(Mobility):
     def notices(self) -> tuple[Notice, ...]:
         """Return what was left out of the trace or assumed about it, and the part of the run that it does not cover."""
         notices = [
-            *self._checks.notices(self._step_us), *self._reader.identities.notices(str(self._path)),
+            *self._checks.notices(self._step_us), *self._reader.identities.notices(str(self._path)), *self._trailers.notices(),
         ]  # fmt: skip
         if self._run_us is not None:
             notices += self._uncovered(*self._run_us)

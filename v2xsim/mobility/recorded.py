@@ -15,7 +15,7 @@ from v2xsim.errors import in_command
 from v2xsim.evaluation.metric import arrays_of
 from v2xsim.mobility.base import Bounds, Mobility, MobilityError, Names
 from v2xsim.notices import Notice
-from v2xsim.records import Boxes, Prisms
+from v2xsim.records import Bodies, Boxes, Prisms
 from v2xsim.scenario.manifest_files import ManifestError, manifest_at
 from v2xsim.scenario.manifests import change_of
 from v2xsim.scenario.schema_world import Recorded, Run
@@ -24,14 +24,15 @@ from v2xsim.world.road_users import KINDS, antenna_height_m
 from v2xsim.world.roads import ROAD_KINDS, ROAD_USERS, Roads
 from v2xsim.world.snapshot import Snapshot
 
-TABLES = ("agents", "states", "buildings", "roads")
-"""The tables of a run that a replay reads."""
+TABLES = ("agents", "states", "parts", "buildings", "roads")
+"""The tables of a run that a replay reads; runs of format 2 have no `parts`, and no road users of two parts."""
 
 _ROADSIDE = "roadside"
-# Columns of `states` for centre, size and velocity.
-_VECTORS = ("x_m", "y_m", "z_m"), ("length_m", "width_m", "height_m"), ("vx_mps", "vy_mps")
-STATE_COLUMNS = ("kind", "yaw_rad", *(name for names in _VECTORS for name in names))
+_CENTER, _SIZE, _VELOCITY = ("x_m", "y_m", "z_m"), ("length_m", "width_m", "height_m"), ("vx_mps", "vy_mps")
+STATE_COLUMNS = ("kind", "yaw_rad", *_CENTER, *_SIZE, *_VELOCITY)
 """Columns of `states`, after time and road user, from which a snapshot is made."""
+PART_COLUMNS = ("yaw_rad", *_CENTER, *_SIZE)
+"""Columns of `parts`, after time and road user, from which a snapshot is made."""
 
 
 class RecordedStates:
@@ -39,27 +40,62 @@ class RecordedStates:
 
     Args:
         path: The file of the table `states` of the run.
+        parts: The file of its table `parts`; None if the run has none.
 
     Raises:
-        KeyError: If the file lacks a column.
+        KeyError: If a file lacks a column.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = pq.ParquetFile(path)
-        for name in ("time_us", "agent", *STATE_COLUMNS):
-            if name not in self._file.schema_arrow.names:
-                raise KeyError(name)
-        # First and last tick of each row group.
-        self._ticks_us = [self._range(group, "time_us") for group in range(self._file.num_row_groups)]
-        self._read = lru_cache(2)(self._group)
+    def __init__(self, path: Path, parts: Path | None = None) -> None:
+        self._states = _Ticks(path, STATE_COLUMNS)
+        self._parts = None if parts is None else _Ticks(parts, PART_COLUMNS)
         self._latest = Snapshot.none(-1)
 
     def snapshot(self, time_us: int) -> Snapshot:
         """Return all road users at a tick, as the run had them."""
         # Several egos have a frame of one tick.
         if self._latest.time_us != time_us:
-            self._latest = self._snapshot(time_us)
+            states = self._states.at(time_us)
+            parts = self._parts.at(time_us) if self._parts is not None else None
+            self._latest = snapshot_of(
+                time_us, lambda name: arrays_of(states, name)[0],
+                None if parts is None else lambda name: arrays_of(parts, name)[0],
+            )  # fmt: skip
         return self._latest
+
+    @property
+    def bounds(self) -> Bounds:
+        """Rectangle around all positions."""
+        return self._states.bounds
+
+
+class _Ticks:
+    """The rows of a table by tick.
+
+    Args:
+        path: The file of the table.
+        columns: Columns that it must have, after time and road user.
+
+    Raises:
+        KeyError: If the file lacks a column.
+    """
+
+    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
+        self._file = pq.ParquetFile(path)
+        for name in ("time_us", "agent", *columns):
+            if name not in self._file.schema_arrow.names:
+                raise KeyError(name)
+        # First and last tick of each row group.
+        self._ticks_us = [self._range(group, "time_us") for group in range(self._file.num_row_groups)]
+        self._read = lru_cache(2)(self._group)
+
+    def at(self, time_us: int) -> pa.Table:
+        """Return the rows of a tick."""
+        groups = [group for group, (first, last) in enumerate(self._ticks_us) if first <= time_us <= last]
+        if not groups:
+            return self._file.schema_arrow.empty_table()
+        # The rows of a tick may lie in two row groups.
+        return pa.concat_tables([_rows_at(*self._read(group), time_us) for group in groups])
 
     @property
     def bounds(self) -> Bounds:
@@ -78,14 +114,6 @@ class RecordedStates:
         (values,) = arrays_of(self._file.read_row_group(group, columns=[name]), name)
         return values.min(), values.max()
 
-    def _snapshot(self, time_us: int) -> Snapshot:
-        groups = [group for group, (first, last) in enumerate(self._ticks_us) if first <= time_us <= last]
-        if not groups:
-            return Snapshot.none(time_us)
-        # The rows of a tick may lie in two row groups.
-        table = pa.concat_tables([_rows_at(*self._read(group), time_us) for group in groups])
-        return snapshot_of(time_us, lambda name: arrays_of(table, name)[0])
-
     def _group(self, group: int) -> tuple[pa.Table, np.ndarray]:
         """Return a row group and the tick of each row, in rising order."""
         table = self._file.read_row_group(group)
@@ -97,26 +125,29 @@ def _rows_at(table: pa.Table, ticks_us: np.ndarray, time_us: int) -> pa.Table:
     return table.slice(int(first), int(end - first))
 
 
-def snapshot_of(time_us: int, column: Callable[[str], np.ndarray]) -> Snapshot:
+def snapshot_of(
+    time_us: int, column: Callable[[str], np.ndarray], part_column: Callable[[str], np.ndarray] | None = None
+) -> Snapshot:
     """Return all road users at a tick.
 
     Args:
         time_us: The tick.
         column: Function that returns a column of the table `states`, with the rows of this tick.
+        part_column: The same of the table `parts`; None if the run has none.
     """
     agent, kind = column("agent"), _codes(column("kind"), KINDS)
     if len(agent) == 0:
         return Snapshot.none(time_us)
-    center_m, size_m, velocity_mps = (np.column_stack([column(name) for name in names]) for names in _VECTORS)
-    return _snapshot(time_us, agent, kind, Boxes(center_m, size_m, column("yaw_rad")), velocity_mps)
+    boxes, velocity_mps = _boxes(column), np.column_stack([column(name) for name in _VELOCITY])
+    antenna_m, parts = antenna_height_m(kind, boxes.size_m[:, 2]), Bodies.none()
+    if part_column is not None:
+        parts = Bodies(_boxes(part_column), np.searchsorted(agent, part_column("agent")))
+    return Snapshot(time_us, agent, kind, boxes, velocity_mps, antenna_m, parts)
 
 
-def _snapshot(
-    time_us: int, agent: Int64[np.ndarray, " agents"], kind: Int8[np.ndarray, " agents"], boxes: Boxes,
-    velocity_mps: Float[np.ndarray, "agents 2"],
-) -> Snapshot:  # fmt: skip
-    antenna_m = antenna_height_m(kind, boxes.size_m[:, 2])
-    return Snapshot(time_us, agent, kind, boxes, velocity_mps, antenna_m)
+def _boxes(column: Callable[[str], np.ndarray]) -> Boxes:
+    center_m, size_m = (np.column_stack([column(name) for name in names]) for names in (_CENTER, _SIZE))
+    return Boxes(center_m, size_m, column("yaw_rad"))
 
 
 def buildings_from(table: pa.Table) -> Prisms:
@@ -168,6 +199,10 @@ class _Source:
                 f"{self.manifest}: this run recorded no states, so its traffic cannot be replayed; run it again with record.states=true"
             )
         return sections
+
+    def has(self, name: str) -> bool:
+        """Return whether the run wrote a table; runs of earlier formats lack some."""
+        return name in self.digests
 
     def table(self, name: str) -> pa.Table:
         """Return a table of the run."""
@@ -231,9 +266,11 @@ class RecordedMobility(Mobility):
         before = self._states.snapshot(time_us)
         agent = self._agent_of[before.agent]
         order = np.argsort(agent, kind="stable")
+        owner = np.argsort(order)[before.parts.owner]
+        parts = np.argsort(owner, kind="stable")
         return Snapshot(
             time_us, agent[order], before.kind[order], before.boxes[order], before.velocity_mps[order],
-            before.antenna_height_m[order],
+            before.antenna_height_m[order], Bodies(before.parts.boxes[parts], owner[parts]),
         )  # fmt: skip
 
     def notices(self) -> tuple[Notice, ...]:
@@ -247,8 +284,9 @@ class RecordedMobility(Mobility):
 
     def _opened(self) -> RecordedStates:
         path = self._source.sound("states")
+        parts = self._source.sound("parts") if self._source.has("parts") else None
         try:
-            return RecordedStates(path)
+            return RecordedStates(path, parts)
         except KeyError:
             raise MobilityError(
                 f"{self._source.manifest.parent / 'states.parquet'}: must be the table 'states' of a run, and it holds other columns or words"

@@ -8,6 +8,8 @@ from jaxtyping import Float
 
 from v2xsim.mobility.base import Bounds, Mobility, Names, listed, snapshot_of
 from v2xsim.mobility.fast_users import FastUsers
+from v2xsim.mobility.trailers import Trailers
+from v2xsim.mobility.two_parts import TwoParts, given_parts
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema_world import Agent
 from v2xsim.world.road_users import CATALOGUE, KINDS
@@ -107,9 +109,18 @@ class ScriptMobility(Mobility):
         self._size = np.array(
             [agent.size_m or CATALOGUE.size_m[kind] for agent, kind in zip(agents, self._kind, strict=True)], float
         ).reshape(-1, 3)
+        self._trailers = Trailers("traffic.script", self.name_of, self._given_parts(agents))
         self._fast = FastUsers("traffic.script", self.name_of)
         for agent, kind, track in zip(self._agent, self._kind, self._tracks, strict=True):
             self._note_speeds(agent, kind, track)
+
+    def _given_parts(self, agents: Sequence[Agent]) -> dict[int, TwoParts | None]:
+        """Return the parts of the road users whose entries have a trailer."""
+        return {
+            int(self._agent[row]): given_parts(agent.trailer, int(self._kind[row]), self._size[row].tolist(), agent.id)
+            for row, agent in enumerate(agents)
+            if agent.trailer is not None
+        }
 
     def _note_speeds(self, agent: np.int64, kind: np.int8, track: _Track) -> None:
         """Note on which stretches a road user is faster than usual."""
@@ -140,7 +151,7 @@ class ScriptMobility(Mobility):
             else:
                 yaw[row] = _heading_rad(track, float(np.interp(time_s, track.time_s, track.travelled_m)))
         yaw = np.pi - np.mod(np.pi - yaw, 2.0 * np.pi)
-        return snapshot_of(time_us, self._agent, self._kind, center, self._size, yaw, velocity)
+        return snapshot_of(time_us, self._agent, self._kind, center, self._size, yaw, velocity, self._trailers)
 
     def notices(self) -> tuple[Notice, ...]:
         """Return the notices about road users whose waypoints all lie before or after the run, or who all move very slowly."""
@@ -152,6 +163,7 @@ class ScriptMobility(Mobility):
             *self._slow(),
             *self._turns(*self._run_us),
             *self._fast.notices(),
+            *self._trailers.notices(),
         )
 
     def _outside_run(self, begin_us: int, end_us: int) -> Iterator[Notice]:

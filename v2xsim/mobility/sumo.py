@@ -34,6 +34,7 @@ from v2xsim.mobility.sumo_session import SumoSession
 from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo, sumo_warnings
 from v2xsim.mobility.sumo_type_files import VehicleTypeFiles
 from v2xsim.mobility.trace_checks import TraceChecks
+from v2xsim.mobility.trailers import Trailers
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema_world import FARTHEST_M
 from v2xsim.staging import Scratch
@@ -118,6 +119,7 @@ class SumoMobility(Mobility):
         self._sumo_names: dict[int, str] = {}
         self._checks = TraceChecks(config, Found(), names.name_of)
         self._fast = FastUsers(self._source, names.name_of)
+        self._trailers = Trailers(self._source, names.name_of)
         # Vehicle types that may drive faster than usual, with their highest speed and class.
         self._fast_types: dict[str, tuple[float, int]] = {}
         self._riders: dict[str, tuple[int, str]] = {}
@@ -284,7 +286,7 @@ class SumoMobility(Mobility):
             self._checks.see_units(Sample(time_us, agent, columns.kind, center, size, yaw, state[:, 3]))
         return snapshot_of(
             time_us, agent, columns.kind, center, size, yaw,
-            state[:, 3:] * np.stack([np.cos(yaw), np.sin(yaw)], axis=1),
+            state[:, 3:] * np.stack([np.cos(yaw), np.sin(yaw)], axis=1), self._trailers,
         )  # fmt: skip
 
     def _meet(self, key: str, name: str, domain: Any, owner: str, time_us: int) -> Body:
@@ -379,7 +381,7 @@ class SumoMobility(Mobility):
                 "those on and below bridges",
             )  # fmt: skip
         notices += self._checks.units.notices(source, "traffic")
-        notices += self._fast.notices()
+        notices += [*self._fast.notices(), *self._trailers.notices()]
         if self._fast_types:
             name, (most_mps, row) = next(iter(self._fast_types.items()))
             note(

@@ -61,9 +61,10 @@ class _Answers:
         now = mobility.snapshot(time_us)
         new = range(self._told, len(self._names))
         self._told = len(self._names)
-        boxes = now.boxes
+        boxes, parts = now.boxes, now.parts
         return {"names": [(self._names.name_of(agent), self._names.owner_of(agent)) for agent in new]}, [
             now.agent, now.kind, boxes.center_m, boxes.size_m, boxes.yaw_rad, now.velocity_mps, now.antenna_height_m,
+            parts.owner, parts.boxes.center_m, parts.boxes.size_m, parts.boxes.yaw_rad,
         ]  # fmt: skip
 
     def _roads(self, mobility: Mobility) -> Message:

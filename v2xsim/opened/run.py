@@ -247,7 +247,7 @@ class Run:
 
     @cached_property
     def _truth(self) -> Truth:
-        return Truth(self.tables.parts, self.folder)
+        return Truth(self.tables.parts, self.folder, "parts" in self.tables)
 
     @cached_property
     def _recorded_frames(self) -> RecordedFrames:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.mobility.recorded import STATE_COLUMNS, snapshot_of
+from v2xsim.mobility.recorded import PART_COLUMNS, STATE_COLUMNS, snapshot_of
 from v2xsim.opened.blocks import Instants
 from v2xsim.opened.errors import NotRecordedError, OpenError
 from v2xsim.opened.manifest import setting
@@ -26,10 +26,12 @@ class Truth:
     Args:
         parts: Function that returns the row groups of a table of the run.
         folder: Folder of the run, for messages.
+        has_parts: Whether the run has the table `parts`, which came with format 3.
     """
 
-    def __init__(self, parts: Callable[[str], Parts], folder: Path) -> None:
+    def __init__(self, parts: Callable[[str], Parts], folder: Path, has_parts: bool = True) -> None:
         self._folder = folder
+        self._parts = Instants(parts("parts"), ("time_us", "agent"), PART_COLUMNS, folder) if has_parts else None
         self._states = Instants(parts("states"), ("time_us", "agent"), STATE_COLUMNS, folder)
         self._stations = Instants(parts("stations"), ("time_us", "station"), _STATION_COLUMNS, folder)
         self._snapshot_at = lru_cache(2)(self._snapshot)
@@ -51,7 +53,8 @@ class Truth:
         return self._row(time_us, station, "vx_mps", "vy_mps")
 
     def _snapshot(self, time_us: int) -> Snapshot:
-        return snapshot_of(time_us, self._states.at(time_us).column)
+        parts = None if self._parts is None else self._parts.at(time_us).column
+        return snapshot_of(time_us, self._states.at(time_us).column, parts)
 
     def _row(self, time_us: int, station: int, *names: str) -> np.ndarray:
         stations = self._stations.at(time_us)

@@ -41,8 +41,8 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("time_us", "us", "tick; every n-th one is listed (record.state_ticks)"),
         ("agent", "long", "agent id of the road user"),
         ("kind", "word", "class of the vehicle catalogue"),
-        ("x_m", "f8", "true centre of the body, x"),
-        ("y_m", "f8", "true centre of the body, y"),
+        ("x_m", "f8", "true centre of the body, x; of a road user of two parts, of the body with its parts in line behind the front bumper"),
+        ("y_m", "f8", "true centre of the body, y, likewise"),
         ("z_m", "f8", "height of the bottom of the body"),
         ("yaw_rad", "f8", "true heading, counter-clockwise from east"),
         ("vx_mps", "f8", "true velocity over ground, to the east"),
@@ -50,6 +50,18 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("length_m", "f8", "length of the body"),
         ("width_m", "f8", "width of the body"),
         ("height_m", "f8", "height of the body"),
+    ],
+    "parts": [
+        ("time_us", "us", "tick; the same ticks as in states"),
+        ("agent", "long", "agent id of a road user of two parts; its front part comes first"),
+        ("part", "word", "front (it carries antenna and lidars) or rear"),
+        ("x_m", "f8", "true centre of the part, x"),
+        ("y_m", "f8", "true centre of the part, y"),
+        ("z_m", "f8", "height of the bottom of the part"),
+        ("yaw_rad", "f8", "true heading of the part, counter-clockwise from east"),
+        ("length_m", "f8", "length of the part"),
+        ("width_m", "f8", "width of the part"),
+        ("height_m", "f8", "height of the part"),
     ],
     "stations": [
         ("time_us", "us", "tick; the same ticks as in states"),
@@ -311,7 +323,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
     ],
 }  # fmt: skip
 
-SINCE: dict[str, int] = {"cycles": 3}
+SINCE: dict[str, int] = {"cycles": 3, "parts": 3}
 """Format of run folders (`v2xsim.results.manifest.FORMAT`) with which a table, or a column as `table.column`, came.
 
 What is not listed was there in format 2. A new table or column gets an entry here and raises the format, so that older runs can
@@ -321,6 +333,7 @@ still be opened.
 ROWS: dict[str, str] = {
     "agents": "Every road user and roadside unit of the run; the numbers in all other tables refer to this one",
     "states": "Every road user at every recorded tick, with its true state",
+    "parts": "The front and the rear part of every road user of two parts (a tractor with its trailer, an articulated bus) at every recorded tick",
     "stations": "Every station at every recorded tick, with its true pose and the pose that it believes (its own estimate)",
     "packets": "Every packet at every receiver at which it was not too weak to be noticed, with its outcome",
     "unheard": "Receptions too weak to be listed in packets, counted by distance",

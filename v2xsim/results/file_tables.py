@@ -14,7 +14,7 @@ from v2xsim.scenario.explain import nearest
 # Columns with their smallest and largest value in each row group: the readers find an instant, a kept frame and the extent by them.
 _BOUNDED = ("frame", "x_m", "y_m")
 # Tables in whose numbers of 64 bits the first bytes are alike in neighbouring rows.
-_SMOOTH = ("clouds", "states", "stations")
+_SMOOTH = ("clouds", "states", "parts", "stations")
 # Whole numbers that change in every row of their table, where all others change with each packet.
 _CHANGING = {"packets": ["rx"]}
 

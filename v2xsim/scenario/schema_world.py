@@ -96,6 +96,30 @@ class World(Section):
     )
 
 
+class Trailer(Section):
+    """The rear part of a road user of two parts: a trailer, or the rear of an articulated bus."""
+
+    length_m: float = quantity(..., "m", "Length of the rear part", gt=0, le=25)
+    hitch_m: float = quantity(..., "m", "Distance of the joint (kingpin, coupling) from the front bumper", gt=0, le=25)
+    axle_m: float | None = quantity(
+        None,
+        "m",
+        "Distance from the joint back to the axle of the rear part; without a value, 0.64 of the way to the tail",
+        gt=0,
+        le=25,
+    )
+    front_axle_m: float | None = quantity(
+        None, "m", "Distance of the front part's rear axle from the front bumper; without a value, hitch_m", gt=0, le=25
+    )
+    front_height_m: float | None = quantity(
+        None, "m", "Height of the front part; without a value, that of the whole body", gt=0, le=10
+    )
+
+
+NO_TRAILER = "none"
+"""Word for a road user that is one body, however long it is."""
+
+
 class Agent(Section):
     """A road user that follows waypoints given in the scenario."""
 
@@ -118,6 +142,11 @@ class Agent(Section):
     )
     size_m: tuple[float, float, float] | None = quantity(
         None, "m", "Length, width, height; without a value, those of the vehicle catalogue"
+    )
+    trailer: Trailer | Literal["none"] | None = choice(
+        None,
+        "Rear part of a vehicle of two parts; size_m is the size of both in line. none: one body. Without a value, a truck longer than 15 m is a "
+        "tractor with a semi-trailer, and a bus longer than 15 m is articulated",
     )
 
     @model_validator(mode="after")

@@ -22,7 +22,7 @@ def tick(time_us=BEGIN_US, error=(0.0, 0.0, 0.0), **about):
 
 
 def rows(table, *ticks, **record):
-    tables = {name: Columns(name) for name in ("states", "stations")}
+    tables = {name: Columns(name) for name in ("states", "parts", "stations")}
     truth = TruthTables(tables, scenario(record=record).record, BEGIN_US, STEP_US)
     for one in ticks:
         truth.add(one)

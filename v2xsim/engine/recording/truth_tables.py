@@ -1,6 +1,9 @@
 """The truth at each tick: every road user and every station, as rows of the tables `states` and `stations`."""
 
+import numpy as np
+
 from v2xsim.engine.instant import Instant
+from v2xsim.records import PART_NAMES
 from v2xsim.results.tables import Coded, Columns
 from v2xsim.scenario.schema import Record
 from v2xsim.world.road_users import KINDS
@@ -19,7 +22,8 @@ class TruthTables:
     """
 
     def __init__(self, tables: dict[str, Columns], record: Record, begin_us: int, step_us: int) -> None:
-        self._states, self._stations, self._is_on = tables["states"], tables["stations"], record.states
+        self._states, self._parts, self._stations = tables["states"], tables["parts"], tables["stations"]
+        self._is_on = record.states
         self._begin_us, self._period_us = begin_us, record.state_ticks * step_us
 
     def add(self, instant: Instant) -> None:
@@ -27,6 +31,7 @@ class TruthTables:
         if not self._is_on or (instant.time_us - self._begin_us) % self._period_us:
             return
         self._add_road_users(instant)
+        self._add_parts(instant)
         self._add_stations(instant)
 
     def _add_road_users(self, instant: Instant) -> None:
@@ -36,6 +41,17 @@ class TruthTables:
             time_us=instant.time_us, agent=snapshot.agent, kind=Coded(snapshot.kind, KINDS), x_m=center_m[:, 0],
             y_m=center_m[:, 1], z_m=center_m[:, 2], yaw_rad=snapshot.boxes.yaw_rad, vx_mps=velocity_mps[:, 0],
             vy_mps=velocity_mps[:, 1], length_m=size_m[:, 0], width_m=size_m[:, 1], height_m=size_m[:, 2],
+        )  # fmt: skip
+
+    def _add_parts(self, instant: Instant) -> None:
+        parts = instant.snapshot.parts
+        if len(parts) == 0:
+            return
+        center_m, size_m = parts.boxes.center_m, parts.boxes.size_m
+        self._parts.add(
+            time_us=instant.time_us, agent=instant.snapshot.agent[parts.owner],
+            part=Coded(parts.is_rear.astype(np.int8), PART_NAMES), x_m=center_m[:, 0], y_m=center_m[:, 1], z_m=center_m[:, 2],
+            yaw_rad=parts.boxes.yaw_rad, length_m=size_m[:, 0], width_m=size_m[:, 1], height_m=size_m[:, 2],
         )  # fmt: skip
 
     def _add_stations(self, instant: Instant) -> None:
