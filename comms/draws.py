@@ -24,6 +24,17 @@ def hashed(first, second, turn):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def rekeyed(key, turn):  # type: ignore[no-untyped-def]
+    """Return the key of the random draws of a packet's repetition or acknowledgement; for turn 0 the packet's own key."""
+    if turn == 0:
+        return key
+    bits = key + np.uint64(turn) * np.uint64(0xD1B54A32D192ED03)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
 def faded(shape, first, second):  # type: ignore[no-untyped-def]
     """Return the random power gain of one packet over a fading channel; its mean is 1.
 

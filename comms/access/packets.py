@@ -22,6 +22,10 @@ from jaxtyping import Bool, Float, Float32, Int8, Int32, Int64, UInt64
 # Outcomes of a packet at a receiver: delivered, or the first cause of loss that applies.
 DELIVERED, HALF_DUPLEX, SENSING, RECEIVER_BUSY, PROPAGATION, COLLISION = range(6)
 OUTCOME_NAMES = ("delivered", "half_duplex", "sensing", "receiver_busy", "propagation", "collision")
+# Outcomes besides those: a packet that was never sent, and one that the receiver has received before (the sender repeated
+# it because the acknowledgement was lost).
+NOT_SENT, DUPLICATE = 6, 7
+ALL_OUTCOME_NAMES = (*OUTCOME_NAMES, "not_sent", "duplicate")
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Packets:
         period_us: Period of the stream of packets that the packet belongs to; the station may reserve resources for a
             stream (at most one stream per station); 0 for a single packet.
         key: Random key of each packet, from which its random draws are computed; all keys differ.
+        retries: How often each packet may be sent again if no acknowledgement arrives; 0 (None: for all) for a packet that
+            is not acknowledged, such as every broadcast.
     """
 
     number: Int64[np.ndarray, " packets"]
@@ -49,6 +55,11 @@ class Packets:
     mcs: Int64[np.ndarray, " packets"]
     period_us: Int64[np.ndarray, " packets"]
     key: UInt64[np.ndarray, " packets"]
+    retries: Int64[np.ndarray, " packets"] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if getattr(self, "retries", None) is None:
+            object.__setattr__(self, "retries", np.zeros(np.size(self.number), np.int64))
 
     def __len__(self) -> int:
         return len(self.number)
@@ -136,6 +147,10 @@ class Receptions:
         power_dbm: Received power of each reception, fading included.
         sinr_db: Ratio of signal to noise plus interference that decided the outcome. For an 802.11p receiver that was
             not locked on the packet at its end, this is the SNR.
+        repeat: How often each packet was sent before; a packet that is sent again keeps its number (None: all 0).
+        is_ack: Whether each entry is not the packet with that number but its acknowledgement (None: none is).
+        finished: Numbers of the packets with `Packets.retries` that are not sent again: acknowledged, or given up (None:
+            no number).
     """
 
     number: Int64[np.ndarray, " packets"]
@@ -148,6 +163,17 @@ class Receptions:
     outcome: Int8[np.ndarray, " receptions"]
     power_dbm: Float32[np.ndarray, " receptions"]
     sinr_db: Float32[np.ndarray, " receptions"]
+    repeat: Int64[np.ndarray, " packets"] = None  # type: ignore[assignment]
+    is_ack: Bool[np.ndarray, " packets"] = None  # type: ignore[assignment]
+    finished: Int64[np.ndarray, " finished"] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        for name, missing in (
+            ("repeat", np.zeros(np.size(self.number), np.int64)), ("is_ack", np.zeros(np.size(self.number), np.bool_)),
+            ("finished", np.zeros(0, np.int64)),
+        ):  # fmt: skip
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, missing)
 
     def __len__(self) -> int:
         return len(self.receiver)
@@ -158,7 +184,7 @@ class Receptions:
         return Receptions(
             self.number[kept], self.by[kept], self.began_us[kept], self.ended_us[kept], self.noise_dbm[kept],
             np.concatenate([[0], np.cumsum(count)]).astype(np.int64), self.receiver[rows], self.outcome[rows],
-            self.power_dbm[rows], self.sinr_db[rows],
+            self.power_dbm[rows], self.sinr_db[rows], self.repeat[kept], self.is_ack[kept], self.finished,
         )  # fmt: skip
 
     @cached_property

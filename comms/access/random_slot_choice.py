@@ -40,6 +40,14 @@ class Intervals:
         pad = ((0, 0), (0, 2 * wanted - room))
         return Intervals(self.count, np.pad(self.start_us, pad), np.pad(self.end_us, pad))
 
+    def with_one(self, station: int, start_us: int, end_us: int) -> "Intervals":
+        """Return the intervals with a further one of a station; the arrays change in place if they have room."""
+        own = self.with_room(1)
+        place = int(own.count[station])
+        own.start_us[station, place], own.end_us[station, place] = start_us, end_us
+        own.count[station] = place + 1
+        return own
+
 
 def no_intervals(stations: int) -> Intervals:
     """Return no interval for each station."""
@@ -88,6 +96,7 @@ def choose_in_turn(
     airtime_us: Int64[np.ndarray, " packets"],
     uniform: Float[np.ndarray, " packets"],
     slot_us: int,
+    past_us: int | None = None,
 ) -> tuple[Intervals, Int64[np.ndarray, " packets"]]:
     """Return the start of each packet of many stations, which draw one after the other, each as in `choose_slots`.
 
@@ -99,6 +108,7 @@ def choose_in_turn(
         airtime_us: Duration of each packet.
         uniform: One random number in [0, 1) per packet.
         slot_us: Length of a slot.
+        past_us: Instant before which no further packet can begin; None if that is the time at which each is ready.
 
     Returns:
         The packets that wait or are on the air with the new ones among them, and the start of each new one.
@@ -107,19 +117,19 @@ def choose_in_turn(
     start_us: Int64[np.ndarray, " packets"] = _in_turn(
         own.count, own.start_us, own.end_us, np.ascontiguousarray(sender, np.int64),
         np.ascontiguousarray(ready_us, np.int64), np.ascontiguousarray(window_us, np.int64), airtime_us, uniform,
-        int(slot_us),
+        int(slot_us), np.ascontiguousarray(ready_us if past_us is None else np.full(len(sender), past_us), np.int64),
     )  # fmt: skip
     return own, start_us
 
 
 @njit(cache=True, nogil=True)
-def _in_turn(own_count, own_start_us, own_end_us, sender, ready_us, window_us, airtime_us, uniform, slot_us):  # type: ignore[no-untyped-def]
+def _in_turn(own_count, own_start_us, own_end_us, sender, ready_us, window_us, airtime_us, uniform, slot_us, past_us):  # type: ignore[no-untyped-def]
     start_us = np.empty(len(sender), np.int64)
     for k in range(len(sender)):
         s, count = sender[k], 0
         for n in range(own_count[s]):
             # What has ended when the packet is ready cannot overlap it.
-            if own_end_us[s, n] > ready_us[k]:
+            if own_end_us[s, n] > past_us[k]:
                 own_start_us[s, count], own_end_us[s, count] = own_start_us[s, n], own_end_us[s, n]
                 count += 1
         busy_start_us, busy_end_us = own_start_us[s, : count + 1], own_end_us[s, : count + 1]

@@ -57,6 +57,8 @@ class RadioSettings:
         queue_packets: Largest number of packets in a station's queue.
         slot_us: Length of a slot, for schemes whose standard does not define it.
         window_us: Length of the window in which a packet without a period chooses its slot.
+        ack_timeout_us: Time from the end of a packet after which its sender sends it again without an acknowledgement,
+            for schemes whose standard does not define it.
         header_bytes: Bytes that the MAC adds to each packet (None for the standard's value).
         curve: Points of SINR in dB and packet error rate (0 to 1) that replace the scheme's own error curve; empty to
             keep it.
@@ -69,6 +71,7 @@ class RadioSettings:
     queue_packets: int = 1000
     slot_us: int = 500
     window_us: int = 20_000
+    ack_timeout_us: int = 1000
     header_bytes: int | None = None
     curve: tuple[tuple[float, float], ...] = ()
 
@@ -87,6 +90,9 @@ class AccessScheme(Part):
             each station creates its messages at its own random phase of the period.
         draws_fading: Whether the access layer draws the fading of each packet itself, from the fading parameters of the
             links.
+        acknowledges: Whether the access layer sends packets again (`Packets.retries`) until an acknowledgement of their
+            target arrives, which is a transmission of its own. If not, no packet can be sent again.
+        ack_bytes: Size of an acknowledgement in bytes.
         dcc_airtime_us: Duration that congestion control assumes for every packet (None for the real duration).
     """
 
@@ -94,6 +100,8 @@ class AccessScheme(Part):
     ideal: ClassVar[bool] = False
     spreads_periods: ClassVar[bool] = False
     draws_fading: ClassVar[bool] = True
+    acknowledges: ClassVar[bool] = False
+    ack_bytes: ClassVar[Annotated[int, AtLeast(1)]] = 14
     dcc_airtime_us: ClassVar[Annotated[float, Above(0)] | None] = None
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:

@@ -48,3 +48,24 @@ def airtime_us(
     symbols = -(-bits // BITS_PER_SYMBOL[mcs])
     airtime: Int64[np.ndarray, "*packets"] | np.int64 = (PREAMBLE_US + SYMBOL_US * symbols) * 10 // bandwidth_mhz
     return airtime
+
+
+# An acknowledgement follows its packet after SIFS: 32 us at 10 MHz (IEEE 802.11-2016, table 17-21). The frame has 14 B with
+# its check sequence, and no data (9.3.1.4).
+SIFS_US = 32
+ACK_BYTES = 14
+# MCS of the acknowledgement by that of the packet: the highest of the mandatory rates (3, 6 and 12 Mb/s at 10 MHz) that is
+# not above the packet's (IEEE 802.11-2016, 10.7.6.5.2 and 17.2.3.3).
+ACK_MCS = np.array([0, 0, 2, 2, 4, 4, 4, 4], np.int64)
+
+
+def sifs_us(bandwidth_mhz: int) -> int:
+    """Return the time between a packet and its acknowledgement."""
+    return SIFS_US * 10 // bandwidth_mhz
+
+
+def ack_airtime_us(mcs: Int[np.ndarray, " packets"], bandwidth_mhz: int) -> Int64[np.ndarray, " packets"]:
+    """Return the duration of the acknowledgement of a packet with each MCS: 64 us for MCS 2 at 10 MHz."""
+    # The frame has no header besides its own 14 B.
+    sizes = np.full(len(mcs), ACK_BYTES - MAC_HEADER_BYTES, np.int64)
+    return np.asarray(airtime_us(sizes, ACK_MCS[mcs], bandwidth_mhz), np.int64)

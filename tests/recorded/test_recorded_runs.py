@@ -28,12 +28,13 @@ def test_packets_of_every_outcome_are_recorded():
     found = {cell for name in NAMES for cell in values(name, "packets", "outcome")}
     assert found == {
         "delivered", "half_duplex", "sensing", "receiver_busy", "propagation", "collision", "not_sent",
+        "duplicate",
     }  # fmt: skip
 
 
 def test_packets_of_every_kind_are_recorded():
     found = {cell for name in NAMES for cell in values(name, "packets", "kind")}
-    assert found == {"awareness", "cpm", "request", "data"}
+    assert found == {"awareness", "cpm", "request", "data", "ack"}
 
 
 def test_transfers_of_nearly_every_outcome_are_recorded():

@@ -81,7 +81,9 @@ def _packets(folder: RunFolder, frame_us: int, ego: int, chosen_us: np.ndarray) 
     mine &= (moves["frame_us"] == frame_us) | (np.isin(moves["fuse_us"], fused) & (moves["fuse_us"] >= 0))
     relay_of = dict(zip(moves["message"][mine].tolist(), moves["relay"][mine].tolist(), strict=True))
     columns = ["message", "tx", "rx", "outcome"]
-    asked = folder.arrays("packets", columns, [("message", "in", list(relay_of)), ("addressed", "==", True)])
+    asked = folder.arrays(
+        "packets", columns, [("message", "in", list(relay_of)), ("addressed", "==", True), ("kind", "!=", "ack")]
+    )
     # Reports are broadcast and have no transfers: those count that were sent when the fused ones were.
     reports = folder.arrays(
         "packets",
@@ -92,7 +94,7 @@ def _packets(folder: RunFolder, frame_us: int, ego: int, chosen_us: np.ndarray) 
     return {
         "ends": np.stack([joined["tx"], joined["rx"]], axis=1).astype(np.int64),
         "relayed": np.array([relay_of.get(number, -1) >= 0 for number in joined["message"].tolist()], bool),
-        "arrived": joined["outcome"] == "delivered",
+        "arrived": np.isin(joined["outcome"], ["delivered", "duplicate"]),
     }
 
 

@@ -15,6 +15,7 @@ class RandomSlotAccess(AccessScheme):
     """Every packet is sent in a random slot of its window; stations do not listen before they send."""
 
     spreads_periods: ClassVar[bool] = True
+    acknowledges: ClassVar[bool] = True
     draws_fading: ClassVar[bool] = False
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
@@ -28,5 +29,7 @@ class RandomSlotAccess(AccessScheme):
             settings.sensitivity_dbm + settings.wider_db,
             settings.busy_threshold_dbm + settings.wider_db,
         )
-        params = RandomSlotParams(heard, settings.bandwidth_mhz, settings.slot_us, settings.window_us)
+        params = RandomSlotParams(
+            heard, settings.bandwidth_mhz, settings.slot_us, settings.window_us, settings.ack_timeout_us
+        )
         return RandomSlot(0, params, time_us, np.zeros(0, np.uint64))

@@ -1,5 +1,7 @@
 """A radio of four cars over an access layer that does as it is told: what the tests of the radio share."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from tests.engine.small_world import awareness, fleet_in, request, snapshot
@@ -18,14 +20,21 @@ from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
 
 AIRTIME_US = 400
+RETRY_US = 1000
 
 
 class ScriptedLayer:
-    """An access layer that sends each packet when it is ready; `lost` holds receiver rows that receive nothing."""
+    """An access layer that sends each packet when it is ready; `lost` holds receiver rows that receive nothing.
+
+    A packet with retries is acknowledged at its end if its target received it. Without an acknowledgement (`lost_acks` are
+    lost first), it is sent again after RETRY_US.
+    """
 
     def __init__(self):
         self.waiting, self.submitted, self.dropped, self.lost, self.until_us, self.rows = [], [], [], set(), 0, []
         self.busy_share, self.now_us, self.advanced_us, self.keys = 0.0, 0, [], []
+        # How often each packet was sent, how many acknowledgements are still lost, and the packets that are over.
+        self.sent, self.lost_acks, self.finished = {}, 0, []
 
     def submit(self, packets):
         for row in range(len(packets)):
@@ -34,20 +43,43 @@ class ScriptedLayer:
 
     def advance(self, until_us, field):
         self.advanced_us.append(until_us)
-        ended = [p for p in self.waiting if p.ready_us[0] + AIRTIME_US <= until_us]
-        self.waiting = [p for p in self.waiting if p.ready_us[0] + AIRTIME_US > until_us]
-        ended.sort(key=lambda p: (int(p.ready_us[0]), int(p.number[0])))
-        receivers = [[r for r in range(field.stations) if r != p.sender[0]] for p in ended]
-        flat = np.array([r for rows in receivers for r in rows], np.int32)
-        outcome = np.array([COLLISION if r in self.lost else DELIVERED for r in flat], np.int8)
-        began = np.array([p.ready_us[0] for p in ended], np.int64)
+        rows = []
+        # A packet that ends may add its repetition.
+        while ended := [p for p in self.waiting if p.ready_us[0] + AIRTIME_US <= until_us]:
+            first = min(ended, key=lambda p: (int(p.ready_us[0]), int(p.number[0])))
+            self.waiting = [p for p in self.waiting if p is not first]
+            rows += self.transmissions(first, field.stations)
         busy_us = np.full(field.stations, round(self.busy_share * (until_us - self.now_us)), np.int64)
         self.now_us = until_us
+        number, sender, began, receivers, repeat, is_ack = zip(*rows, strict=True) if rows else ((), (), (), (), (), ())
+        flat = [pair for pairs in receivers for pair in pairs]
+        outcome = [COLLISION if row in self.lost or is_lost else DELIVERED for row, is_lost in flat]
+        began_us, finished = np.array(began, np.int64), np.array(self.finished, np.int64)
+        self.finished = []
         return Receptions(
-            np.array([p.number[0] for p in ended], np.int64), np.array([p.sender[0] for p in ended], np.int64), began,
-            began + AIRTIME_US, np.full(len(ended), -95.0), np.cumsum([0, *map(len, receivers)]).astype(np.int64), flat,
-            outcome, np.full(len(flat), -70.0, np.float32), np.full(len(flat), 20.0, np.float32),
+            np.array(number, np.int64), np.array(sender, np.int64), began_us, began_us + AIRTIME_US, np.full(len(rows), -95.0),
+            np.cumsum([0, *map(len, receivers)]).astype(np.int64), np.array([row for row, _ in flat], np.int32),
+            np.array(outcome, np.int8), np.full(len(outcome), -70.0, np.float32), np.full(len(outcome), 20.0, np.float32),
+            np.array(repeat, np.int64), np.array(is_ack, bool), finished,
         ), busy_us  # fmt: skip
+
+    def transmissions(self, packet, stations):
+        """Return number, sender, begin, receivers, repetition of a packet and of its acknowledgement, if there is one."""
+        number, sender, target = int(packet.number[0]), int(packet.sender[0]), int(packet.target[0])
+        began_us, repeat = int(packet.ready_us[0]), self.sent.get(number, 0)
+        rows = [(number, sender, began_us, [(r, False) for r in range(stations) if r != sender], repeat, False)]
+        if packet.retries[0] == 0:
+            return rows
+        self.sent[number] = repeat + 1
+        arrived = target not in self.lost
+        if arrived:
+            rows.append((number, target, began_us, [(sender, self.lost_acks > 0)], repeat, True))
+        if (arrived and self.lost_acks == 0) or repeat == packet.retries[0]:
+            self.finished.append(number)
+        else:
+            self.waiting.append(replace(packet, ready_us=packet.ready_us + AIRTIME_US + RETRY_US))
+        self.lost_acks -= arrived and self.lost_acks > 0
+        return rows
 
     def reindexed(self, row, station_key):
         self.rows.append(row.tolist())

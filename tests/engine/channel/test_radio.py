@@ -285,4 +285,4 @@ def test_a_dropped_packet_is_forgotten_and_lost_when_it_is_noticed(setup):
     this.layer.dropped.append(0)
     this.run(5000)
     assert this.rows()["end_us"] == [500]
-    assert (this.air._flying, this.air._retries, len(this.air._awaited), this.layer.dropped) == ({}, {}, 0, [])
+    assert (this.air._flying, this.air._received, len(this.air._awaited), this.layer.dropped) == ({}, {}, 0, [])

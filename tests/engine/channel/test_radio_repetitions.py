@@ -8,7 +8,7 @@ from v2xsim.streams import Streams
 
 
 def test_a_lost_packet_is_sent_again_as_often_as_allowed(setup):
-    this = setup(retries=2, ack_timeout_ms=3.0)
+    this = setup(access="nr_mode2", retries=2, ack_timeout_ms=3.0)
     this.layer.lost = {2}
     this.air.send(asked(helper=7))
     this.run(100_000)
@@ -19,7 +19,7 @@ def test_a_lost_packet_is_sent_again_as_often_as_allowed(setup):
 
 
 def test_a_broadcast_between_two_lost_requests_keeps_neither_from_being_sent_again(setup):
-    this = setup(retries=1)
+    this = setup(access="nr_mode2", retries=1)
     this.layer.lost = {1, 2, 3}
     this.air.send(asked(helper=7))
     this.air.send(announced())
@@ -29,7 +29,7 @@ def test_a_broadcast_between_two_lost_requests_keeps_neither_from_being_sent_aga
 
 
 def test_each_repetition_draws_anew(setup):
-    this = setup(retries=2)
+    this = setup(access="nr_mode2", retries=2)
     this.layer.lost = {2}
     this.air.send(asked(helper=7))
     this.run(100_000)
@@ -39,7 +39,7 @@ def test_each_repetition_draws_anew(setup):
 def test_allowing_repetitions_does_not_change_the_first_transmission(setup):
     keys = []
     for retries in (0, 2):
-        this = setup(retries=retries)
+        this = setup(access="nr_mode2", retries=retries)
         this.air.send(asked())
         this.run(100_000)
         keys.append([int(p.key[0]) for p in this.layer.submitted])
@@ -47,7 +47,7 @@ def test_allowing_repetitions_does_not_change_the_first_transmission(setup):
 
 
 def test_what_its_target_received_is_not_sent_again(setup):
-    this = setup(retries=2)
+    this = setup(access="nr_mode2", retries=2)
     # Another station than the target missed it.
     this.layer.lost = {1}
     this.air.send(asked(helper=7))
@@ -56,7 +56,7 @@ def test_what_its_target_received_is_not_sent_again(setup):
 
 
 def test_of_two_requests_that_end_together_each_is_acknowledged_by_its_own_target(setup):
-    this = setup(retries=1)
+    this = setup(access="nr_mode2", retries=1)
     this.air.send(asked(helper=7))
     this.air.send(asked(ego=5, helper=8))
     this.run(100_000)
@@ -64,7 +64,7 @@ def test_of_two_requests_that_end_together_each_is_acknowledged_by_its_own_targe
 
 
 def test_a_broadcast_is_never_sent_again(setup):
-    this = setup(retries=2)
+    this = setup(access="nr_mode2", retries=2)
     this.layer.lost = {1, 2, 3}
     this.air.send(announced())
     this.run(100_000)
@@ -72,7 +72,7 @@ def test_a_broadcast_is_never_sent_again(setup):
 
 
 def test_a_repetition_is_keyed_by_its_number(setup):
-    this = setup(retries=2)
+    this = setup(access="nr_mode2", retries=2)
     this.layer.lost = {2}
     this.air.send(asked(helper=7))
     this.run(100_000)
@@ -81,7 +81,7 @@ def test_a_repetition_is_keyed_by_its_number(setup):
 
 
 def test_a_repetition_is_the_same_packet(setup):
-    this = setup(retries=1)
+    this = setup(access="nr_mode2", retries=1)
     this.layer.lost = {2}
     this.air.send(asked(helper=7, relay=NOBODY))
     this.run(100_000)
@@ -91,7 +91,7 @@ def test_a_repetition_is_the_same_packet(setup):
 
 
 def test_a_repetition_whose_time_has_passed_is_ready_at_once(setup):
-    this = setup(retries=1, ack_timeout_ms=0.1)
+    this = setup(access="nr_mode2", retries=1, ack_timeout_ms=0.1)
     this.layer.lost = {2}
     this.air.send(asked(helper=7), awaited=False)
     # The acknowledgement was missed at 500 us.

@@ -57,7 +57,7 @@ def test_packets_of_departed_stations_are_forgotten_one_second_after_their_sende
     for time_us, left in ((1_000_999, {0, 1, 2}), (1_001_000, {1, 2}), (1_499_999, {1, 2}), (1_500_000, {2})):
         this.clock.run_until(time_us)
         this.tick([2, 5])
-        assert set(this.air._flying) == set(this.air._retries) == this.air._awaited._numbers == left
+        assert set(this.air._flying) == set(this.air._received) == this.air._awaited._numbers == left
 
 
 def test_what_a_departed_station_left_behind_is_forgotten_after_a_second(setup):
@@ -70,5 +70,5 @@ def test_what_a_departed_station_left_behind_is_forgotten_after_a_second(setup):
     this.clock.run_until(1_001_000)
     this.tick([2, 5, 7])
     assert this.air._flying == {}
-    assert this.air._retries == {}
+    assert this.air._received == {}
     assert len(this.air._awaited) == 0

@@ -78,7 +78,7 @@ def test_a_message_that_nobody_received_is_over(setup):
 
 
 def test_a_message_is_under_way_while_its_packet_may_be_sent_again(setup):
-    this = setup(retries=2, ack_timeout_ms=3.0)
+    this = setup(access="nr_mode2", retries=2, ack_timeout_ms=3.0)
     this.layer.lost = {2}
     this.air.send(asked(helper=7))
     this.run(7_000)

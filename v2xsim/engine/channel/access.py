@@ -16,6 +16,6 @@ def access_layer(radio: Radio, time_us: int) -> AccessLayer:
         bandwidth_mhz=radio.bandwidth_mhz, noise_dbm=noise_dbm(radio.bandwidth_mhz, radio.noise_figure_db),
         sensitivity_dbm=radio.sensitivity_dbm, busy_threshold_dbm=radio.busy_threshold_dbm,
         queue_packets=radio.queue_packets, slot_us=round(radio.slot_ms * 1e3),
-        window_us=round(radio.selection_window_ms * 1e3),
+        window_us=round(radio.selection_window_ms * 1e3), ack_timeout_us=round(radio.ack_timeout_ms * 1e3),
     )  # fmt: skip
     return layer_of(radio.access, settings, time_us)

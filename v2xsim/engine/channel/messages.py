@@ -7,6 +7,9 @@ from v2xsim.engine.stations.contents import NOBODY, Answer, Awareness, Report, R
 
 AWARENESS, REQUEST, DATA, CPM, APPLICATION = "awareness", "request", "data", "cpm", "application"
 MESSAGE_KINDS = (AWARENESS, REQUEST, DATA, CPM, APPLICATION)
+ACK = "ack"
+"""Kind of a packet that acknowledges another one; it belongs to the message of that one, and no message has this kind."""
+PACKET_KINDS = (*MESSAGE_KINDS, ACK)
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Packet(NamedTuple):
         sender: Agent id of the station that sends the packet.
         target: Agent id of the station to which the packet is addressed, or EVERYBODY.
         size_bytes: Size of payload and headers together.
+        is_ack: Whether the packet carries no fragment but acknowledges the one that its target sent.
     """
 
     message: Message
@@ -97,3 +101,13 @@ class Packet(NamedTuple):
     sender: int
     target: int
     size_bytes: int
+    is_ack: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Kind of the message, or ACK."""
+        return ACK if self.is_ack else self.message.kind
+
+    def acknowledged(self, size_bytes: int) -> "Packet":
+        """Return the acknowledgement that the target of this packet sends."""
+        return self._replace(sender=self.target, target=self.sender, size_bytes=size_bytes, is_ack=True)

@@ -8,18 +8,18 @@ from jaxtyping import Bool, Float, Float32, Int8, Int32, Int64
 from numba import njit
 
 from v2xsim.comms.access.packets import Receptions
-from v2xsim.engine.channel.messages import MESSAGE_KINDS, Packet
+from v2xsim.engine.channel.messages import PACKET_KINDS, Packet
 from v2xsim.engine.stations.contents import EVERYBODY
 from v2xsim.records import NLOSB
 
-_NUMBER_OF_KIND = {kind: number for number, kind in enumerate(MESSAGE_KINDS)}
+_NUMBER_OF_KIND = {kind: number for number, kind in enumerate(PACKET_KINDS)}
 
 
 class Sent(NamedTuple):
     """Packets, one entry for each; the columns are those of the table of packets.
 
     Attributes:
-        kind: Index of the kind of message in `MESSAGE_KINDS`.
+        kind: Index of the kind of message in `PACKET_KINDS`.
         target: Agent id of the station that the packet is addressed to, or EVERYBODY.
     """
 
@@ -38,7 +38,7 @@ class PacketRows(NamedTuple):
     """Columns of the table of packets, one row for each reception; the types are those of the table.
 
     Attributes:
-        kind: Index of the kind of message in `MESSAGE_KINDS`.
+        kind: Index of the kind of message in `PACKET_KINDS`.
         link_state: State of the link; NLOSB for a receiver without a link to the sender.
         distance_m: NaN for a receiver without a link to the sender.
     """
@@ -63,7 +63,7 @@ def sent_of(packets: Sequence[Packet]) -> Sent:
     """Return the columns of packets."""
     table = np.array([
         (
-            p.message.queued_us, p.message.number, _NUMBER_OF_KIND[p.message.kind], p.hop, p.fragment, p.fragments,
+            p.message.queued_us, p.message.number, _NUMBER_OF_KIND[p.kind], p.hop, p.fragment, p.fragments,
             p.size_bytes, p.sender, p.target,
         )
         for p in packets

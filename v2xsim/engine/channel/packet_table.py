@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from v2xsim.comms.access.packets import OUTCOME_NAMES, Receptions
+from v2xsim.comms.access.packets import ALL_OUTCOME_NAMES, NOT_SENT, Receptions
 from v2xsim.engine.channel.links import LinkBudget
-from v2xsim.engine.channel.messages import AWARENESS, MESSAGE_KINDS, Packet
+from v2xsim.engine.channel.messages import AWARENESS, PACKET_KINDS, Packet
 from v2xsim.engine.channel.packet_rows import rows_of, sent_of
 from v2xsim.engine.channel.pair_lookup import pairs_of
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
@@ -16,7 +16,6 @@ from v2xsim.results.tables import Coded, Columns
 from v2xsim.streams import Streams
 
 UNHEARD_BIN_M = 5.0
-NOT_SENT = "not_sent"
 # The bins reach 20 km, beyond the range of any scenario; the last bin also takes all larger distances.
 _UNHEARD_BINS = 4000
 # Number of draws that are kept besides those of the present stations, so that they are made again only now and then.
@@ -82,16 +81,16 @@ class PacketTable:
         sent = sent_of(packets)
         # The packet reception ratio counts only the first hop of announcements, so only there are the stations counted
         # at which the packet was too weak.
-        counted = (sent.kind == MESSAGE_KINDS.index(AWARENESS)) & (sent.hop <= 1)
+        counted = (sent.kind == PACKET_KINDS.index(AWARENESS)) & (sent.hop <= 1)
         # A station that came into range after the packet was sent may have no pair in these links.
         pair = pairs_of(receptions, links.near, counted, links.state, links.distance_m, UNHEARD_BIN_M, self._too_weak)
         if len(receptions) == 0:
             return
         rows = rows_of(receptions, sent, pair, fleet.agent, links.state, links.distance_m)._asdict()
-        kind, link_state = Coded(rows.pop("kind"), MESSAGE_KINDS), Coded(rows.pop("link_state"), LINK_STATE_NAMES)
+        kind, link_state = Coded(rows.pop("kind"), PACKET_KINDS), Coded(rows.pop("link_state"), LINK_STATE_NAMES)
         self._packets.add(
             **rows, kind=kind, link_state=link_state, power_dbm=receptions.power_dbm, sinr_db=receptions.sinr_db,
-            outcome=Coded(receptions.outcome, OUTCOME_NAMES),
+            outcome=Coded(receptions.outcome, ALL_OUTCOME_NAMES),
         )  # fmt: skip
 
     def add_unsent(self, packet: Packet, time_us: int) -> None:
@@ -104,7 +103,7 @@ class PacketTable:
             kind=packet.message.kind, hop=packet.hop, fragment=packet.fragment, fragments=packet.fragments,
             size_bytes=packet.size_bytes, tx=packet.sender, rx=NOBODY if packet.target == EVERYBODY else packet.target,
             addressed=True, distance_m=np.nan, link_state=LINK_STATE_NAMES[NLOSB], power_dbm=np.nan, sinr_db=np.nan,
-            outcome=NOT_SENT,
+            outcome=ALL_OUTCOME_NAMES[NOT_SENT],
         )  # fmt: skip
 
     def close(self) -> None:

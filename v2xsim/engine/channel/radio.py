@@ -7,13 +7,14 @@ results.
 """
 
 from collections.abc import Sequence, Set
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
 from v2xsim.comms.access.busy_ratio import BusyRatio
 from v2xsim.comms.access.dcc import Dcc
-from v2xsim.comms.access.packets import DELIVERED, Packets, Receptions
+from v2xsim.comms.access.packets import DELIVERED, DUPLICATE, Packets, Receptions
 from v2xsim.comms.access.scheme import AccessLayer
 from v2xsim.comms.messages.fragments import fragment_sizes
 from v2xsim.comms.messages.sizes import PACKET_HEADER_BYTES, RELAY_HEADER_BYTES
@@ -60,11 +61,14 @@ class RadioAir:
         self._flying: dict[int, Packet] = {}
         self._under_way = UnderWay(over)
         self._packets_sent = 0
+        # For each packet that the access layer may send again, the agent ids of the stations that have received it.
+        self._received: dict[int, set[int]] = {}
         # For each packet that may still be repeated, the number of its repetitions so far.
         self._retries: dict[int, int] = {}
         self._awaited = Awaited(clock, self._submit_now, self.settle)
         # Packets that wait to be handed to the access layer: number, row of the sender, row of the target (-1 for a broadcast
-        # or a station that has left), time at which the packet enters its sender's queue, size with headers, MCS, and period.
+        # or a station that has left), time at which the packet enters its sender's queue, size with headers, MCS, period, and how
+        # often it may be sent again.
         self._submissions: list[tuple[int, ...]] = []
         # Integer keys of the random draws of each of these packets.
         self._submitted_keys: list[tuple[int, ...]] = []
@@ -192,6 +196,7 @@ class RadioAir:
     def _forget(self, number: int) -> None:
         self._awaited.remove((number,))
         self._retries.pop(number, None)
+        self._received.pop(number, None)
 
     def _enqueue(
         self, packets: Sequence[Packet], wait_us: int, *, period_us: int = 0, awaited: bool = True, retries: int = 0
@@ -225,11 +230,17 @@ class RadioAir:
             # A repetition has random draws of its own, so the draws of the first transmission do not depend on whether
             # repetitions are allowed.
             repetition = (retries,) if retries else ()
-            if target != EVERYBODY and retries < self._radio.retries:
+            may_repeat = target != EVERYBODY and retries < self._radio.retries
+            if may_repeat and self._radio.access.acknowledges:
+                self._received[number] = set()
+            elif may_repeat:
                 self._retries[number] = retries
             # Only the first fragment reserves its next resource: the next message may have fewer fragments.
             period = period_us if packet.fragment == 0 else 0
-            self._submissions.append((number, sender_row, target_row, ready_us, packet.size_bytes, mcs, period))
+            allowed = self._radio.retries if number in self._received else 0
+            self._submissions.append(
+                (number, sender_row, target_row, ready_us, packet.size_bytes, mcs, period, allowed)
+            )
             self._submitted_keys.append((message.number, packet.hop, packet.fragment, sender, *repetition))
             if awaited:
                 self._awaited.add(number)
@@ -243,10 +254,12 @@ class RadioAir:
     def _submit(self) -> None:
         if not self._submissions:
             return
-        number, sender, target, ready, size, mcs, period = np.ascontiguousarray(np.array(self._submissions, np.int64).T)
+        number, sender, target, ready, size, mcs, period, retries = np.ascontiguousarray(
+            np.array(self._submissions, np.int64).T
+        )
         key = self._streams.keys("packet", self._submitted_keys).copy()
         self._submissions, self._submitted_keys = [], []
-        ends_us = self._layer.submit(Packets(number, sender, target, ready, size, mcs, period, key))
+        ends_us = self._layer.submit(Packets(number, sender, target, ready, size, mcs, period, key, retries))
         self._awaited.submitted(number.tolist(), ends_us)
 
     def _advance(self, until_us: int) -> None:
@@ -264,15 +277,23 @@ class RadioAir:
                 self._table.add_unsent(packet, until_us)
                 self._end(packet, PacketEnd.QUEUE_FULL)
         self._layer.dropped.clear()
-        if len(receptions.number):
+        if len(receptions.number) or len(receptions.finished):
             self._hand_over(receptions)
 
     def _hand_over(self, receptions: Receptions) -> None:
         """Record the outcomes of packets and deliver each received packet to its receivers, in the order of arrival."""
-        numbers = receptions.number.tolist()
-        packets = [self._flying.pop(number) for number in numbers]
+        if self._received:
+            receptions = self._without_duplicates(receptions)
+        numbers, is_ack = receptions.number.tolist(), receptions.is_ack.tolist()
+        ack_bytes = self._radio.access.ack_bytes
+        packets = [
+            self._flying[number].acknowledged(ack_bytes) if ack
+            else self._flying[number] if number in self._received
+            else self._flying.pop(number)
+            for number, ack in zip(numbers, is_ack, strict=True)
+        ]  # fmt: skip
         # This must come before the delivery below, which may add awaited packets.
-        self._awaited.remove(numbers)
+        self._awaited.remove([number for number in numbers if not self._is_awaited(number)])
         self._table.add(receptions, packets)
         begin, receiver, snr_db = deliveries_of(receptions, self._fleet.agent)
         sent_again = self._send_again(receptions, packets) if self._retries else set()
@@ -281,10 +302,34 @@ class RadioAir:
             for number, packet, low, high, start_us, end_us in zip(
                 numbers, packets, begin[:-1], begin[1:], began_us, ended_us, strict=True
             ):
+                if packet.is_ack:
+                    continue
                 if high > low:
                     self._deliver(Heard(packet, receiver[low:high], start_us, end_us, snr_db[low:high]))
-                if number not in sent_again:
+                if number not in sent_again and number not in self._received:
                     self._end(packet, PacketEnd.SENT)
+        for number in receptions.finished.tolist():
+            self._forget(number)
+            self._end(self._flying.pop(number), PacketEnd.SENT)
+
+    def _is_awaited(self, number: int) -> bool:
+        """Return whether a packet of which a transmission ended may still arrive at its target."""
+        return number in self._received and self._flying[number].target not in self._received[number]
+
+    def _without_duplicates(self, receptions: Receptions) -> Receptions:
+        """Mark the receptions of packets at stations that have received them before: they drop the copies."""
+        outcome = receptions.outcome.copy()
+        rows = zip(receptions.number.tolist(), receptions.is_ack.tolist(), strict=True)
+        for row, (number, is_ack) in enumerate(rows):
+            if is_ack or number not in self._received:
+                continue
+            received, own = self._received[number], slice(int(receptions.offset[row]), int(receptions.offset[row + 1]))
+            for place in np.flatnonzero(outcome[own] == DELIVERED).tolist():
+                agent = int(self._fleet.agent[receptions.receiver[own][place]])
+                if agent in received:
+                    outcome[own][place] = DUPLICATE
+                received.add(agent)
+        return replace(receptions, outcome=outcome)
 
     def _send_again(self, receptions: Receptions, packets: list[Packet]) -> set[int]:
         """Repeat each packet that its target did not receive, because the sender gets no acknowledgement for it.
