@@ -6,6 +6,8 @@ from v2xsim.mobility.source import named_roads
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
 from v2xsim.world.buildings import building_notices, load_prisms
+from v2xsim.world.corner_notices import corner_notices
+from v2xsim.world.corner_points import corner_points
 
 
 def input_notices(scenario: Scenario) -> tuple[Notice, ...]:
@@ -17,9 +19,8 @@ def input_notices(scenario: Scenario) -> tuple[Notice, ...]:
     Raises:
         UserError: If a file cannot be used, or a lidar is below the ground; a run would end in the same way.
     """
-    if scenario.world.roads:
-        # Refuses a file that is no road network.
-        named_roads(scenario.world)
+    # Refuses a file that is no road network.
+    roads = named_roads(scenario.world)
     # Refuses lidars below the ground.
     Rigs(scenario)
     left_out: tuple[Notice, ...] = ()
@@ -33,6 +34,9 @@ def input_notices(scenario: Scenario) -> tuple[Notice, ...]:
         left_out += ending_notices(config, begin_us + round(scenario.run.duration_s * 1e6))
     if not scenario.world.buildings:
         return (*unused_buildings(scenario.traffic, scenario.world), *left_out)
-    _, height_sources = load_prisms(scenario.world)
+    prisms, height_sources = load_prisms(scenario.world)
+    # Simulated and recorded traffic bring their own roads, which only a run knows.
+    if len(roads) or scenario.traffic.script is not None or scenario.traffic.fcd is not None:
+        left_out += corner_notices(scenario, roads, len(corner_points(roads)), len(prisms))
     origins = origin_notices(scenario.traffic, scenario.world, height_sources)
     return (*building_notices(scenario.world, height_sources), *origins, *left_out)

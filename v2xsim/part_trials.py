@@ -13,6 +13,7 @@ from v2xsim.comms.access.packets import Packets, field_of
 from v2xsim.comms.access.scheme import AccessScheme, RadioSettings, error_points_of, layer_of
 from v2xsim.comms.channel.blockage.model import BlockageView, VehicleBlockage, blockage_of, moments_of
 from v2xsim.comms.channel.building_loss.model import BuildingLoss, BuildingLossView, building_loss_of
+from v2xsim.comms.channel.detours import Detours
 from v2xsim.comms.channel.fading.model import Fading, FadingView, shape_of
 from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView, loss_of, pieces_of, range_of
 from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
@@ -153,13 +154,16 @@ def blockage_view(size: int) -> BlockageView:
 
 
 def building_loss_view(size: int) -> BuildingLossView:
-    """Return a trial input for building losses: links round a street corner, and one link without a corner."""
+    """Return a trial input for building losses: links round one corner and round two, and a first link without a way round."""
     row = np.arange(size, dtype=float)
     first_m = np.column_stack([-30.0 - row, np.zeros(size), np.full(size, 1.5)])
     second_m = np.column_stack([np.zeros(size), 40.0 + row, np.full(size, 1.5)])
-    return BuildingLossView(
-        first_m, second_m, np.zeros(size), np.where(row == 0, 0.0, 0.5 * np.pi), np.full(size, 110.0), 5.9
-    )
+    one, two = row % 2 == 1, (row % 2 == 0) & (row > 0)
+    detours = Detours(
+        np.where(one, 30.0 + row, np.inf), np.where(one, 40.0 + row, np.inf),
+        *(np.where(two, leg_m, np.inf) for leg_m in (20.0 + row, 30.0 + row, 25.0)),
+    )  # fmt: skip
+    return BuildingLossView(first_m, second_m, np.full(size, 110.0), 5.9, detours)
 
 
 def fading_view(size: int) -> FadingView:

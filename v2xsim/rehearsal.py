@@ -14,9 +14,10 @@ from v2xsim.mobility.script import ScriptMobility
 from v2xsim.records import Prisms
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_stations import Lidars, Stations
-from v2xsim.scenario.schema_world import Agent, Run, Traffic
+from v2xsim.scenario.schema_world import Agent, Run, Street, Traffic
 from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
+from v2xsim.world.roads import roads_from
 
 _STEP_S = 0.1
 _TICKS = 4
@@ -42,9 +43,11 @@ def rehearse(scenario: Scenario) -> None:
     )
     corner = np.array([[5.0, 5.0], [25.0, 5.0], [25.0, 25.0], [5.0, 25.0]])
     block = Prisms(corner, np.array([0, 4]), np.zeros(1), np.full(1, 10.0))
+    # Two streets along two sides of the building, so that links go round its corner.
+    streets = roads_from([Street(center_m=[(0.0, 0.0), (30.0, 0.0)]), Street(center_m=[(30.0, 0.0), (30.0, 30.0)])])
     names = Names()
     with ScriptMobility(script, names) as mobility:
         roster = Roster(small, Streams(0), names.register, names.name_of)
-        run = Simulation(small, mobility, indexed(block), roster, threads=1)
+        run = Simulation(small, mobility, indexed(block), roster, threads=1, roads=streets)
         run.run()
         run.recording.join(0)

@@ -8,6 +8,7 @@ from tests.contract.kinds import assert_same, every
 from v2xsim import part_trials as trials
 from v2xsim.comms.channel.blockage.model import VehicleBlockage, blockage_of, moments_of
 from v2xsim.comms.channel.building_loss.model import BuildingLoss, BuildingLossView, building_loss_of
+from v2xsim.comms.channel.detours import Detours
 from v2xsim.comms.channel.fading.model import Fading, FadingView, shape_of
 from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView, loss_of, range_of
 from v2xsim.records import LOS, NLOSB, NLOSV
@@ -82,25 +83,22 @@ class TestEveryVehicleBlockage:
 class TestEveryBuildingLoss:
     def test_is_the_same_in_both_directions(self, part):
         view = trials.building_loss_view(6)
-        back = BuildingLossView(
-            view.second_m, view.first_m, view.second_heading_rad, view.first_heading_rad, view.direct_db, CARRIER_GHZ
-        )
+        ways = view.detours
+        back = Detours(ways.second_m, ways.first_m, ways.behind_m, ways.between_m, ways.before_m)
+        turned = BuildingLossView(view.second_m, view.first_m, view.direct_db, CARRIER_GHZ, back)
         # Antennas of two heights would make the grid's formula depend on where it begins; both are 1.5 m here.
-        np.testing.assert_allclose(building_loss_of(part, back), building_loss_of(part, view))
+        np.testing.assert_allclose(building_loss_of(part, turned), building_loss_of(part, view))
 
-    def test_keeps_the_direct_loss_where_streets_run_side_by_side(self, part):
+    def test_loses_no_less_than_the_direct_loss_without_a_way_round(self, part):
         view = trials.building_loss_view(4)
-        beside = replace(view, second_heading_rad=view.first_heading_rad)
-        assert_same(building_loss_of(part, beside), view.direct_db)
+        nowhere = replace(view, detours=Detours.none(4))
+        assert (building_loss_of(part, nowhere) >= view.direct_db).all()
 
     def test_moves_with_the_scene(self, part):
         view = trials.building_loss_view(6)
         angle, shift = 0.7, np.array([300.0, -200.0, 0.0])
         turn = np.array([[np.cos(angle), -np.sin(angle), 0.0], [np.sin(angle), np.cos(angle), 0.0], [0.0, 0.0, 1.0]])
-        moved = BuildingLossView(
-            view.first_m @ turn.T + shift, view.second_m @ turn.T + shift, view.first_heading_rad + angle,
-            view.second_heading_rad + angle, view.direct_db, CARRIER_GHZ,
-        )  # fmt: skip
+        moved = replace(view, first_m=view.first_m @ turn.T + shift, second_m=view.second_m @ turn.T + shift)
         np.testing.assert_allclose(building_loss_of(part, moved), building_loss_of(part, view))
 
 

@@ -8,7 +8,9 @@ from functools import partial
 
 from threadpoolctl import ThreadpoolController
 
+from v2xsim.comms.channel.detours import CornerMap
 from v2xsim.engine.channel.air import Air, Heard, IdealAir
+from v2xsim.engine.channel.blocked_links import BlockedLinks
 from v2xsim.engine.channel.messages import ApplicationMessage, Message
 from v2xsim.engine.channel.packet_table import PacketTable
 from v2xsim.engine.channel.radio import RadioAir
@@ -40,11 +42,13 @@ from v2xsim.engine.workers import Workers
 from v2xsim.engine.world import BegunTick, World
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.mobility.base import Mobility, Names
+from v2xsim.notices import Notice
 from v2xsim.records import Obstacles
 from v2xsim.results.store import Store
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 from v2xsim.world.footprints import FootprintMap
+from v2xsim.world.roads import Roads
 
 # Python's switch interval during a run: a lidar thread that returns from a compiled kernel gets Python's interpreter lock
 # (GIL) back within about this time, instead of the usual 5 ms.
@@ -86,6 +90,7 @@ class Simulation:
         on_frame: Callable[[FusedFrame], None] | None = None,
         names: Names | None = None,
         store: Store | None = None,
+        roads: Roads | None = None,
     ) -> None:
         self.scenario, self._on_tick, self._on_frame = scenario, on_tick, on_frame
         rule, streams = scenario.cooperation, Streams(scenario.run.seed)
@@ -103,10 +108,11 @@ class Simulation:
         self._libraries = ThreadpoolController()
         self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store, self.stages, self._workers)
         self.plausibility = Plausibility(scenario, obstacles)
+        self._blocked_links = BlockedLinks(scenario, obstacles, roads or Roads.none())
         self.sensing = Sensing(scenario, obstacles, streams, self._workers)
         # No station reads what an ego has after fusion. A user's scheme may read what other parts of the same file change.
         self._may_fuse_later = self._workers.count > 0 and rule.fusion.file is None
-        self._world = World(scenario, mobility, obstacles, roster, self.sensing, streams, self.stages)
+        self._world = World(scenario, mobility, obstacles, roster, self.sensing, streams, self.stages, self.corners)
         # An empty world, so that no process needs a check for None before the first tick.
         self.instant = Instant.empty(self._begin_us)
         self._captures = Captures()
@@ -148,6 +154,15 @@ class Simulation:
         self._go_on = self.clock.event()
         for process in (self._ticks(), self._announcements(), self._matches(), self._fusions()):
             self.clock.start(process)
+
+    @property
+    def corners(self) -> CornerMap:
+        """Corner points of the map, which every station knows; none if the world has no buildings."""
+        return self._blocked_links.corners
+
+    def notices(self, names: Names) -> tuple[Notice, ...]:
+        """Return what looked wrong in the ticks so far, and which links found no way round a corner."""
+        return (*self.plausibility.notices(names), *self._blocked_links.notices())
 
     @property
     def has_begun(self) -> bool:
@@ -291,6 +306,7 @@ class Simulation:
         with self.stages.recording:
             self.recording.tick(instant)
             self.plausibility.note(instant.snapshot, instant.fleet)
+            self._blocked_links.note(instant.links)
         boxes_are_shared, followed = self.scenario.cooperation.fusion.shares.is_boxes, []
         egos = set(instant.states.agent[instant.states.ego].tolist())
         with self.stages.scans:

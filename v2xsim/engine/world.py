@@ -3,6 +3,7 @@
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from v2xsim.comms.channel.detours import CornerMap
 from v2xsim.engine.channel.links import LinkBudget, next_budget
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.stages import Stages
@@ -39,11 +40,11 @@ class World:
 
     def __init__(
         self, scenario: Scenario, mobility: Mobility, obstacles: Obstacles, roster: Roster, sensing: Sensing,
-        streams: Streams, stages: Stages | None = None,
+        streams: Streams, stages: Stages | None = None, corners: CornerMap | None = None,
     ) -> None:  # fmt: skip
         self._scenario, self._mobility, self._obstacles = scenario, mobility, obstacles
         self._roster, self._sensing, self._streams = roster, sensing, streams
-        self._stages = stages or Stages()
+        self._stages, self._corners = stages or Stages(), corners or CornerMap.none()
 
     def begin(self, time_us: int, before: StationErrors) -> BegunTick:
         """Start the computation of a tick: move the traffic and start to cast the lidars.
@@ -73,6 +74,12 @@ class World:
         """
         with self._stages.links:
             links = next_budget(
-                before, moment.fleet, moment.snapshot, self._obstacles, self._scenario.radio, self._streams
+                before,
+                moment.fleet,
+                moment.snapshot,
+                self._obstacles,
+                self._scenario.radio,
+                self._streams,
+                self._corners,
             )
         return Instant(moment.snapshot, moment.fleet, moment.errors, links)

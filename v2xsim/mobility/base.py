@@ -218,7 +218,7 @@ class Mobility(ABC):
         return ()
 
     def roads(self) -> Roads:
-        """Return the roads of the traffic, for pictures; none if the source does not know them."""
+        """Return the roads of the traffic; none if the source does not know them."""
         return Roads.none()
 
     def set_speed(self, agent: int, speed_mps: float | None) -> None:

@@ -279,7 +279,7 @@ class RecordedMobility(Mobility):
         return () if text is None else (Notice("recorded.steered", 1, f"{self._source.manifest}: {text}"),)
 
     def roads(self) -> Roads:
-        """Return the roads of the run, for pictures."""
+        """Return the roads of the run."""
         return _roads_from(self._source.table("roads"))
 
     def _opened(self) -> RecordedStates:

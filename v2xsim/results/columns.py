@@ -354,7 +354,7 @@ ROWS: dict[str, str] = {
     "frame_links": "The links in each kept frame",
     "clouds": "The points of each kept frame",
     "buildings": "The corners of every building",
-    "roads": "The points of every road, for pictures",
+    "roads": "The points of every road, in runs that keep pictures or send links round corners",
     "metrics": "The metrics of the run; some have bins, such as distances",
 }
 """For each table, what one row stands for."""

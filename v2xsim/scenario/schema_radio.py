@@ -29,8 +29,8 @@ class Propagation(Section):
     building_loss: Annotated[BuildingLoss, PartChoice(BuildingLoss, "tr37885")] = chosen(
         BuildingLoss,
         "tr37885",
-        "Loss behind buildings: for the direct distance, or for the way around the corner, along the streets of both stations (VirtualSource11p, "
-        "WINNER+ B1). The corner is where the lines along their headings meet",
+        "Loss behind buildings: for the direct distance, or for the way along the streets round one or two corners of the map (VirtualSource11p, "
+        "WINNER+ B1). The corners are those of the roads",
     )
     shadowing_sigma_db: float | None = quantity(
         None,

@@ -73,7 +73,7 @@ class Building(Section):
 
 
 class Street(Section):
-    """A street given in the scenario itself, for pictures."""
+    """A street given in the scenario itself: for pictures, and for the corners round which radio links go."""
 
     center_m: list[tuple[float, float]] = quantity(..., "m", "Points of the centre line, in order", min_length=2)
     lanes: int = quantity(2, "1", "Lanes of both directions together", ge=1, le=20)
@@ -81,7 +81,7 @@ class Street(Section):
 
 
 class World(Section):
-    """The static surroundings of a run: its buildings, and the roads that pictures show."""
+    """The static surroundings of a run: its buildings and roads."""
 
     buildings: Path | list[Building] = choice(
         [], "A polygon file of SUMO's polyconvert (.poly.xml), or a list of buildings"
@@ -91,8 +91,8 @@ class World(Section):
     )
     roads: Path | list[Street] = choice(
         [],
-        "Roads that the pictures show: a SUMO network (.net.xml) or a list of streets; by default those on which SUMO drives the traffic. "
-        "Only pictures use them",
+        "Roads: a SUMO network (.net.xml) or a list of streets; by default those on which SUMO drives the traffic. Pictures show them, and "
+        "links behind buildings go round their corners (radio.propagation.building_loss)",
     )
 
 

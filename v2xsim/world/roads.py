@@ -1,4 +1,4 @@
-"""Roads of a map, for pictures only: traffic, lidars and radio do not read them."""
+"""Roads of a map: pictures show them, and links behind buildings go round their corners (`v2xsim.world.corner_points`)."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from v2xsim.comms.channel.building_loss.model import BuildingLoss, BuildingLossView
+from v2xsim.comms.channel.building_loss.round_corners import loss_along_streets_db
 from v2xsim.comms.channel.tr37885 import SHORTEST_M
 from v2xsim.comms.channel.wave import SPEED_OF_LIGHT_MPS
 from v2xsim.parts import Above, AtMost, part
@@ -55,7 +56,7 @@ def corner_loss_db(
 @part("corner")
 @dataclass(frozen=True)
 class Corner(BuildingLoss):
-    """The loss of VirtualSource11p round the corner if the streets of both stations meet; else the loss over the direct distance.
+    """The loss of VirtualSource11p round a corner of the map; a second corner adds the second turn of ITU-R P.1411.
 
     Attributes:
         street_width_m: Width of both streets; the wider they are, the smaller the loss.
@@ -66,8 +67,7 @@ class Corner(BuildingLoss):
     ] = 20.0
 
     def loss_db(self, view: BuildingLossView) -> Float[np.ndarray, " links"]:
-        """Return the loss along both streets round the corner."""
-        first, second = view.legs_m
-        loss, meets = view.direct_db.copy(), np.isfinite(first)
-        loss[meets] = corner_loss_db(first[meets], second[meets], view.carrier_ghz, self.street_width_m)
-        return loss
+        """Return the loss along the streets round one corner or two."""
+        return loss_along_streets_db(
+            view, lambda first, second, _rows: corner_loss_db(first, second, view.carrier_ghz, self.street_width_m)
+        )

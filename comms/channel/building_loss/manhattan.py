@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from v2xsim.comms.channel.building_loss.model import BuildingLoss, BuildingLossView
+from v2xsim.comms.channel.building_loss.round_corners import loss_along_streets_db
 from v2xsim.comms.channel.path_loss.winner_b1 import winner_b1_loss_db
 from v2xsim.comms.channel.tr37885 import SHORTEST_M
 from v2xsim.parts import AtLeast, AtMost, part
@@ -55,7 +56,7 @@ def manhattan_loss_db(
 @part("manhattan")
 @dataclass(frozen=True)
 class Manhattan(BuildingLoss):
-    """The loss of WINNER+ B1 round the corner if the streets of both stations meet; else the loss over the direct distance.
+    """The loss of WINNER+ B1 round a corner of the map; a second corner adds the second turn of ITU-R P.1411.
 
     Attributes:
         environment_height_m: Effective height of the ground, above which antenna heights count; must be below both
@@ -70,11 +71,9 @@ class Manhattan(BuildingLoss):
     ] = 0.0
 
     def loss_db(self, view: BuildingLossView) -> Float[np.ndarray, " links"]:
-        """Return the loss along both streets round the corner."""
-        first, second = view.legs_m
-        loss, meets = view.direct_db.copy(), np.isfinite(first)
-        loss[meets] = manhattan_loss_db(
-            first[meets], second[meets], view.carrier_ghz, view.first_m[meets, 2], view.second_m[meets, 2],
-            self.environment_height_m,
+        """Return the loss along the streets round one corner or two."""
+        return loss_along_streets_db(
+            view, lambda first, second, rows: manhattan_loss_db(
+                first, second, view.carrier_ghz, view.first_m[rows, 2], view.second_m[rows, 2], self.environment_height_m
+            ),
         )  # fmt: skip
-        return loss

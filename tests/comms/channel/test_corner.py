@@ -7,30 +7,11 @@ from hypothesis import strategies as st
 
 from v2xsim.comms.channel.building_loss.corner import corner_loss_db
 from v2xsim.comms.channel.building_loss.manhattan import manhattan_loss_db
-from v2xsim.comms.channel.building_loss.model import legs_m
 from v2xsim.comms.channel.path_loss.abbas_urban import AbbasUrban
 from v2xsim.comms.channel.path_loss.model import piecewise_loss_db
 from v2xsim.comms.channel.path_loss.tr37885_urban import Tr37885Urban
 from v2xsim.comms.channel.path_loss.winner_b1 import winner_b1_loss_db
 from v2xsim.records import LOS, NLOSB, NLOSV
-
-
-def legs(first, first_deg, second, second_deg):
-    a, b = legs_m(np.array([first]), np.deg2rad([first_deg]), np.array([second]), np.deg2rad([second_deg]))
-    return float(a[0]), float(b[0])
-
-
-def test_legs_are_measured_to_where_the_streets_meet():
-    assert legs((-30.0, 0.0), 0.0, (0.0, 40.0), 90.0) == pytest.approx((30.0, 40.0))
-    # Driving away from the crossing, or the other way round, changes nothing.
-    assert legs((-30.0, 0.0), 180.0, (0.0, 40.0), -90.0) == pytest.approx((30.0, 40.0))
-    # A street at 45 degrees.
-    assert legs((-30.0, 0.0), 0.0, (40.0, 40.0), 45.0) == pytest.approx((30.0, np.hypot(40, 40)))
-
-
-def test_parallel_and_far_streets_have_no_corner():
-    assert legs((0.0, 0.0), 0.0, (50.0, 30.0), 10.0) == (np.inf, np.inf)
-    assert legs((0.0, 0.0), 0.0, (900.0, 30.0), 90.0) == (np.inf, np.inf)
 
 
 def test_the_virtual_source_follows_its_formula():

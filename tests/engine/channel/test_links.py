@@ -6,6 +6,7 @@ import pytest
 from tests.engine.small_world import fleet_in, fleet_of, snapshot
 from v2xsim.comms.channel.blockage.knife_edges import KnifeEdges
 from v2xsim.comms.channel.building_loss.corner import Corner
+from v2xsim.comms.channel.corners import corner_map
 from v2xsim.comms.channel.states import drawn_states
 from v2xsim.engine.channel import links as links_module
 from v2xsim.engine.channel.links import LinkBudget, next_budget
@@ -31,9 +32,9 @@ def radio(**settings):
 QUIET = radio(shadowing=False)
 
 
-def links(world, rows=None, *, settings=QUIET, before=None, obstacles=OPEN, seed=1):
+def links(world, rows=None, *, settings=QUIET, before=None, obstacles=OPEN, seed=1, corners=None):
     before = LinkBudget.none() if before is None else before
-    return next_budget(before, fleet_in(world, rows), world, obstacles, settings, Streams(seed))
+    return next_budget(before, fleet_in(world, rows), world, obstacles, settings, Streams(seed), corners)
 
 
 def test_stations_farther_apart_than_the_range_have_no_link():
@@ -162,11 +163,12 @@ def test_drawn_states_go_by_distance_and_both_antenna_heights():
 
 
 def test_a_loss_that_follows_streets_replaces_that_of_links_behind_buildings_alone():
-    world = snapshot(range(3), [(0, 0), (60, 0), (0, 30)], yaw_rad=[0.0, np.pi / 2, 0.0])
+    world = snapshot(range(3), [(0, 0), (60, 0), (0, 30)])
     plain = links(world, obstacles=HOUSE)
     round_corners = links(
-        world, obstacles=HOUSE, settings=radio(shadowing=False, propagation={"building_loss": "corner"})
-    )
+        world, obstacles=HOUSE, settings=radio(shadowing=False, propagation={"building_loss": "corner"}),
+        corners=corner_map(np.array([[30.0, 16.0]]), HOUSE),
+    )  # fmt: skip
     hidden = plain.state == NLOSB
     assert hidden.tolist() == [True, False, False]
     assert (plain.loss_db != round_corners.loss_db).tolist() == [True, False, False]
@@ -321,18 +323,20 @@ def test_a_path_loss_that_is_no_line_is_computed_for_each_link(monkeypatch):
 
 
 @pytest.mark.parametrize("channel", ["tr37885_urban", "two_ray"])
-def test_a_loss_round_a_corner_follows_both_headings(monkeypatch, channel):
+def test_a_loss_round_a_corner_follows_the_corners_of_the_map(monkeypatch, channel):
     calls = noted(monkeypatch, "building_loss_of")
-    world = snapshot(range(3), [(0, 0), (0, 30), (60, 0)], yaw_rad=[0.1, 0.2, np.pi / 2], antenna_m=[1.0, 2.0, 3.0])
+    world = snapshot(range(3), [(0, 0), (0, 30), (60, 0)], antenna_m=[1.0, 2.0, 3.0])
     settings = {"shadowing": False, "channel": channel}
     plain = links(world, obstacles=HOUSE, settings=radio(**settings))
-    found = links(world, obstacles=HOUSE, settings=radio(**settings, propagation={"building_loss": "corner"}))
+    settings = radio(**settings, propagation={"building_loss": "corner"})
+    found = links(world, obstacles=HOUSE, settings=settings, corners=corner_map(np.array([[30.0, 16.0]]), HOUSE))
     # Pairs (0, 1), (0, 2), (1, 2): only the second is hidden.
     ((_, view),) = calls
     assert found.state.tolist() == [LOS, NLOSB, LOS]
     np.testing.assert_array_equal(view.first_m, [[0, 0, 1.0]])
     np.testing.assert_array_equal(view.second_m, [[60, 0, 3.0]])
-    assert (view.first_heading_rad.tolist(), view.second_heading_rad.tolist()) == ([0.1], [np.pi / 2])
+    np.testing.assert_allclose([view.legs_m[0], view.legs_m[1]], 34.0)
+    assert found.corners.tolist() == [-1, 1, -1]
     np.testing.assert_allclose(view.direct_db, plain.loss_db[[1]])
     np.testing.assert_allclose(found.loss_db, [plain.loss_db[0], Corner().loss_db(view)[0], plain.loss_db[2]])
 

@@ -1,6 +1,7 @@
 """The links between stations within radio range at each tick: geometry, path loss, blockage, shadowing and received power."""
 
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +10,8 @@ from jaxtyping import Float, Int8, Int32, Int64
 from v2xsim.comms.access.packets import Field
 from v2xsim.comms.channel.blockage.model import BlockageView, blockage_of, moments_of
 from v2xsim.comms.channel.building_loss.model import BuildingLossView, building_loss_of
+from v2xsim.comms.channel.corners import detours_between
+from v2xsim.comms.channel.detours import CornerMap, Detours
 from v2xsim.comms.channel.fading.model import FadingView, shape_of
 from v2xsim.comms.channel.neighbours import Neighbours, neighbours
 from v2xsim.comms.channel.path_loss.model import PathLossView, loss_of, pieces_of, piecewise_loss_db
@@ -45,6 +48,8 @@ class LinkBudget:
         carried: Random draws of shadowing and blockage, with which those of the next tick are correlated.
         gain_dbi: Antenna gain of each station.
         tx_power_dbm: Power fed into the antenna; the same for all stations.
+        corners: Number of corners round which each link behind a building goes, 1 or 2; 0 if no way round was found, -1 for
+            all other pairs. Empty if the building loss does not follow streets.
     """
 
     agent: Int64[np.ndarray, " stations"]
@@ -62,6 +67,7 @@ class LinkBudget:
     carried: Carried
     gain_dbi: Float[np.ndarray, " stations"]
     tx_power_dbm: float
+    corners: Int8[np.ndarray, " counted_pairs"] = attribute(default_factory=lambda: np.zeros(0, np.int8))
 
     @staticmethod
     def none() -> "LinkBudget":
@@ -96,7 +102,13 @@ class LinkBudget:
 
 
 def next_budget(
-    before: LinkBudget, fleet: Fleet, snapshot: Snapshot, obstacles: Obstacles, radio: Radio, streams: Streams
+    before: LinkBudget,
+    fleet: Fleet,
+    snapshot: Snapshot,
+    obstacles: Obstacles,
+    radio: Radio,
+    streams: Streams,
+    corners: CornerMap | None = None,
 ) -> LinkBudget:
     """Return the links at the instant of a snapshot; the formulas are in `v2xsim.comms.channel.received_power`.
 
@@ -108,6 +120,7 @@ def next_budget(
         obstacles: Buildings.
         radio: Section `radio` of the scenario.
         streams: Random streams of the run.
+        corners: Corner points of the map; None for a map without.
     """
     near = neighbours(fleet.antenna_m[:, :2], radio.range_m)
     pairs, stations = len(near.first), len(fleet)
@@ -127,7 +140,9 @@ def next_budget(
         radio.channel, radio.carrier_ghz, radio.tx_power_dbm, wave.vehicle_blockage, radio.shadowing, wave.shadowing_sigma_db,
         wave.decorrelation_m,
     )  # fmt: skip
-    clear_db = _path_loss_db(near, fleet, distance_m, state, model, radio)
+    clear_db, corner_counts = _path_loss_db(
+        near, fleet, distance_m, state, model, radio, obstacles, corners or CornerMap.none()
+    )
     more_db = np.zeros(0)
     if moments_of(wave.vehicle_blockage) is None:
         view = BlockageView(
@@ -155,6 +170,7 @@ def next_budget(
         agent=fleet.agent, antenna_m=fleet.antenna_m, near=near, distance_m=distance_m, state=state, case=case, loss_db=loss_db,
         shadowing_db=shadowing_db, field=Field(near.offset, near.other, power_mw, _by_link(shape, near)), blocker=blocker,
         body_agent=snapshot.agent, body_top_m=top_m, carried=carried, gain_dbi=gain_dbi, tx_power_dbm=radio.tx_power_dbm,
+        corners=corner_counts,
     )  # fmt: skip
 
 
@@ -183,30 +199,38 @@ def _states(
 
 def _path_loss_db(
     near: Neighbours, fleet: Fleet, distance_m: Float[np.ndarray, " pairs"], state: Int8[np.ndarray, " pairs"],
-    model: Propagation, radio: Radio,
-) -> Float[np.ndarray, " pairs_or_none"]:  # fmt: skip
-    """Return the path loss of each pair, or an empty array if the compiled code of the link budget evaluates the model.
+    model: Propagation, radio: Radio, obstacles: Obstacles, corners: CornerMap,
+) -> tuple[Float[np.ndarray, " pairs_or_none"], Int8[np.ndarray, " counted_pairs"]]:  # fmt: skip
+    """Return the path loss of each pair, and `LinkBudget.corners`.
 
-    The compiled code evaluates a model of straight pieces, unless the building loss follows streets.
+    The losses are empty if the compiled code of the link budget evaluates the model: one of straight pieces, unless the
+    building loss follows streets.
     """
     pieces, building_loss = pieces_of(radio.channel, radio.carrier_ghz), radio.propagation.building_loss
+    no_corners = np.zeros(0, np.int8)
     if pieces is not None and not building_loss.follows_streets:
-        return np.zeros(0)
+        return np.zeros(0), no_corners
     if pieces is not None:
         loss_db = piecewise_loss_db(model.loss_rows, distance_m, state)
     else:
         height = fleet.antenna_m[:, 2]
         view = PathLossView(distance_m, state, height[near.first], height[near.second], radio.carrier_ghz)
         loss_db = loss_of(radio.channel, view)
-    if building_loss.follows_streets:
-        hidden = np.flatnonzero(state == NLOSB)
-        one, other = near.first[hidden], near.second[hidden]
-        loss_db = loss_db.copy()
-        loss_db[hidden] = building_loss_of(building_loss, BuildingLossView(
-            fleet.antenna_m[one], fleet.antenna_m[other], fleet.pose[one, 3], fleet.pose[other, 3], loss_db[hidden],
-            radio.carrier_ghz,
-        ))  # fmt: skip
-    return loss_db
+    if not building_loss.follows_streets:
+        return loss_db, no_corners
+    hidden = np.flatnonzero(state == NLOSB)
+    one, other = near.first[hidden], near.second[hidden]
+    # States that are drawn from curves belong to no building, so there is no corner to look for.
+    is_on_map = radio.propagation.states == "geometry"
+    ways = detours_between(fleet.antenna_m, one, other, corners, obstacles) if is_on_map else Detours.none(len(hidden))
+    loss_db = loss_db.copy()
+    loss_db[hidden] = building_loss_of(
+        building_loss,
+        BuildingLossView(fleet.antenna_m[one], fleet.antenna_m[other], loss_db[hidden], radio.carrier_ghz, ways),
+    )
+    counts = np.full(len(state), -1, np.int8)
+    counts[hidden] = ways.corners
+    return loss_db, counts
 
 
 def _gain_dbi(fleet: Fleet, snapshot: Snapshot, radio: Radio) -> Float[np.ndarray, " stations"]:

@@ -75,7 +75,7 @@ class Recording:
         write_buildings(self.tables["buildings"], prisms or Prisms.none())
 
     def add_roads(self, roads: Roads) -> None:
-        """Record the roads of the run, for pictures."""
+        """Record the roads of the run."""
         write_roads(self.tables["roads"], roads)
 
     def tick(self, instant: Instant) -> None:
