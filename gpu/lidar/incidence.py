@@ -36,7 +36,7 @@ def incidence_cosines(
         lidar: Number of the lidar that measured each return.
         lidars_m: Position of each lidar in the world.
         boxes: Bounding boxes of the road users.
-        box_id: Agent id of each box, in rising order.
+        box_id: Agent id of each box, in rising order; two boxes of one agent follow each other.
         obstacles: Buildings.
         range_noise_m: Standard deviation of the range error of the returns.
 
@@ -66,6 +66,15 @@ def _box_cosine(x, y, z, dx, dy, dz, half_l, half_w, high):  # type: ignore[no-u
         if last < leave:
             leave, leave_part = last, part
     return abs(enter_part if enter > 0.0 else leave_part) / math.sqrt(dx * dx + dy * dy + dz * dz)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _away(point, center, size, yaw):  # type: ignore[no-untyped-def]
+    """Return how far a point lies inside or outside the surface of a box, measured along the axis on which it lies farthest out."""
+    c, s = math.cos(yaw), math.sin(yaw)
+    x, y, z = point[0] - center[0], point[1] - center[1], point[2] - center[2]
+    along, across = abs(c * x + s * y) - 0.5 * size[0], abs(c * y - s * x) - 0.5 * size[1]
+    return abs(max(along, across, -z, z - size[2]))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -132,6 +141,11 @@ def _cosines(  # type: ignore[no-untyped-def]
                             nearest, cosines[n] = away, cosine
         elif row_of[n] < len(name) and name[row_of[n]] == object_id[n]:
             k = row_of[n]
+            # Of a road user of two parts, the part on whose surface the return lies.
+            if k + 1 < len(name) and name[k + 1] == name[k] and (
+                _away(point, center[k + 1], size[k + 1], yaw[k + 1]) < _away(point, center[k], size[k], yaw[k])
+            ):  # fmt: skip
+                k += 1
             c, s = math.cos(yaw[k]), math.sin(yaw[k])
             ox, oy = origin[0] - center[k, 0], origin[1] - center[k, 1]
             cosines[n] = _box_cosine(

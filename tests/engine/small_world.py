@@ -218,11 +218,11 @@ def fleet_of(
     """
     agent, count = np.array(agents, np.int64), len(agents)
     positions_m = np.array(positions_m, float).reshape(-1, 2)
+    pose = np.column_stack([positions_m, np.zeros(count), _each(yaw_rad, count)])
     return Fleet(
-        agent, np.arange(count) if rows is None else np.array(rows, np.int64),
-        np.column_stack([positions_m, np.zeros(count), _each(yaw_rad, count)]), _each(velocity_mps, (count, 2)),
+        agent, np.arange(count) if rows is None else np.array(rows, np.int64), pose, _each(velocity_mps, (count, 2)),
         np.column_stack([positions_m, _each(antenna_m, count)]), _each(roof_m, count),
-        _each(lidars, count).astype(np.int64), np.zeros(count, np.int64), np.isin(agent, egos),
+        _each(lidars, count).astype(np.int64), np.zeros(count, np.int64), np.isin(agent, egos), pose.copy(),
     )  # fmt: skip
 
 

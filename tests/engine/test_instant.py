@@ -14,10 +14,11 @@ def instant():
     """A car that errs by 3 m and 2 ms, and a roadside unit without errors."""
     world = snapshot([4, 6], [(10, 0), (20, 0)], time_us=500, velocity_mps=[(1, 2), (3, 4)], yaw_rad=[0.1, 0.2])
     car = fleet_in(world, [1], lidars=2, egos=[6])
+    pose = np.vstack([car.pose, [50.0, 60.0, 0.0, 1.0]])
     stations = Fleet(
-        np.array([6, 9]), np.array([1, -1]), np.vstack([car.pose, [50.0, 60.0, 0.0, 1.0]]),
+        np.array([6, 9]), np.array([1, -1]), pose,
         np.vstack([car.velocity_mps, [0.0, 0.0]]), np.vstack([car.antenna_m, [50.0, 60.0, 5.0]]), np.array([1.5, 5.0]),
-        np.array([2, 0]), np.array([0, 0]), np.array([True, False]),
+        np.array([2, 0]), np.array([0, 0]), np.array([True, False]), pose,
     )  # fmt: skip
     errors = StationErrors(stations.agent, 500, np.array([[3.0, 0.0, 0.05], [0.0, 0.0, 0.0]]), np.array([2000, 0]))
     return Instant(world, stations, errors, LinkBudget.none())

@@ -11,7 +11,7 @@ from v2xsim.errors import UserError
 from v2xsim.mobility.trailers import Trailers
 from v2xsim.notices import Notice
 from v2xsim.records import Bodies, Boxes
-from v2xsim.world.road_users import antenna_height_m
+from v2xsim.world.road_users import antenna_heights_m
 from v2xsim.world.roads import Roads
 from v2xsim.world.snapshot import Snapshot
 
@@ -298,4 +298,4 @@ def snapshot_of(
     boxes = Boxes(center, size, np.ascontiguousarray(yaw_rad[order], float))
     velocity_mps = np.ascontiguousarray(velocity_mps[order], float)
     parts = Bodies.none() if trailers is None else trailers.parts(time_us, agent, kind, boxes, velocity_mps)
-    return Snapshot(time_us, agent, kind, boxes, velocity_mps, antenna_height_m(kind, size[:, 2]), parts)
+    return Snapshot(time_us, agent, kind, boxes, velocity_mps, antenna_heights_m(kind, boxes, parts), parts)

@@ -20,7 +20,7 @@ from v2xsim.scenario.manifest_files import ManifestError, manifest_at
 from v2xsim.scenario.manifests import change_of
 from v2xsim.scenario.schema_world import Recorded, Run
 from v2xsim.scenario.steered import replay_text
-from v2xsim.world.road_users import KINDS, antenna_height_m
+from v2xsim.world.road_users import KINDS, antenna_heights_m
 from v2xsim.world.roads import ROAD_KINDS, ROAD_USERS, Roads
 from v2xsim.world.snapshot import Snapshot
 
@@ -139,10 +139,10 @@ def snapshot_of(
     if len(agent) == 0:
         return Snapshot.none(time_us)
     boxes, velocity_mps = _boxes(column), np.column_stack([column(name) for name in _VELOCITY])
-    antenna_m, parts = antenna_height_m(kind, boxes.size_m[:, 2]), Bodies.none()
+    parts = Bodies.none()
     if part_column is not None:
         parts = Bodies(_boxes(part_column), np.searchsorted(agent, part_column("agent")))
-    return Snapshot(time_us, agent, kind, boxes, velocity_mps, antenna_m, parts)
+    return Snapshot(time_us, agent, kind, boxes, velocity_mps, antenna_heights_m(kind, boxes, parts), parts)
 
 
 def _boxes(column: Callable[[str], np.ndarray]) -> Boxes:

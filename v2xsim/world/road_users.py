@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int8
 
+from v2xsim.records import Bodies, Boxes
+
 KINDS = ("passenger", "van", "truck", "bus", "motorcycle", "bicycle", "pedestrian")
 """Names of the classes; the position in this tuple is the code in `Snapshot.kind`."""
 
@@ -141,6 +143,19 @@ def antenna_height_m(
         height_m: Height of each body.
     """
     return np.where(CATALOGUE.is_motor[kind], height_m, np.minimum(CATALOGUE.antenna_height_m[kind], height_m))
+
+
+def antenna_heights_m(kind: Int8[np.ndarray, " agents"], boxes: Boxes, parts: Bodies) -> Float[np.ndarray, " agents"]:
+    """Return the height of each road user's antenna above ground; of one of two parts, it is on the front part.
+
+    Args:
+        kind: Class of each road user.
+        boxes: Body of each road user.
+        parts: Front and rear boxes of the road users of two parts.
+    """
+    roof_m = boxes.size_m[:, 2].copy()
+    roof_m[parts.owner[~parts.is_rear]] = parts.boxes.size_m[~parts.is_rear, 2]
+    return antenna_height_m(kind, roof_m)
 
 
 def is_motor(kind: Int8[np.ndarray, " agents"]) -> Bool[np.ndarray, " agents"]:

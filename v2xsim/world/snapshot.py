@@ -58,6 +58,11 @@ class Snapshot:
         return Bodies(Boxes.joined([self.boxes[single], self.parts.boxes])[order], owner[order])
 
     @cached_property
+    def body_agent(self) -> Int64[np.ndarray, " boxes"]:
+        """Agent id of the road user of each box of `bodies`; two boxes of one road user follow each other."""
+        return self.agent if len(self.parts) == 0 else self.agent[self.bodies.owner]
+
+    @cached_property
     def carriers(self) -> Boxes:
         """The part of each road user that carries its antenna and its lidars: the front part of two, else the whole body."""
         return self.boxes if len(self.parts) == 0 else self.bodies.boxes[~self.bodies.is_rear]

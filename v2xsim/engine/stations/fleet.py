@@ -17,10 +17,12 @@ class Fleet:
         pose: x, y, z and yaw of the centre of the body's bottom face, or of the foot of a roadside unit's pole.
         velocity_mps: Velocity over ground, x and y.
         antenna_m: Position of the antenna.
-        mount_base_m: Height of the vehicle's roof or of the pole above ground; heights of lidar mounts count from it.
+        mount_base_m: Height of the roof that carries the lidars, or of the pole, above ground; heights of lidar mounts count from it.
         lidars: Number of lidars that each station carries.
         rig: Number of each station's rig (`v2xsim.engine.stations.rigs`); it carries the first `lidars` of it.
         ego: Whether each station is an ego: a station that fuses data of others.
+        carrier: x, y, z and yaw of the part of the body that carries antenna and lidars: the front part of a vehicle of two parts;
+            for all others the same as `pose`.
     """
 
     agent: Int64[np.ndarray, " stations"]
@@ -32,6 +34,7 @@ class Fleet:
     lidars: Int64[np.ndarray, " stations"]
     rig: Int64[np.ndarray, " stations"]
     ego: Bool[np.ndarray, " stations"]
+    carrier: Float[np.ndarray, "stations 4"]
 
     def __len__(self) -> int:
         return len(self.agent)
@@ -50,5 +53,14 @@ class Fleet:
         """Return a fleet without stations."""
         none = np.zeros(0, np.int64)
         return Fleet(
-            none, none, np.zeros((0, 4)), np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0), none, none, np.zeros(0, bool)
+            none,
+            none,
+            np.zeros((0, 4)),
+            np.zeros((0, 2)),
+            np.zeros((0, 3)),
+            np.zeros(0),
+            none,
+            none,
+            np.zeros(0, bool),
+            np.zeros((0, 4)),
         )

@@ -75,19 +75,21 @@ class Roster:
         if self._rigs.waits_for_stations:
             for one, kind in kinds.items():
                 self._rigs.seen(self._name_of(one), kind)
-        boxes, count = snapshot.boxes, len(agent)
+        boxes, carriers, count = snapshot.boxes, snapshot.carriers, len(agent)
         fleet = Fleet(
             agent, row, np.zeros((count, 4)), np.zeros((count, 2)), np.zeros((count, 3)), np.zeros(count),
-            np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, bool),
+            np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, bool), np.zeros((count, 4)),
         )  # fmt: skip
         center_m, seen = boxes.center_m[row[vehicles]], row[vehicles]
         fleet.pose[vehicles, :3], fleet.pose[vehicles, 3] = center_m, boxes.yaw_rad[seen]
         fleet.velocity_mps[vehicles] = snapshot.velocity_mps[seen]
-        fleet.antenna_m[vehicles] = center_m
+        # What a vehicle of two parts carries is on its front part.
+        fleet.carrier[vehicles, :3], fleet.carrier[vehicles, 3] = carriers.center_m[seen], carriers.yaw_rad[seen]
+        fleet.antenna_m[vehicles] = carriers.center_m[seen]
         fleet.antenna_m[vehicles, 2] += snapshot.antenna_height_m[seen]
-        fleet.mount_base_m[vehicles] = boxes.size_m[seen, 2]
+        fleet.mount_base_m[vehicles] = carriers.size_m[seen, 2]
         for place in np.flatnonzero(np.isin(agent, list(self._with_lidar))).tolist():
-            self._equip(fleet, place, kinds[int(agent[place])], boxes.size_m[row[place]].tolist())
+            self._equip(fleet, place, kinds[int(agent[place])], carriers.size_m[row[place]].tolist())
         for one, unit in self._roadside:
             self._set_up(fleet, int(np.searchsorted(agent, one)), unit)
         self._attendance.note(snapshot, fleet)
@@ -104,7 +106,7 @@ class Roster:
             fleet: All stations; changed in place.
             place: Row of the vehicle in it.
             kind: Kind of the vehicle.
-            size_m: Its length, width and height.
+            size_m: Length, width and height of the part that carries them.
         """
         agent = int(fleet.agent[place])
         name = self._name_of(agent)
@@ -121,7 +123,7 @@ class Roster:
     def _set_up(self, fleet: Fleet, place: int, unit: Roadside) -> None:
         """Place a roadside unit in its row of a fleet."""
         self._rigs.seen(unit.id, ROADSIDE)
-        fleet.pose[place] = (*unit.position_m, 0.0, np.radians(unit.heading_deg))
+        fleet.pose[place] = fleet.carrier[place] = (*unit.position_m, 0.0, np.radians(unit.heading_deg))
         fleet.antenna_m[place] = (*unit.position_m, unit.height_m)
         fleet.mount_base_m[place] = unit.height_m
         rig = self._rigs.assigned(unit.id, ROADSIDE) if unit.lidar else None

@@ -18,7 +18,7 @@ from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.rays import Rays, rays_of
 from v2xsim.gpu.lidar.returns import LidarReturns, Noise, Returns, kept_returns
 from v2xsim.perception.matching.matrix import mark
-from v2xsim.records import Boxes, Obstacles, PerceptionMatrix
+from v2xsim.records import NOTHING, Boxes, Obstacles, PerceptionMatrix
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Lidars:
     """The lidars of some stations at an instant, station by station.
 
     Attributes:
-        agent: Agent id of each station; its rays pass through its own body.
+        agent: Agent id of each station; its rays pass through its own body, but not through the rear part of two.
         lower: For each station: index in the world grid of cell (0, 0) of its perception matrix.
         station: For each lidar: number of its station, in rising order.
         beams: For each lidar: its beam pattern.
@@ -96,7 +96,7 @@ class Scanner:
         Args:
             lidars: The lidars.
             boxes: Bounding boxes of all road users.
-            box_id: Agent id of each box, in rising order.
+            box_id: Agent id of each box, in rising order; of a road user of two parts, the front box comes first.
         """
         return Scans(self, lidars, boxes, box_id)
 
@@ -122,7 +122,7 @@ class Scans:
         scanner: What is the same at all instants.
         lidars: The lidars.
         boxes: Bounding boxes of all road users.
-        box_id: Agent id of each box, in rising order.
+        box_id: Agent id of each box, in rising order; of a road user of two parts, the front box comes first.
     """
 
     def __init__(self, scanner: Scanner, lidars: Lidars, boxes: Boxes, box_id: Int64[np.ndarray, " boxes"]) -> None:
@@ -139,6 +139,15 @@ class Scans:
         self._count = np.zeros(len(sizes), np.int64)
         # Number of returns of each station on each box.
         self.hits = np.zeros((stations, len(box_id)), np.int64)
+        is_rear = np.diff(box_id, prepend=-1) == 0
+        self._first_boxes = np.flatnonzero(~is_rear)
+        # The lidars of a vehicle look through the part that carries them, and not through its rear part. What they measure there is
+        # left out, since the vehicle knows its own body.
+        self._carrier_id = np.where(is_rear, -1, box_id)
+        self._own_rear = np.full(stations, -1)
+        if is_rear.any():
+            last = np.searchsorted(box_id, lidars.agent, "right") - 1
+            self._own_rear = np.where(is_rear[last] & (box_id[last] == lidars.agent), last, -1)
         self._lower_m = lidars.lower * scanner.cell_m
         self._arguments = self._for_processor() if scanner.cast is None and len(sizes) else ()
 
@@ -167,11 +176,16 @@ class Scans:
                 ids[s - begin][0]
                 if len(ids[s - begin]) == 1
                 else np.concatenate([np.zeros(0, np.int32), *ids[s - begin]]),
-                self.hits[s],
+                self._hits_of(s),
                 PerceptionMatrix(lidars.lower[s], self._scanner.cell_m, self._codes[s]),
             )
             for s in range(begin, end)
         ]
+
+    def _hits_of(self, station: int) -> Int64[np.ndarray, " agents"]:
+        """Return the number of returns of a station on each road user."""
+        hits: np.ndarray = self.hits[station]
+        return hits if len(self._first_boxes) == len(hits) else np.add.reduceat(hits, self._first_boxes)
 
     def _for_processor(self) -> tuple[Any, ...]:
         """Return the arguments of `_scan_all` behind the first two."""
@@ -184,7 +198,7 @@ class Scans:
             np.array([noise.key for noise in lidars.noise], np.uint64),
             np.array([noise.lost_below for noise in lidars.noise], np.uint64),
             *self._scanner.joined(patterns), boxes.center_m, boxes.size_m, boxes.yaw_rad, self._box_id,
-            lidars.agent, self._lower_m, float(self._scanner.cell_m), *self._scanner.buildings,
+            self._carrier_id, lidars.agent, self._own_rear, self._lower_m, float(self._scanner.cell_m), *self._scanner.buildings,
             self._address, self._first, self._count, self.hits,
             np.array([address_of(code) for code in self._codes], np.int64), 2 * self._scanner.half,
         )  # fmt: skip
@@ -193,15 +207,17 @@ class Scans:
         """Measure with some of the lidars, whose rays are cast on another device."""
         lidars, scanner = self._lidars, self._scanner
         assert scanner.cast is not None
+        rows = np.arange(len(self._box_id))
         for n, s in zip(range(first, last), lidars.station[first:last].tolist(), strict=True):
+            carrier = np.flatnonzero(self._carrier_id == lidars.agent[s])
             scan = scanner.cast(
-                lidars.beams[n], lidars.world_from_sensor[n], self._boxes, self._box_id, scanner.obstacles,
-                int(lidars.agent[s]),
+                lidars.beams[n], lidars.world_from_sensor[n], self._boxes, rows, scanner.obstacles,
+                int(carrier[0]) if len(carrier) else -1,
             )  # fmt: skip
-            depth, row = as_cast(scan, self._box_id)
+            depth, row = as_cast(scan, rows)
             arguments = (
-                depth, row, np.uint64(lidars.noise[n].key), lidars.noise[n].lost_below, self._box_id, lidars.believed[n],
-                self._lower_m[s, 0], self._lower_m[s, 1], float(scanner.cell_m), *self._rays[n], self._address[n],
+                depth, row, np.uint64(lidars.noise[n].key), lidars.noise[n].lost_below, self._box_id, self._own_rear[s],
+                lidars.believed[n], self._lower_m[s, 0], self._lower_m[s, 1], float(scanner.cell_m), *self._rays[n], self._address[n],
                 self._first[n], self.hits[s], self._codes[s],
             )  # fmt: skip
             self._count[n] = _measure(*arguments)
@@ -221,7 +237,7 @@ def _behind_each_other(models: list[Rays]) -> tuple[Any, ...]:
 def _scan_all(  # type: ignore[no-untyped-def]
     begin, end, model, station, pose, believed, key, lost_below,
     elevation, cos_el, sin_el, cos_az, sin_az, reach_m, first_beam, first_column,
-    center, size, yaw, box_id, agent, lower_m, cell_m,
+    center, size, yaw, box_id, carrier_id, agent, own_rear, lower_m, cell_m,
     vertex, seam, first_vertex, base, top, grid_origin, cell, nx, ny, offset, item, lower, upper,
     address, first, count, hits, code_address, side,
 ):  # fmt: skip
@@ -240,11 +256,11 @@ def _scan_all(  # type: ignore[no-untyped-def]
         b0, b1, c0, c1 = first_beam[m], first_beam[m + 1], first_column[m], first_column[m + 1]
         depth, row = cast_rays(
             elevation[b0:b1], cos_el[b0:b1], sin_el[b0:b1], cos_az[c0:c1], sin_az[c0:c1], reach_m[m], pose[n],
-            center, size, yaw, box_id, agent[s],
+            center, size, yaw, carrier_id, agent[s],
             vertex, seam, first_vertex, base, top, grid_origin, cell, nx, ny, offset, item, lower, upper,
         )  # fmt: skip
         count[n] = _measure(
-            depth, row, key[n], lost_below[n], box_id, believed[n], lower_m[s, 0], lower_m[s, 1], cell_m,
+            depth, row, key[n], lost_below[n], box_id, own_rear[s], believed[n], lower_m[s, 0], lower_m[s, 1], cell_m,
             elevation[b0:b1], cos_el[b0:b1], sin_el[b0:b1], cos_az[c0:c1], sin_az[c0:c1], reach_m[m],
             address[n], first[n], hits[s], carray(pointer(code_address[s]), (side, side), np.uint8),
         )  # fmt: skip
@@ -252,10 +268,17 @@ def _scan_all(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _measure(  # type: ignore[no-untyped-def]
-    depth, row, key, lost_below, box_id, believed, lower_x, lower_y, cell_m,
+    depth, row, key, lost_below, box_id, own_rear, believed, lower_x, lower_y, cell_m,
     elevation, cos_el, sin_el, cos_az, sin_az, reach_m, address, first, hits, code,
 ):  # fmt: skip
-    """Write the returns of one scan, count the hits, and mark the matrix; return the number of returns."""
+    """Write the returns of one scan, count the hits, and mark the matrix; return the number of returns.
+
+    Those on the station's own rear part (box `own_rear`, -1 for none) end their rays and mark the matrix, and are left out.
+    """
     range_m, object_id, column, on_building = written_parts(address, depth.size)
     mark(code, lower_x, lower_y, cell_m, believed, elevation, cos_el, sin_el, cos_az, sin_az, reach_m, depth, row)
+    if own_rear >= 0:
+        for b in range(len(depth)):
+            for k in range(depth.shape[1]):
+                row[b, k] = NOTHING if row[b, k] == own_rear else row[b, k]
     return kept_returns(depth, row, key, lost_below, box_id, first, range_m, object_id, column, on_building, hits)

@@ -34,7 +34,7 @@ from v2xsim.gpu.lidar.returns import Noise
 from v2xsim.perception.detection.detector import DetectorView, DetectorViews, detections_of, detections_of_each
 from v2xsim.records import Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud
 from v2xsim.scenario.schema import Scenario
-from v2xsim.spatial.poses import moved_rows, pose_matrices, pose_matrix
+from v2xsim.spatial.poses import inverses, moved_rows, pose_matrices, pose_matrix
 from v2xsim.streams import Streams
 from v2xsim.world.snapshot import Snapshot
 
@@ -85,7 +85,7 @@ class Sensing:
     def cloud(self, snapshot: Snapshot, fleet: Fleet, row: int) -> PointCloud:
         """Return the lidar returns of one station at a tick; they depend on nothing but the arguments, scenario and seed."""
         lidars = self._lidars(snapshot.time_us, fleet, fleet.pose, np.array([row]))
-        (scan,) = self._scanner.scan(lidars, snapshot.boxes, snapshot.agent)
+        (scan,) = self._scanner.scan(lidars, snapshot.bodies.boxes, snapshot.body_agent)
         number = np.arange(len(scan.returns.lidars), dtype=np.uint8)
         return PointCloud(
             snapshot.time_us, scan.returns.points_m, scan.object_id.astype(np.int64),
@@ -100,13 +100,11 @@ class Sensing:
         It is the cosine of the angle of incidence, as a Lambertian surface returns it at equal distance; materials are not
         simulated. No decision and no metric reads it.
         """
-        world_from_vehicle, base_m = pose_matrix(*fleet.pose[row]), float(fleet.mount_base_m[row])
-        carried = self._rigs.lidars(int(fleet.rig[row]))[: int(fleet.lidars[row])]
-        lidars_m = [(world_from_vehicle @ lidar.vehicle_from_sensor(base_m))[:3, 3] for lidar in carried]
-        points_m = transform(np.ascontiguousarray(cloud.points_m, np.float64), world_from_vehicle)
+        lidars = self._lidars(snapshot.time_us, fleet, fleet.pose, np.array([row]))
+        points_m = transform(np.ascontiguousarray(cloud.points_m, np.float64), pose_matrix(*fleet.pose[row]))
         return incidence_cosines(
-            points_m, cloud.object_id, cloud.lidar, np.array(lidars_m), snapshot.boxes, snapshot.agent, self._obstacles,
-            self._scenario.lidars.range_noise_m,
+            points_m, cloud.object_id, cloud.lidar, lidars.world_from_sensor[:, :3, 3], snapshot.bodies.boxes,
+            snapshot.body_agent, self._obstacles, self._scenario.lidars.range_noise_m,
         )  # fmt: skip
 
     def _vehicle_from_sensor(self, rig: int, number: int, base_m: float) -> Float[np.ndarray, "4 4"]:
@@ -126,6 +124,14 @@ class Sensing:
         beams = tuple([self._rigs.lidars(rig)[n].beams for _, rig, _, n in every])
         noise = tuple([Noise(settings.range_noise_m, settings.dropout, key) for key in keys.tolist()])
         mount = np.array([self._mount(rig, n, base_m) for _, rig, base_m, n in every]).reshape(-1, 4, 4)
+        articulated = np.flatnonzero((fleet.carrier[rows] != fleet.pose[rows]).any(axis=1))
+        if len(articulated):
+            # Mounts count from the middle of the front part, and points from the middle of the whole vehicle.
+            vehicle_from_front = np.tile(np.eye(4), (len(rows), 1, 1))
+            vehicle_from_front[articulated] = inverses(pose_matrices(fleet.pose[rows[articulated]])) @ pose_matrices(
+                fleet.carrier[rows[articulated]]
+            )
+            mount = vehicle_from_front[station] @ mount
         # Rays are cast from the true pose of the station, and their returns are placed by the pose that it believes.
         return Lidars(
             agent, self._scanner.lower(believed[rows, :2]), station, beams, mount,
@@ -144,7 +150,7 @@ class Sensing:
         """
         rows, believed = np.flatnonzero(fleet.lidars), errors.applied_to(fleet.pose)
         lidars = self._lidars(snapshot.time_us, fleet, believed, rows)
-        scans = self._scanner.begin(lidars, snapshot.boxes, snapshot.agent)
+        scans = self._scanner.begin(lidars, snapshot.bodies.boxes, snapshot.body_agent)
         agent, stamp_us = fleet.agent[rows].tolist(), (snapshot.time_us + errors.clock_offset_us[rows]).tolist()
         time_us, detector = snapshot.time_us, self._scenario.detector
         detects_many = self.detects_many
