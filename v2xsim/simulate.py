@@ -20,7 +20,7 @@ from v2xsim.mobility.ahead import AheadMobility
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.inputs import input_digests
 from v2xsim.mobility.origins import origin_notices
-from v2xsim.mobility.source import extra_buildings, keeps_roads, named_roads, open_mobility, roads_of_run
+from v2xsim.mobility.source import extra_buildings, named_roads, open_mobility, roads_of_run
 from v2xsim.notices import Notice
 from v2xsim.part_trials import try_own_parts
 from v2xsim.rehearsal import rehearse
@@ -163,15 +163,14 @@ class Simulation:
             elif not tables:
                 store = MetricStore(Path(opened.enter_context(Scratch("run"))), METRIC_COLUMNS, [READ_AGAIN])
             opened.callback(store.close)
-            roads = roads_of_run(scenario, roads, len(self._obstacles.prisms), self._mobility)
+            roads = roads_of_run(roads, self._mobility)
             self._engine = engine.Simulation(
                 scenario, self._mobility, self._obstacles, self._roster, threads,
                 lambda done_us: report(done_us * 1e-6, whole_s, "simulating"),
                 None if on_frame is None else lambda frame: on_frame(FrameView(frame, names)), names, store, roads,
             )  # fmt: skip
             opened.callback(self._engine.close)
-            if keeps_roads(scenario):
-                self._engine.recording.add_roads(roads)
+            self._engine.recording.add_roads(roads)
             # Ends SUMO and the threads, also when nobody can reach this object any more.
             self._is_on_disk = not isinstance(store, MemoryStore)
             self._end = weakref.finalize(self, _end, opened.pop_all(), self._process)

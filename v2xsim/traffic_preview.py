@@ -6,12 +6,13 @@ from v2xsim.engine.plausibility import Plausibility
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.origins import origin_notices
-from v2xsim.mobility.source import extra_buildings, named_roads, open_mobility
+from v2xsim.mobility.source import extra_buildings, named_roads, open_mobility, roads_of_run
 from v2xsim.mobility.sumo_demand import ending_notices
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 from v2xsim.world.buildings import building_notices, load_obstacles
+from v2xsim.world.hidden_speeds import HiddenSpeeds
 
 MOST_STATES = 300_000
 """Number of states (road users times ticks) after which a preview ends: some ten seconds of a large town."""
@@ -33,15 +34,17 @@ def previewed(scenario: Scenario, progress: Callable[[float, float], None] | Non
     for unit in scenario.stations.roadside:
         names.register(unit.id, "a roadside unit")
     # Refuses a file that is no road network.
-    named_roads(scenario.world)
+    roads = named_roads(scenario.world)
     obstacles, height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
-    plausibility = Plausibility(scenario, obstacles)
     begin_us, step_us = round(scenario.run.begin_s * 1e6), round(scenario.run.step_s * 1e6)
     tick_count = round(scenario.run.duration_s * 1e6 / step_us)
     states = 0
     unseen: tuple[Notice, ...] = ()
     with open_mobility(scenario.traffic, scenario.run, names) as mobility:
         mobility.warm_up(begin_us)
+        work = scenario.cooperation
+        speeds = HiddenSpeeds(roads_of_run(roads, mobility), work.matrix.cell_m, work.hidden_speed_mps)
+        plausibility = Plausibility(scenario, obstacles, speeds.everywhere_mps)
         roster = Roster(scenario, Streams(scenario.run.seed), names.register, names.name_of)
         for tick in range(tick_count):
             snapshot = mobility.snapshot(begin_us + tick * step_us)

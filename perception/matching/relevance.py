@@ -1,16 +1,35 @@
 """Relevance of each cell of a matrix to a vehicle: higher where a hidden road user could meet the vehicle soon."""
 
+from typing import NamedTuple
+
 import numpy as np
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int16, Int64, UInt8
 from numba import njit
 
 from v2xsim.records import UNOBSERVED
 
 OTHER_SPEED_MPS = 14.0
-"""Highest speed that a hidden road user is assumed to have: 50 km/h, the usual urban limit."""
+"""Highest speed that a hidden road user is assumed to have where nothing is known: 50 km/h, the usual urban limit."""
 
 ATTENTION_S = 4.0
 """Time over which the relevance falls to 1/e; our choice, near the 5 s horizon of awareness.conflicts."""
+
+
+class CellSpeeds(NamedTuple):
+    """Top speed of the road users that may be hidden in each cell.
+
+    Attributes:
+        speed_mps: Speeds that occur, each above 0.
+        row: Row in `speed_mps` of each cell.
+    """
+
+    speed_mps: Float[np.ndarray, " speeds"]
+    row: Int16[np.ndarray, "vehicles nx ny"]
+
+    @staticmethod
+    def everywhere(speed_mps: float, shape: tuple[int, ...]) -> "CellSpeeds":
+        """Return one speed for all cells."""
+        return CellSpeeds(np.array([speed_mps]), np.zeros(shape, np.int16))
 
 
 def relevance(
@@ -19,7 +38,7 @@ def relevance(
     cell_m: float,
     position_m: Float[np.ndarray, "vehicles 2"],
     velocity_mps: Float[np.ndarray, "vehicles 2"],
-    other_speed_mps: float = OTHER_SPEED_MPS,
+    other_speed_mps: float | CellSpeeds = OTHER_SPEED_MPS,
     attention_s: float = ATTENTION_S,
 ) -> Float[np.ndarray, "vehicles nx ny"]:
     """Return the relevance of cells, from 0 to 1, to vehicles that keep their velocities.
@@ -36,14 +55,18 @@ def relevance(
         cell_m: Side length of a cell.
         position_m: Position of each vehicle in the world.
         velocity_mps: Velocity of each vehicle over ground.
-        other_speed_mps: Top speed u of hidden road users, above 0; a higher speed makes more cells relevant.
+        other_speed_mps: Top speed u of hidden road users, above 0, of all cells or of each; a higher speed makes more cells
+            relevant.
         attention_s: Time over which the relevance falls to 1/e; a longer time makes distant cells more relevant.
     """
     # Squares of single numbers, because those of an array may be rounded in another way.
-    excess = np.array([vx**2 + vy**2 - other_speed_mps**2 for vx, vy in velocity_mps], np.float64)
+    other = other_speed_mps
+    speeds = other if isinstance(other, CellSpeeds) else CellSpeeds.everywhere(other, counts.shape)
+    squares = [speed**2 for speed in speeds.speed_mps.tolist()]
+    excess = np.array([[vx**2 + vy**2 - square for square in squares] for vx, vy in velocity_mps], np.float64)
     exponent, meets = _exponents(
         np.ascontiguousarray(lower), counts, float(cell_m), np.ascontiguousarray(position_m),
-        np.ascontiguousarray(velocity_mps), excess, float(attention_s),
+        np.ascontiguousarray(velocity_mps), excess.reshape(-1, len(squares)), speeds.row, float(attention_s),
     )  # fmt: skip
     weight: Float[np.ndarray, "vehicles nx ny"] = np.exp(exponent, out=exponent)
     weight *= meets
@@ -57,7 +80,7 @@ def blind_weight(
     open_ground: Bool[np.ndarray, "vehicles nx ny"],
     position_m: Float[np.ndarray, "vehicles 2"],
     velocity_mps: Float[np.ndarray, "vehicles 2"],
-    other_speed_mps: float = OTHER_SPEED_MPS,
+    other_speed_mps: float | CellSpeeds = OTHER_SPEED_MPS,
 ) -> Float[np.ndarray, "vehicles nx ny"]:
     """Return the weight (0 to 1) of each cell that a vehicle does not see; 0 for cells that it sees.
 
@@ -69,13 +92,13 @@ def blind_weight(
             vehicle has the map.
         position_m: Position of each vehicle by its own estimate.
         velocity_mps: Velocity of each vehicle over ground.
-        other_speed_mps: Top speed of hidden road users, above 0.
+        other_speed_mps: Top speed of hidden road users, above 0, of all cells or of each.
     """
     return relevance(lower, (code == UNOBSERVED) & open_ground, cell_m, position_m, velocity_mps, other_speed_mps)
 
 
 @njit(cache=True, nogil=True)
-def _exponents(lower, counts, cell_m, position_m, velocity_mps, excess, attention_s):  # type: ignore[no-untyped-def]
+def _exponents(lower, counts, cell_m, position_m, velocity_mps, excess, speed_row, attention_s):  # type: ignore[no-untyped-def]
     """Return minus the time to meeting over `attention_s` of cells that count, and whether one counts and may be met."""
     exponent, meets = np.zeros(counts.shape), np.zeros(counts.shape, np.bool_)
     for n in range(len(counts)):
@@ -88,7 +111,7 @@ def _exponents(lower, counts, cell_m, position_m, velocity_mps, excess, attentio
                 y = (lower[n, 1] + j + 0.5) * cell_m - position_m[n, 1]
                 squared = x * x + y * y
                 along = x * vx + y * vy
-                discriminant = along * along - excess[n] * squared
+                discriminant = along * along - excess[n, speed_row[n, i, j]] * squared
                 # The first positive root of excess t^2 - 2 along t + squared = 0, in a form that stays exact for excess = 0.
                 divisor = along + np.sqrt(max(discriminant, 0.0))
                 if discriminant >= 0.0 and divisor > 0.0:

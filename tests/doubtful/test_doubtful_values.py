@@ -172,7 +172,7 @@ def test_times_of_a_channel_that_is_not_used_are_not_doubtful():
 EXTREMES = {
     "run": {"seed": "--", "begin_s": "-x", "duration_s": "x-", "step_s": "x-"},
     "world.buildings.*": {"height_m": "xx", "base_m": "-x"},
-    "world.roads.*": {"lanes": "--", "lane_m": "--"},
+    "world.roads.*": {"lanes": "--", "lane_m": "--", "speed_kmh": "--"},
     "traffic.script.*": {"heading_deg": "--"},
     "traffic.grid": {
         "blocks": "--", "block_m": "--", "lanes": "--", "vehicles_per_hour": "x-", "building_height_m": "--", "setback_m": "-x",

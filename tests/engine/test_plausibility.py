@@ -57,6 +57,34 @@ def test_buildings_are_not_missed_where_the_radio_needs_none(radio):
     assert street(*FOUR, world={}, radio=radio) == {}
 
 
+def fast_car(**sections):
+    script = [
+        {"id": name, "waypoints": [[0, x, 0], [1, x + move, 0]]}
+        for name, x, move in (("a", 0, 14), ("b", 50, 18), ("c", 90, 30))
+    ]
+    data = {"run": {"duration_s": 0.3}, "world": {"buildings": [BLOCK]}, "traffic": {"script": script}, **sections}
+    notices = previewed(v2xsim.scenario.from_data(data))
+    return [notice for notice in notices if notice.subject == "cooperation.hidden_speed"]
+
+
+def test_road_users_faster_than_hidden_ones_may_be_are_reported_with_the_fastest():
+    (notice,) = fast_car()
+    assert notice.count == 2
+    assert "at most 14 m/s everywhere, but 2 road users drove much faster, 'c' 30 m/s" in notice.text
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"world": {"buildings": [BLOCK], "roads": [{"center_m": [[0, 0], [200, 0]], "speed_kmh": 120}]}},
+        {"cooperation": {"hidden_speed_mps": 36.0}},
+        {"cooperation": {"fusion": "none"}},
+    ],
+)
+def test_fast_road_users_are_no_surprise_with_a_map_a_higher_speed_or_without_requests(sections):
+    assert fast_car(**sections) == []
+
+
 @pytest.mark.parametrize(("count", "words"), [(2, "no candidate"), (3, "1 candidate")])
 def test_a_relay_rule_without_a_choice_is_reported(count, words):
     found = street(*FOUR[:count])

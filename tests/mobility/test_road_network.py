@@ -1,4 +1,4 @@
-"""Roads of SUMO networks, as pictures get them."""
+"""Roads of SUMO networks."""
 
 import gzip
 
@@ -19,7 +19,7 @@ NET = """<?xml version="1.0" encoding="ISO-8859-1"?>
     <lane id="M\xfcllerstra\xdfe_0" index="0" allow="pedestrian" speed="3" length="9" width="2.00" shape="0,0,7.5 9,0,8.0"/>
     <lane id="M\xfcllerstra\xdfe_1" index="1" disallow="pedestrian" speed="14" length="9" shape="0,3 9,3"/>
   </edge>
-  <junction id="J" type="priority" x="0" y="0" incLanes="" intLanes="" shape="0,0 4,0 4,4 0,4"/>
+  <junction id="J" type="priority" x="0" y="0" incLanes="M\xfcllerstra\xdfe_0 M\xfcllerstra\xdfe_1" intLanes="" shape="0,0 4,0 4,4 0,4"/>
   <junction id=":J_0_0" type="internal" x="0" y="0" incLanes="" intLanes=""/>
 </net>"""
 
@@ -38,6 +38,7 @@ def test_lanes_and_junctions_of_a_network_are_read(tmp_path, name):
     assert roads.kind.tolist() == [INSIDE, LANE, LANE, JUNCTION]
     assert roads.users.tolist() == [MOTOR, FOOT, MOTOR, MOTOR]
     assert roads.width_m.tolist() == [3.2, 2.0, 3.2, 0.0]
+    assert roads.limit_mps.tolist() == [9, 3, 14, 14]
     assert roads.points_m[roads.offset[1] : roads.offset[2]].tolist() == [[0, 0], [9, 0]]
 
 
@@ -89,6 +90,7 @@ def test_sumo_and_the_file_agree_on_the_roads(tmp_path):
     for one, two in zip(order, other, strict=True):
         assert (driven.kind[one], driven.users[one]) == (read.kind[two], read.users[two]), driven.name[one]
         assert driven.width_m[one] == read.width_m[two]
+        assert driven.limit_mps[one] == read.limit_mps[two] > 0.0, driven.name[one]
         np.testing.assert_allclose(
             driven.points_m[driven.offset[one] : driven.offset[one + 1]],
             read.points_m[read.offset[two] : read.offset[two + 1]],

@@ -1,4 +1,4 @@
-"""Roads of a map, for pictures."""
+"""Roads of a map."""
 
 import numpy as np
 import pytest

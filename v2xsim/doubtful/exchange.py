@@ -51,7 +51,7 @@ def exchange_doubts(scenario: Scenario) -> Iterator[Doubt]:
     asks = shares not in (Share.NOTHING, Share.REPORTS) and work.matching.asks and work.max_helpers > 0
     if asks:
         yield from _budget(scenario)
-        if work.hidden_speed_mps < _SLOWEST_MPS:
+        if work.hidden_speed_mps is not None and work.hidden_speed_mps < _SLOWEST_MPS:
             yield Doubt(
                 "cooperation.hidden_speed_mps", f"{work.hidden_speed_mps:g} m/s",
                 "at this speed, hardly any hidden road user can reach an ego, so almost no blind cell has a weight; 14 m/s in towns and the speed limit on motorways are usual",

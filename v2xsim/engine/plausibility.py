@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool
 from scipy.spatial import cKDTree
 
+from v2xsim.engine.assumed_speeds import AssumedSpeeds
 from v2xsim.engine.far_users import FarUsers
 from v2xsim.engine.stations.agent_set import AgentSet
 from v2xsim.engine.stations.fleet import Fleet
@@ -57,9 +58,10 @@ class Plausibility:
     Args:
         scenario: Scenario of the run.
         obstacles: Buildings of the world.
+        assumed_mps: Speed that all hidden road users are assumed to have; None if it follows from the roads.
     """
 
-    def __init__(self, scenario: Scenario, obstacles: Obstacles) -> None:
+    def __init__(self, scenario: Scenario, obstacles: Obstacles, assumed_mps: float | None = None) -> None:
         self._scenario, self._obstacles, self._buildings = scenario, obstacles, len(obstacles.prisms)
         # Pairs of overlapping bodies, each as one number: both agent ids have at most 32 bits. And the first pair, and when.
         self._overlaps = NumberSet()
@@ -81,6 +83,12 @@ class Plausibility:
             if traffic.fcd is not None or traffic.script is not None
             else None
         )
+        # Nothing reads the assumed speed of a run whose egos ask nobody.
+        asks = scenario.cooperation.matching.asks and scenario.cooperation.fusion.shares not in (
+            Share.NOTHING,
+            Share.REPORTS,
+        )
+        self._assumed_speeds = AssumedSpeeds(assumed_mps) if asks and assumed_mps is not None else None
         self._least_m, self._largest_m = np.full(2, np.inf), np.full(2, -np.inf)
 
     def note(self, snapshot: Snapshot, fleet: Fleet) -> None:
@@ -99,6 +107,8 @@ class Plausibility:
         self._note_places(snapshot, fleet)
         if self._far_users is not None:
             self._far_users.note(snapshot)
+        if self._assumed_speeds is not None:
+            self._assumed_speeds.note(snapshot)
         self._most_stations = max(self._most_stations, len(fleet))
         self._stations.add(fleet.agent)
         self._with_lidar.add(fleet.agent[fleet.lidars > 0])
@@ -131,6 +141,7 @@ class Plausibility:
             self._overlapping_bodies(names), None if self._far_users is None else self._far_users.notice(names), self._unusual_sizes(names),
             self._users_inside(names), self._users_in_walls(names), self._antennas_inside(names), self._far_buildings(),
             self._no_buildings(), self._states_without_buildings(), self._few_relays(), self._without_lidar(), self._far_helpers(),
+            None if self._assumed_speeds is None else self._assumed_speeds.notice(names),
         )  # fmt: skip
         return tuple(notice for notice in found if notice is not None)
 

@@ -48,6 +48,7 @@ from v2xsim.results.store import Store
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 from v2xsim.world.footprints import FootprintMap
+from v2xsim.world.hidden_speeds import HiddenSpeeds
 from v2xsim.world.roads import Roads
 
 # Python's switch interval during a run: a lidar thread that returns from a compiled kernel gets Python's interpreter lock
@@ -107,7 +108,8 @@ class Simulation:
         # from the threads of the run.
         self._libraries = ThreadpoolController()
         self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store, self.stages, self._workers)
-        self.plausibility = Plausibility(scenario, obstacles)
+        hidden_speeds = HiddenSpeeds(roads or Roads.none(), rule.matrix.cell_m, rule.hidden_speed_mps)
+        self.plausibility = Plausibility(scenario, obstacles, hidden_speeds.everywhere_mps)
         self._blocked_links = BlockedLinks(scenario, obstacles, roads or Roads.none())
         self.sensing = Sensing(scenario, obstacles, streams, self._workers)
         # No station reads what an ego has after fusion. A user's scheme may read what other parts of the same file change.
@@ -125,7 +127,7 @@ class Simulation:
         max_age_us = round(rule.max_age_ms * 1e3)
         self.stations = Stations(frames_kept, self._detect_us, forget_us, max_age_us)
         self.tracks = OwnTracks(self._step_us)
-        self._blind_zones = BlindZones(FootprintMap(obstacles, rule.matrix.cell_m), rule.hidden_speed_mps)
+        self._blind_zones = BlindZones(FootprintMap(obstacles, rule.matrix.cell_m), hidden_speeds)
         self._transfers = Transfers(self.recording.tables["transfers"], max_age_us, self.recording.tables["cycles"])
         self.inboxes = Inboxes()
         self.own_messages = OwnMessages(

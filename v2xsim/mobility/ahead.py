@@ -115,8 +115,8 @@ class AheadMobility(Mobility):
 
     def roads(self) -> Roads:
         """Return the roads of the traffic; only before the first snapshot or after the last."""
-        content, (kind, users, width_m, points_m, offset) = self._asked("roads")
-        return Roads(tuple(content["names"]), kind, users, width_m, points_m, offset)
+        content, (kind, users, width_m, points_m, offset, limit_mps) = self._asked("roads")
+        return Roads(tuple(content["names"]), kind, users, width_m, points_m, offset, limit_mps)
 
     def notices(self) -> tuple[Notice, ...]:
         """Return what the source has left out, repaired or assumed; only before the first snapshot or after the last.

@@ -332,8 +332,11 @@ def _roads_from(table: pa.Table) -> Roads:
         table, "road", "name", "kind", "users", "width_m", "x_m", "y_m"
     )
     first = np.flatnonzero(np.diff(number, prepend=-1))
+    # Runs of earlier versions recorded no speed limits.
+    has_limits = "limit_mps" in table.column_names
+    limit_mps = arrays_of(table, "limit_mps")[0][first] if has_limits else np.full(len(first), np.nan)
     points_m: Float[np.ndarray, "points 2"] = np.column_stack([x_m, y_m])
     return Roads(
         tuple(name[first].tolist()), _codes(kind[first], ROAD_KINDS), _codes(users[first], ROAD_USERS), width_m[first],
-        points_m, np.append(first, len(number)),
+        points_m, np.append(first, len(number)), limit_mps,
     )  # fmt: skip

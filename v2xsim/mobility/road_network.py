@@ -3,7 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from gzip import BadGzipFile
 from pathlib import Path
 from types import ModuleType
@@ -42,6 +42,8 @@ def read_roads(path: Path) -> Roads:
 
 def _roads_in(path: Path, events: Iterator[tuple[str, ET.Element]]) -> Iterator[Road]:
     root: ET.Element | None = None
+    # Speed limits of the lanes so far, by name: junctions come after all lanes.
+    limits_mps: dict[str, float] = {}
     for event, element in events:
         if root is None:
             root = element
@@ -49,7 +51,11 @@ def _roads_in(path: Path, events: Iterator[tuple[str, ET.Element]]) -> Iterator[
                 raise MobilityError(f"{path}: not a SUMO network: its root element is <{root.tag}>, not <net>")
         elif event == "end" and element.tag in ("edge", "junction"):
             try:
-                yield from _junction(element) if element.tag == "junction" else _lanes(element)
+                roads = _junction(element, limits_mps) if element.tag == "junction" else _lanes(element)
+                for road in roads:
+                    if road.kind != JUNCTION:
+                        limits_mps[road.name] = road.limit_mps
+                    yield road
             except (KeyError, ValueError) as error:
                 raise MobilityError(
                     f"{path}: <{element.tag} id={element.get('id')!r}> is malformed ({error}); write the network again with netconvert"
@@ -64,12 +70,15 @@ def _lanes(edge: ET.Element) -> Iterator[Road]:
         return
     for lane in edge.iter("lane"):
         users = users_of(allowed_classes(lane.get("allow"), lane.get("disallow")))
-        yield Road(lane.attrib["id"], kind, users, float(lane.get("width", _LANE_M)), _points_m(lane.attrib["shape"]))
+        width_m, limit_mps = float(lane.get("width", _LANE_M)), float(lane.get("speed", "nan"))
+        yield Road(lane.attrib["id"], kind, users, width_m, _points_m(lane.attrib["shape"]), limit_mps)
 
 
-def _junction(junction: ET.Element) -> Iterator[Road]:
+def _junction(junction: ET.Element, limits_mps: Mapping[str, float]) -> Iterator[Road]:
     if junction.get("type") != "internal":
-        yield Road(junction.attrib["id"], JUNCTION, MOTOR, 0.0, _points_m(junction.get("shape", "")))
+        entering = [limits_mps[name] for name in junction.get("incLanes", "").split() if name in limits_mps]
+        points_m = _points_m(junction.get("shape", ""))
+        yield Road(junction.attrib["id"], JUNCTION, MOTOR, 0.0, points_m, max(entering, default=np.nan))
 
 
 def _points_m(shape: str) -> Float[np.ndarray, "points 2"]:
@@ -89,6 +98,8 @@ def roads_of_simulation(sumo: ModuleType) -> Roads:
         sumo: The module libsumo.
     """
     lane, junction = sumo.lane, sumo.junction
+    # The highest limit of each edge, which a junction at its end takes over.
+    limits_mps: dict[str, float] = {}
 
     def roads() -> Iterator[Road]:
         for name in lane.getIDList():
@@ -96,11 +107,15 @@ def roads_of_simulation(sumo: ModuleType) -> Roads:
                 # libsumo returns no class at all for a lane that is open to all.
                 users = users_of(lane.getAllowed(name) or allowed_classes(None, " ".join(lane.getDisallowed(name))))
                 kind = INSIDE if name.startswith(":") else LANE
-                yield Road(name, kind, users, lane.getWidth(name), _flat_m(lane.getShape(name)))
+                limit_mps, edge = lane.getMaxSpeed(name), lane.getEdgeID(name)
+                limits_mps[edge] = max(limit_mps, limits_mps.get(edge, 0.0))
+                yield Road(name, kind, users, lane.getWidth(name), _flat_m(lane.getShape(name)), limit_mps)
         for name in junction.getIDList():
             if not name.startswith(":"):
+                entering = [edge for edge in junction.getIncomingEdges(name) if not edge.startswith(":")]
+                limit_mps = max((limits_mps[edge] for edge in entering if edge in limits_mps), default=np.nan)
                 # libsumo repeats the first corner of a junction at its end.
-                yield Road(name, JUNCTION, MOTOR, 0.0, _flat_m(junction.getShape(name))[:-1])
+                yield Road(name, JUNCTION, MOTOR, 0.0, _flat_m(junction.getShape(name))[:-1], limit_mps)
 
     return Roads.of(roads())
 

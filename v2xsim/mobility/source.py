@@ -10,7 +10,6 @@ from v2xsim.mobility.road_network import read_roads
 from v2xsim.mobility.script import ScriptMobility
 from v2xsim.mobility.sumo import SumoMobility
 from v2xsim.records import Prisms
-from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import Run, Traffic, World
 from v2xsim.world.roads import Roads, roads_from
 
@@ -46,25 +45,9 @@ def named_roads(world: World) -> Roads:
     return read_roads(world.roads) if isinstance(world.roads, Path) else roads_from(world.roads)
 
 
-def roads_of_run(scenario: Scenario, named: Roads, buildings: int, mobility: Mobility) -> Roads:
-    """Return the roads of a run: those that the scenario gives, or else those of its traffic. A run that needs none gets none.
-
-    Links go round the corners of roads if there are buildings, and pictures show roads. A city has many of them.
-
-    Args:
-        scenario: Scenario of the run.
-        named: Roads that the scenario gives.
-        buildings: Number of buildings.
-        mobility: Source of the traffic, before its first snapshot.
-    """
-    if len(named) or not (buildings or keeps_roads(scenario)):
-        return named
-    return mobility.roads()
-
-
-def keeps_roads(scenario: Scenario) -> bool:
-    """Return whether a run records its roads: for pictures, or so that links go round the same corners when it is replayed."""
-    return scenario.record.clouds_every_s > 0 or scenario.radio.propagation.building_loss.follows_streets
+def roads_of_run(named: Roads, mobility: Mobility) -> Roads:
+    """Return the roads of a run: those that the scenario gives, or else those of its traffic, before its first snapshot."""
+    return named if len(named) else mobility.roads()
 
 
 def extra_buildings(traffic: Traffic) -> Prisms:

@@ -69,7 +69,8 @@ class _Answers:
 
     def _roads(self, mobility: Mobility) -> Message:
         roads = mobility.roads()
-        return {"names": roads.name}, [roads.kind, roads.users, roads.width_m, roads.points_m, roads.offset]
+        arrays = [roads.kind, roads.users, roads.width_m, roads.points_m, roads.offset, roads.limit_mps]
+        return {"names": roads.name}, arrays
 
     def _notices(self, mobility: Mobility) -> Message:
         return {"notices": [(notice.subject, notice.count, notice.text) for notice in mobility.notices()]}, []

@@ -311,6 +311,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("kind", "word", "lane, inside (path of a lane across a junction), or junction"),
         ("users", "word", "the first of these that may use it: motor, bicycle, foot, rail, nobody"),
         ("width_m", "f8", "width of a lane; 0 for a junction"),
+        ("limit_mps", "f8", "speed limit; of a junction, the highest one of the lanes that enter it; NaN if it is not known"),
         ("x_m", "f8", "point of the centre line of a lane, or corner of a junction, x"),
         ("y_m", "f8", "point of the centre line of a lane, or corner of a junction, y"),
     ],
@@ -354,7 +355,7 @@ ROWS: dict[str, str] = {
     "frame_links": "The links in each kept frame",
     "clouds": "The points of each kept frame",
     "buildings": "The corners of every building",
-    "roads": "The points of every road, in runs that keep pictures or send links round corners",
+    "roads": "The points of every road of the map",
     "metrics": "The metrics of the run; some have bins, such as distances",
 }
 """For each table, what one row stands for."""

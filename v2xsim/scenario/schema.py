@@ -117,11 +117,12 @@ class Cooperation(Section):
         ge=0,
         le=1,
     )
-    hidden_speed_mps: float = quantity(
-        14.0,
+    hidden_speed_mps: float | None = quantity(
+        None,
         "m/s",
-        "Highest speed that is assumed for road users hidden in an ego's blind cells. Blind cells from which none of them could reach the ego "
-        "have no weight, such as cells behind a faster ego. 14 m/s suits towns; on motorways, use the speed limit",
+        "Highest speed that is assumed for road users hidden in an ego's blind cells, one for all cells. Blind cells from which none of them could "
+        "reach the ego have no weight, such as cells behind a faster ego. Without a value it is the speed limit of the road at each cell (world.roads, or "
+        "SUMO's roads), 7 m/s up to 4 m beside roads and 2.2 m/s elsewhere, or 14 m/s everywhere on a map without roads",
         gt=0,
         le=150,
     )

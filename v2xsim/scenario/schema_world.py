@@ -73,11 +73,12 @@ class Building(Section):
 
 
 class Street(Section):
-    """A street given in the scenario itself: for pictures, and for the corners round which radio links go."""
+    """A street given in the scenario itself."""
 
     center_m: list[tuple[float, float]] = quantity(..., "m", "Points of the centre line, in order", min_length=2)
     lanes: int = quantity(2, "1", "Lanes of both directions together", ge=1, le=20)
     lane_m: float = quantity(3.5, "m", "Width of each lane", gt=0, le=20)
+    speed_kmh: float = quantity(50.0, "km/h", "Speed limit", gt=0, le=250)
 
 
 class World(Section):
@@ -91,8 +92,9 @@ class World(Section):
     )
     roads: Path | list[Street] = choice(
         [],
-        "Roads: a SUMO network (.net.xml) or a list of streets; by default those on which SUMO drives the traffic. Pictures show them, and "
-        "links behind buildings go round their corners (radio.propagation.building_loss)",
+        "Roads of the map: a SUMO network (.net.xml) or a list of streets; by default those on which SUMO drives the traffic. Pictures show them, "
+        "links behind buildings go round their corners (radio.propagation.building_loss), and their speed limits say how fast a hidden road user "
+        "may come (cooperation.hidden_speed_mps); they do not move the traffic",
     )
 
 

@@ -1,4 +1,8 @@
-"""Roads of a map: pictures show them, and links behind buildings go round their corners (`v2xsim.world.corner_points`)."""
+"""Roads of a map with their speed limits.
+
+Pictures show them, links behind buildings go round their corners (`v2xsim.world.corner_points`), and road users that are hidden on
+them may come at the speed limit (`v2xsim.world.hidden_speeds`).
+"""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -39,6 +43,7 @@ class Road:
         users: Row of ROAD_USERS.
         width_m: Width of a lane; 0 for a junction.
         points_m: Centre line of a lane in the direction of travel, or corners of a junction in order.
+        limit_mps: Speed limit; of a junction, the highest one of its lanes. NaN if it is not known.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Road:
     users: int
     width_m: float
     points_m: Float[np.ndarray, "points 2"]
+    limit_mps: float = np.nan
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Roads:
         width_m: Width of each lane; 0 for a junction.
         points_m: Centre lines of lanes and corners of junctions, one road after the other.
         offset: Index of each road's first point; one entry more than roads.
+        limit_mps: Speed limit of each road; NaN if it is not known.
     """
 
     name: tuple[str, ...]
@@ -67,6 +74,7 @@ class Roads:
     width_m: Float[np.ndarray, " roads"]
     points_m: Float[np.ndarray, "points 2"]
     offset: Int64[np.ndarray, " roads_plus_1"]
+    limit_mps: Float[np.ndarray, " roads"]
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -81,6 +89,7 @@ class Roads:
             np.array([road.users for road, _ in kept], np.int8), np.array([road.width_m for road, _ in kept], float),
             np.concatenate([np.zeros((0, 2)), *(shape_m for _, shape_m in kept)]),
             np.cumsum([0, *(len(shape_m) for _, shape_m in kept)]).astype(np.int64),
+            np.array([road.limit_mps for road, _ in kept], float),
         )  # fmt: skip
 
     @staticmethod
@@ -136,7 +145,6 @@ def roads_from(streets: Iterable[Street]) -> Roads:
         for lane in range(street.lanes):
             left_m = (lane - (street.lanes - 1) / 2) * street.lane_m
             line_m = beside(center_m, left_m)
-            roads.append(
-                Road(f"{number}_{lane}", LANE, MOTOR, street.lane_m, line_m[::-1].copy() if left_m > 0 else line_m)
-            )
+            line_m = line_m[::-1].copy() if left_m > 0 else line_m
+            roads.append(Road(f"{number}_{lane}", LANE, MOTOR, street.lane_m, line_m, street.speed_kmh / 3.6))
     return Roads.of(roads)

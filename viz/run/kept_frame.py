@@ -215,5 +215,5 @@ def _roads(folder: RunFolder) -> Roads:
         tuple(str(n) for n in number.tolist()), np.array([ROAD_KINDS.index(kind) for kind in rows["kind"][at]], np.int8),
         np.array([ROAD_USERS.index(users) for users in rows["users"][at]], np.int8),
         rows["width_m"][at].astype(np.float64), _stacked(rows, "x_m", "y_m")[order],
-        np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+        np.concatenate([[0], np.cumsum(count)]).astype(np.int64), np.full(len(at), np.nan),
     )  # fmt: skip

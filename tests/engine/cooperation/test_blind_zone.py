@@ -7,6 +7,8 @@ from tests.engine.small_world import EGO, frame, obstacles
 from v2xsim.engine.cooperation.blind_zone import BlindZones
 from v2xsim.records import FREE
 from v2xsim.world.footprints import FootprintMap
+from v2xsim.world.hidden_speeds import HiddenSpeeds
+from v2xsim.world.roads import LANE, MOTOR, Road, Roads
 
 
 def zone_of(ego, *buildings_m):
@@ -45,8 +47,21 @@ def test_cells_ahead_of_a_moving_ego_matter_more():
 
 def test_behind_a_fast_ego_a_cell_matters_only_if_hidden_road_users_may_be_as_fast():
     ego = frame(EGO, pose=(3, 3, 0, 0), velocity_mps=(30, 0))
-    slow, fast = (BlindZones(FootprintMap(obstacles(), 2.0), speed_mps).of(ego).weight for speed_mps in (14.0, 36.0))
+    slow, fast = (
+        BlindZones(FootprintMap(obstacles(), 2.0), HiddenSpeeds(Roads.none(), 2.0, speed_mps)).of(ego).weight
+        for speed_mps in (14.0, 36.0)
+    )
     assert slow[0, 1] == 0.0 < fast[0, 1]
+
+
+def test_beside_a_car_on_a_motorway_cells_on_the_road_matter_and_those_of_the_meadow_do_not():
+    ego = frame(EGO, pose=(5, 1, 0, 0), velocity_mps=(30, 0))
+    # The lane covers the cells with y from 0 to 2 m.
+    road = Roads.of([Road("a", LANE, MOTOR, 1.9, np.array([(-99.0, 1.0), (99.0, 1.0)]), 36.0)])
+    zones = BlindZones(FootprintMap(obstacles(), 2.0), HiddenSpeeds(road, 2.0))
+    weight = zones.of(ego).weight
+    assert (weight[:2, 0] > 0.0).all()
+    assert (weight[:2, 1:] == 0.0).all()
 
 
 def test_the_zone_lies_where_the_matrix_of_the_ego_lies():

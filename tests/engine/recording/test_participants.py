@@ -135,11 +135,11 @@ def roads(*given):
 
 
 def test_each_point_of_each_road_is_a_row():
-    lane = Road("a_0", LANE, BICYCLE, 1.5, np.array([(0.0, 1.0), (1 / 3, 5_500_000.25)]))
+    lane = Road("a_0", LANE, BICYCLE, 1.5, np.array([(0.0, 1.0), (1 / 3, 5_500_000.25)]), 25 / 3)
     crossing = Road("J", JUNCTION, MOTOR, 0.0, np.array([(0.0, 0.0), (4.0, 0.0), (4.0, 4.0)]))
     rows = roads(lane, crossing)
     assert rows[1] == {
-        "road": 0, "name": "a_0", "kind": "lane", "users": "bicycle", "width_m": 1.5, "x_m": 1 / 3, "y_m": 5_500_000.25,
+        "road": 0, "name": "a_0", "kind": "lane", "users": "bicycle", "width_m": 1.5, "limit_mps": 25 / 3, "x_m": 1 / 3, "y_m": 5_500_000.25,
     }  # fmt: skip
     assert [(row["road"], row["name"], row["kind"]) for row in rows[2:]] == [(1, "J", "junction")] * 3
 

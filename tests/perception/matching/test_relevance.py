@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from v2xsim.perception.matching.relevance import blind_weight, relevance
+from v2xsim.perception.matching.relevance import CellSpeeds, blind_weight, relevance
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED
 
 
@@ -62,6 +62,14 @@ def test_cells_are_weighed_at_their_middle_and_in_their_own_place():
     (weight,) = relevance(np.array([[-1, 2]]), np.ones((1, 3, 2), bool), 4.0, np.zeros((1, 2)), np.zeros((1, 2)))
     x, y = np.meshgrid([-2.0, 2.0, 6.0], [10.0, 14.0], indexing="ij")
     np.testing.assert_allclose(weight, np.exp(-np.hypot(x, y) / 14.0 / 4.0))
+
+
+def test_each_cell_has_the_top_speed_of_its_own_row():
+    lower, every, here = np.array([[10, 20]]), np.ones((1, 2, 2), bool), np.array([[-3.0, 50.0]])
+    speeds = CellSpeeds(np.array([2.2, 14.0, 36.0]), np.array([[[0, 2], [1, 0]]], np.int16))
+    moving = np.array([[10.0, -4.0]])
+    of_each = [relevance(lower, every, 2.0, here, moving, speed) for speed in speeds.speed_mps.tolist()]
+    np.testing.assert_array_equal(relevance(lower, every, 2.0, here, moving, speeds), np.choose(speeds.row, of_each))
 
 
 def test_only_cells_that_are_neither_seen_nor_inside_a_building_are_blind():

@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from v2xsim.engine.stations.frame import Frame
-from v2xsim.perception.matching.relevance import OTHER_SPEED_MPS, blind_weight
+from v2xsim.perception.matching.relevance import CellSpeeds, blind_weight
 from v2xsim.world.footprints import FootprintMap
+from v2xsim.world.hidden_speeds import HiddenSpeeds
+from v2xsim.world.roads import Roads
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,12 @@ class BlindZones:
 
     Args:
         footprints: Buildings of the map.
-        hidden_speed_mps: Highest speed that a hidden road user is assumed to have.
+        hidden_speeds: Highest speed that a road user hidden at each place is assumed to have; None takes 14 m/s everywhere.
     """
 
-    def __init__(self, footprints: FootprintMap, hidden_speed_mps: float = OTHER_SPEED_MPS) -> None:
-        self._footprints, self._hidden_speed_mps = footprints, hidden_speed_mps
+    def __init__(self, footprints: FootprintMap, hidden_speeds: HiddenSpeeds | None = None) -> None:
+        self._footprints = footprints
+        self._hidden_speeds = hidden_speeds or HiddenSpeeds(Roads.none(), 1.0)
         self._of: WeakKeyDictionary[Frame, BlindZone] = WeakKeyDictionary()
 
     def of(self, frame: Frame) -> BlindZone:
@@ -49,10 +52,12 @@ class BlindZones:
         if new:
             matrices = [frame.matrix for frame in new]
             lower, pose = np.array([matrix.lower for matrix in matrices]), np.array([frame.pose for frame in new])
-            ground = self._footprints.open_ground(lower, matrices[0].code.shape, pose[:, :3])
+            shape = matrices[0].code.shape
+            ground = self._footprints.open_ground(lower, shape, pose[:, :3])
+            speeds = CellSpeeds(self._hidden_speeds.speed_mps, self._hidden_speeds.rows(lower, shape))
             weight = blind_weight(
                 lower, matrices[0].cell_m, np.array([matrix.code for matrix in matrices]), ground, pose[:, :2],
-                np.array([frame.velocity_mps for frame in new]), self._hidden_speed_mps,
+                np.array([frame.velocity_mps for frame in new]), speeds,
             )  # fmt: skip
             self._of.update(zip(new, map(BlindZone, ground, weight), strict=True))
         return [self._of[frame] for frame in frames]

@@ -84,6 +84,6 @@ def write_roads(table: Columns, roads: Roads) -> None:
     number = np.repeat(np.arange(len(roads)), np.diff(roads.offset))
     table.add(
         road=number, name=Coded(number, roads.name), kind=Coded(roads.kind[number], ROAD_KINDS),
-        users=Coded(roads.users[number], ROAD_USERS), width_m=roads.width_m[number], x_m=roads.points_m[:, 0],
-        y_m=roads.points_m[:, 1],
+        users=Coded(roads.users[number], ROAD_USERS), width_m=roads.width_m[number], limit_mps=roads.limit_mps[number],
+        x_m=roads.points_m[:, 0], y_m=roads.points_m[:, 1],
     )  # fmt: skip
