@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import v2xsim
-from v2xsim.cli.run_summary import as_object, print_summary
+from v2xsim.cli.run_summary import as_object, as_rows, print_summary
 from v2xsim.evaluation.metric import Metric
 from v2xsim.results.results import Results
 
@@ -63,3 +63,19 @@ def test_only_schemes_that_share_cells_are_measured_by_the_blind_zones(results, 
     benefit, _ = as_object(replace(results, scenario=scenario, metrics=metrics), Path("run"))["headline"]
     assert ("fusion filled 0 % of their blind zones" in benefit) == filled
     assert ("so blind zones stay as they are" in benefit) != filled
+
+
+def test_a_latency_that_never_ends_is_a_word(results, tmp_path, monkeypatch, capsys):
+    """An infinite median is shown as what it is, and not like a metric that was not measured."""
+    metrics = results.metrics | {
+        "cycle_latency_p50": Metric(float("inf"), "ms", 8),
+        "cycle_latency_p90": Metric(float("nan"), "ms", 0),
+    }
+    endless = replace(results, metrics=metrics)
+    lines = printed(endless, tmp_path, 60, monkeypatch, capsys)
+    assert any(line.split() == ["cycle_latency_p50", "never", "ms"] for line in lines)
+    assert any(line.split() == ["cycle_latency_p90", "-", "ms"] for line in lines)
+    found = as_object(endless, Path("run"))["metrics"]
+    assert (found["cycle_latency_p50"]["value"], found["cycle_latency_p90"]["value"]) == ("never", None)
+    rows = {row["metric"]: row["value"] for row in as_rows(endless)}
+    assert (rows["cycle_latency_p50"], rows["cycle_latency_p90"]) == (float("inf"), None)

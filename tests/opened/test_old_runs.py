@@ -65,7 +65,9 @@ def test_its_traffic_is_replayed(run):
 
 def test_what_came_with_a_newer_format_is_not_measured(run):
     again = run.evaluate().metrics
-    assert {name for name in again if name not in run.metrics and again[name].count} == set()
+    cycles = [metric for name, metric in again.items() if name.startswith("cycle_")]
+    assert cycles
+    assert {metric.count for metric in cycles} == {0}
     assert "cycles" not in run.tables
     with pytest.raises(
         NotRecordedError, match="'cycles', which came with format 3; this run has format 2: run it again"

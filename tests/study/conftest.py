@@ -40,7 +40,7 @@ def made_sweep():
     return _made_sweep
 
 
-def _made_sweep(folder, settings, seeds, value, more=0, **said):
+def _made_sweep(folder, settings, seeds, value, more=0, others=None, **said):
     """Write a sweep's folder.
 
     Args:
@@ -49,9 +49,10 @@ def _made_sweep(folder, settings, seeds, value, more=0, **said):
         seeds: How many.
         value: Takes metric name, setting number and an array of seeds; returns their values.
         more: Further metrics, called extra_0 and so on.
+        others: Unit of other metrics, by name.
     """
     folder.mkdir(parents=True)
-    rows = [(name, "", unit) for name, unit in WHOLE.items()] + [("prr", part, "1") for part in BINS]
+    rows = [(name, "", unit) for name, unit in (WHOLE | (others or {})).items()] + [("prr", part, "1") for part in BINS]
     rows += [("awareness_latency_within", part, "1") for part in WITHIN]
     rows += [(f"extra_{n}", "", "1") for n in range(more)]
     seed = np.arange(1, seeds + 1)

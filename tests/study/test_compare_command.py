@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -188,3 +189,22 @@ def test_points_without_a_result_are_reported(tmp_path, made_sweep):
         "1 of 6 points have no result, so their pairs are missing (0 failed; --resume runs the other 1)" in found.stdout
     )
     assert "2 pairs" in found.stdout
+
+
+def endless(name, setting, seed):
+    """With the second setting, the median latency of a cycle is never in two of ten seeds, and longer in the others."""
+    if name != "cycle_latency_p50":
+        return noisy(name, setting, seed)
+    return 20.0 + seed + np.where(setting == 0, 0.0, np.where(seed <= 2, np.inf, 5.0))
+
+
+def test_a_latency_that_never_ends_is_a_word_in_texts_and_json_and_infinity_in_csv(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", TWO, 10, endless, others={"cycle_latency_p50": "ms"})
+    only = ("--metric", "cycle_latency_p50")
+    (line,) = [line for line in said(folder, *only).stdout.splitlines() if line.startswith("cycle_latency_p50")]
+    assert line.split()[2:] == ["10", "25.5", "never", "5", "-", "-", "higher", "*"]
+    (row,) = json.loads(said(folder, *only, "--json").stdout)["rows"]
+    assert (row["base_mean"], row["other_mean"], row["difference"], row["low"]) == (25.5, "never", 5.0, None)
+    assert row["p"] == pytest.approx(2.0**-9)
+    (cells,) = csv.DictReader(io.StringIO(said(folder, *only, "--csv").stdout))
+    assert (cells["base_mean"], cells["other_mean"], cells["low"]) == ("25.5", "inf", "")

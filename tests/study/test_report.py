@@ -290,3 +290,41 @@ def test_one_setting_and_one_seed_are_singular(made_sweep, tmp_path):
     folder = made_sweep(tmp_path / "s", TWO[:1], 1, values)
     assert report(folder).exit_code == 0
     assert "1 setting with 1 seed (1)" in (folder / "report" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"), [(TWO, "rows"), (POWER, "lines"), (DESIGN, "scatter")], ids=["two", "power", "design"]
+)
+def test_a_latency_that_never_ends_is_drawn_as_no_point_and_named(tmp_path, settings, kind, made_sweep, recwarn):
+    def endless(name, setting, seed):
+        return (
+            20.0 + seed + np.where(setting == 1, np.inf, 0.0)
+            if name == "cycle_latency_p50"
+            else values(name, setting, seed)
+        )
+
+    study = read_study(made_sweep(tmp_path / "s", settings, 3, endless, others={"cycle_latency_p50": "ms"}))
+    with style.in_style():
+        (picture,) = [one for one in pictures(study, lambda key: "") if one.name == "cycle-latency"]
+        picture.figure.canvas.draw()
+        low, high = picture.figure.axes[0].get_xlim() if kind == "rows" else picture.figure.axes[0].get_ylim()
+    assert 0 < low < 23 < high < 60
+    assert "Never in at least one seed, so without a point: 1 of" in picture.says
+    texts = [text.get_text() for text in picture.figure.axes[0].texts]
+    assert texts == (["never"] if kind == "rows" else [])
+    assert not list(recwarn)
+
+
+def test_the_page_has_the_word_for_a_mean_that_never_ends(tmp_path, made_sweep, one_figure):
+    def endless(name, setting, seed):
+        return (
+            np.where(seed == 2, np.inf, 20.0)
+            if name == "cycle_latency_p50" and setting
+            else values(name, setting, seed)
+        )
+
+    folder = made_sweep(tmp_path / "s", TWO, 3, endless, others={"cycle_latency_p50": "ms"})
+    assert report(folder).exit_code == 0
+    assert "<td>never</td>" in (folder / "report" / "report.html").read_text()
+    rows = list(csv.DictReader((folder / "report" / "means.csv").read_text().splitlines()))
+    assert [row["mean"] for row in rows if row["metric"] == "cycle_latency_p50" and row["setting"] == "1"] == ["inf"]

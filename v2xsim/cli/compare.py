@@ -105,7 +105,7 @@ def command(
             json.dumps(
                 {
                     "confidence": confidence, "rule": rule, "notes": notes,
-                    "comparisons": [one.as_object() for one in comparisons], "rows": rows,
+                    "comparisons": [one.as_object() for one in comparisons], "rows": [_for_json(row) for row in rows],
                 },
                 allow_nan=False,
             )
@@ -233,7 +233,18 @@ def _unit(unit: str) -> str:
     return "share" if unit == "1" else unit
 
 
+def _for_json(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row in which each infinite number is a word."""
+    from v2xsim.evaluation.never import json_number
+
+    return {name: json_number(value) if isinstance(value, float) else value for name, value in row.items()}
+
+
 def _number(value: float) -> str:
-    if not math.isfinite(value):
+    from v2xsim.evaluation.never import never_word
+
+    if math.isnan(value):
         return "-"
+    if math.isinf(value):
+        return never_word(value)
     return f"{value:,.0f}" if abs(value) >= 1e3 else f"{value:.3g}"

@@ -156,7 +156,7 @@ def print_csv(rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def _are_numbers(cells: Iterable[str]) -> bool:
-    return all(cell == "-" or cell[:1].isdigit() or cell[:1] in "+-" for cell in cells if cell)
+    return all(cell in ("-", "never") or cell[:1].isdigit() or cell[:1] in "+-" for cell in cells if cell)
 
 
 def _print_cells(columns: Sequence[Column], width: int) -> None:

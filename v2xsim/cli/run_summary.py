@@ -24,12 +24,14 @@ SATURATED = 0.75
 
 
 def as_object(results: "Results", folder: Path) -> dict[str, Any]:
-    """Return the results of a run as data for JSON; a metric without samples is null."""
+    """Return the results of a run as data for JSON; a metric without samples is null, an infinite one is the word never."""
+    from v2xsim.evaluation.never import json_number
+
     return {
         "scenario": results.scenario.name,
         "run_dir": str(folder),
         "headline": list(headline(results.metrics, _fills_matrix(results))),
-        "metrics": {name: {"value": _number(m.value), "unit": m.unit} for name, m in results.metrics.items()},
+        "metrics": {name: {"value": json_number(m.value), "unit": m.unit} for name, m in results.metrics.items()},
         "timing": dict(results.timing),
         "warnings": warnings_of(results),
         "notices": [notice.as_object() for notice in results.notices],
@@ -37,13 +39,13 @@ def as_object(results: "Results", folder: Path) -> dict[str, Any]:
 
 
 def as_rows(results: "Results") -> list[dict[str, Any]]:
-    """Return the metrics of a run as rows of a table; a metric without samples has no value."""
+    """Return the metrics of a run as rows of a table; a metric without samples has no value, and one may be infinite."""
     # Imported here, because importing the evaluation takes longer than `v2xsim --help` may.
     from v2xsim.evaluation.catalogue import kind_of
 
     return [
         {
-            "metric": name, "group": kind_of(name).group, "value": _number(metric.value), "unit": metric.unit,
+            "metric": name, "group": kind_of(name).group, "value": None if math.isnan(metric.value) else metric.value, "unit": metric.unit,
             "count": metric.count, "meaning": kind_of(name).meaning,
         }
         for name, metric in results.metrics.items()
@@ -131,17 +133,15 @@ def stdout_kept_free() -> Iterator[None]:
         os.close(kept)
 
 
-def _number(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else value
+def _percent(share: float) -> str:
+    return "-" if math.isnan(share) else f"{100.0 * share:.1f}"
 
 
-def _percent(share: float | None) -> str:
-    number = _number(share)
-    return "-" if number is None else f"{100.0 * number:.1f}"
+def _text(value: float) -> str:
+    from v2xsim.evaluation.never import never_word
 
-
-def _text(value: float | None) -> str:
-    number = _number(value)
-    return (
-        "-" if number is None else f"{number:,.0f}" if abs(number) >= 1e4 or number == int(number) else f"{number:.4g}"
-    )
+    if math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return never_word(value)
+    return f"{value:,.0f}" if abs(value) >= 1e4 or value == int(value) else f"{value:.4g}"

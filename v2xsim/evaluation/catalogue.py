@@ -14,6 +14,10 @@ GROUPS: tuple[Group, ...] = ("Perception of the egos", "Cooperation", "Radio", "
 """The groups of metrics, in the order in which a summary shows them."""
 
 
+_NEVER = "infinite for a frame that asked nobody or lost an answer"
+_LOST = "infinite for a lost answer"
+
+
 @dataclass(frozen=True)
 class MetricKind:
     """A metric without its value.
@@ -71,6 +75,8 @@ def _kinds() -> dict[str, MetricKind]:
             f"cycle_{word}": _share(work, f"share without success because {meaning}")
             for word, meaning in FAILURES.items()
         },
+        "cycle_latency_p50": MetricKind(work, "ms", f"time until all data asked for had arrived, median; {_NEVER}"),
+        "cycle_latency_p90": MetricKind(work, "ms", f"the same, 90th percentile; {_NEVER}"),
         "helpers_used": MetricKind(work, "helpers/frame", "helpers whose data was fused"),
         "helpers_used_by_relay": MetricKind(work, "helpers/frame", "helpers whose data came through a relay"),
         "age_of_fused_data": MetricKind(
@@ -80,11 +86,21 @@ def _kinds() -> dict[str, MetricKind]:
         "received_per_frame": MetricKind(work, "B", "payload that arrived for a frame and was fused"),
         "requests_answered": _share(work, "share of the requests that were answered"),
         "data_arrived_whole": _share(work, "share of the answers of which all parts arrived"),
-        "data_latency_direct": MetricKind(work, "ms", "time from the making of an answer to its arrival, directly"),
-        "data_latency_relayed": MetricKind(
-            work, "ms", "time from the making of an answer to its arrival, through a relay"
+        "data_latency_direct": MetricKind(
+            work, "ms", "time from the making of an answer to its arrival, directly; mean over those that arrived"
         ),
-        "data_latency_within": _share(work, "share of the answers whose latency is within the bound"),
+        "data_latency_relayed": MetricKind(
+            work,
+            "ms",
+            "time from the making of an answer to its arrival, through a relay; mean over those that arrived",
+        ),
+        "data_latency_p50": MetricKind(
+            work, "ms", f"time from the making of an answer to its arrival, median; {_LOST}"
+        ),
+        "data_latency_p90": MetricKind(work, "ms", f"the same, 90th percentile; {_LOST}"),
+        "data_latency_within": _share(
+            work, "share of all answers, lost ones included, whose latency is within the bound"
+        ),
         "prr": _share(radio, "packet reception ratio of awareness messages within record.prr_range_m"),
         "lost_to_half_duplex": _share(radio, "share lost because the receiver was sending"),
         "lost_to_sensing": _share(radio, "share lost because the power was below the sensitivity"),

@@ -1,10 +1,12 @@
-"""Cycles of cooperation: an ego's request to helpers for one frame, with their answers. Success, and reasons of failure.
+"""Cycles of cooperation: an ego's request to helpers for one frame, with their answers. Success, reasons of failure, and latency.
 
 A cycle counts from the moment at which the ego has a blind zone, so an ego that asked nobody has failed like one whose answer was lost.
 """
 
+import numpy as np
 import pyarrow as pa
 
+from v2xsim.evaluation.latencies import Latencies
 from v2xsim.evaluation.metric import Mean, Metric, Rows, arrays_of, words_of
 
 COMPLETE = "complete"
@@ -22,17 +24,20 @@ FAILURES: dict[str, str] = {
 
 
 class Cycles:
-    """The share of the cycles that were complete by their deadlines, and of each reason of failure."""
+    """The share of the cycles that were complete by their deadlines, of each reason of failure, and the latency."""
 
     def __init__(self) -> None:
         self._outcomes = dict.fromkeys((COMPLETE, *FAILURES), 0)
         self._any = Mean("cycle_any_answer", "1")
+        self._latency = Latencies("cycle_latency")
 
     def add(self, cycles: pa.Table) -> None:
         """Add some rows of the table `cycles`."""
         for outcome, count in words_of(cycles, "outcome").counts().items():
             self._outcomes[outcome] += count
-        self._any.add(arrays_of(cycles, "complete")[0] > 0)
+        ask_us, complete_us, complete = arrays_of(cycles, "ask_us", "complete_us", "complete")
+        self._any.add(complete > 0)
+        self._latency.add(np.where(complete_us >= 0, complete_us - ask_us, -1))
 
     def rows(self) -> Rows:
         """Return the metrics of the whole run; NaN without a cycle."""
@@ -42,4 +47,5 @@ class Cycles:
             ("cycle_success", "", Metric(shares.pop(COMPLETE), "1", wanted)),
             *self._any.rows(),
             *((f"cycle_{word}", "", Metric(share, "1", wanted)) for word, share in shares.items()),
+            *self._latency.rows(),
         ]

@@ -17,7 +17,7 @@ class Metric:
     """One number about a run.
 
     Attributes:
-        value: The number; NaN if there was nothing to measure.
+        value: The number; NaN if there was nothing to measure, infinity for a time that never ends, such as that of a lost message.
         unit: Unit of the value; "1" for a share.
         count: Number of samples from which the value was computed.
     """
@@ -94,9 +94,9 @@ class Within:
         self._name, self._count = name, 0
         self._up_to = np.zeros(len(WITHIN_MS), np.int64)
 
-    def add(self, latency_ms: Float[np.ndarray, " latencies"]) -> None:
-        """Add the latencies of one part."""
-        self._count += len(latency_ms)
+    def add(self, latency_ms: Float[np.ndarray, " latencies"], lost: int = 0) -> None:
+        """Add the latencies of one part, and a number of messages that never arrived."""
+        self._count += len(latency_ms) + lost
         # The first bound that is not below each latency.
         first = np.searchsorted(WITHIN_MS, latency_ms, "left")
         self._up_to += np.cumsum(np.bincount(first, minlength=len(WITHIN_MS) + 1)[: len(WITHIN_MS)])

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from v2xsim.evaluation.cycles import Cycles
+from v2xsim.evaluation.latencies import Latencies
 from v2xsim.evaluation.metric import Mean, Metric, RowGroups, Rows, Within, arrays_of, words_of
 from v2xsim.evaluation.packet_rows import PACKETS, RECEIVED
 from v2xsim.evaluation.radio_metrics import LinkStates, RadioMetrics
@@ -21,7 +22,7 @@ METRIC_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "awareness": ("tracked_ego", "tracked_fused"),
     "episodes": ("start_us", "aware_ego_us", "aware_fused_us"),
     "transfers": ("kind", "queue_us", "arrive_us", "relay", "outcome"),
-    "cycles": ("complete", "outcome"),
+    "cycles": ("ask_us", "complete", "complete_us", "outcome"),
     "packets": PACKETS,
     "unheard": ("bin_m", "link_state", "count"),
     "channel": ("busy_share",),
@@ -193,7 +194,7 @@ class _Transfers:
     def __init__(self) -> None:
         self._answered, self._whole = Mean("requests_answered", "1"), Mean("data_arrived_whole", "1")
         self._direct, self._relayed = Mean("data_latency_direct", "ms"), Mean("data_latency_relayed", "ms")
-        self._within = Within("data_latency_within")
+        self._latencies, self._within = Latencies("data_latency"), Within("data_latency_within")
 
     def add(self, transfers: pa.Table) -> None:
         message_kind = words_of(transfers, "kind")
@@ -204,10 +205,15 @@ class _Transfers:
         has_arrived, latency_ms = is_data & (arrived_us >= 0), (arrived_us - queued_us) * 1e-3
         self._direct.add(latency_ms[has_arrived & (relay < 0)])
         self._relayed.add(latency_ms[has_arrived & (relay >= 0)])
-        self._within.add(latency_ms[has_arrived])
+        self._within.add(latency_ms[has_arrived], int((is_data & ~has_arrived).sum()))
+        self._latencies.add(np.where(has_arrived, arrived_us - queued_us, -1)[is_data])
 
     def rows(self) -> Rows:
-        return [*_rows_of([self._answered, self._whole, self._direct, self._relayed]), *self._within.rows()]
+        return [
+            *_rows_of([self._answered, self._whole, self._direct, self._relayed]),
+            *self._latencies.rows(),
+            *self._within.rows(),
+        ]
 
 
 def _rows_of(means: list[Mean]) -> Rows:

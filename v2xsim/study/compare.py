@@ -18,7 +18,7 @@ from v2xsim.study.studies import Study
 
 HEADLINE = (
     "ap_0.5_fused", "ap_0.7_fused", "coverage_after", "blind_covered", "object_awareness_fused", "time_to_awareness_fused",
-    "never_aware_fused", "helpers_used", "age_of_fused_data", "received_per_frame", "data_arrived_whole",
+    "never_aware_fused", "cycle_success", "cycle_latency_p50", "cycle_latency_p90", "helpers_used", "age_of_fused_data", "received_per_frame", "data_arrived_whole",
     "data_latency_direct", "data_latency_relayed", "prr", "awareness_latency", "age_of_information", "channel_busy_ratio",
     "packets_not_sent", "on_air",
 )  # fmt: skip
@@ -106,7 +106,7 @@ class Versus:
         if pairs == 1:
             return ONE_PAIR
         if self.found.p[row] > 1.0 - self.confidence:
-            return NO_SPREAD if no_spread else NOISE
+            return NO_SPREAD if no_spread and np.isfinite(mean) else NOISE
         return "higher" if mean > 0 else "lower"
 
     def why_no_pair(self, row: int) -> str:
@@ -126,10 +126,10 @@ class Versus:
         }  # fmt: skip
 
     def as_rows(self) -> list[dict[str, Any]]:
-        """Return the comparison as data for JSON."""
+        """Return the comparison as rows of a table; what was not measured has no value, and values may be infinite."""
 
         def number(value: float) -> float | None:
-            return float(value) if np.isfinite(value) else None
+            return None if np.isnan(value) else float(value)
 
         return [
             {
@@ -404,14 +404,14 @@ def _unit_of(metric: str, stored: str) -> str:
 
 def _seeds(values: Float[np.ndarray, "metrics settings seeds"], rows: Sequence[int]) -> Int64[np.ndarray, " metrics"]:
     """Return the number of seeds in which any of some settings measured each metric."""
-    return np.isfinite(values[:, rows]).any(axis=1).sum(axis=1)
+    return (~np.isnan(values[:, rows])).any(axis=1).sum(axis=1)
 
 
 def _both(
     base: Float[np.ndarray, "metrics pairs"], other: Float[np.ndarray, "metrics pairs"]
 ) -> tuple[Float[np.ndarray, " metrics"], Float[np.ndarray, " metrics"]]:
     """Return the mean of each metric in both sides, over the pairs that both sides measured."""
-    there = np.isfinite(base) & np.isfinite(other)
+    there = ~(np.isnan(base) | np.isnan(other))
     n = there.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return tuple(np.where(there, side, 0.0).sum(axis=1) / n for side in (base, other))

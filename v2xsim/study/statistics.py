@@ -19,6 +19,9 @@ With an expanded percentile bootstrap (Hesterberg, The American Statistician 69,
 were false positives. If a setting changes the shape of a distribution but not its mean, the t test errs more often: up to 12 %
 for exponential differences, with 3 to 5 pairs.
 
+A latency can be infinite: the message never arrived. Two infinite values of a pair do not differ. If some difference of a metric is infinite, there is
+no spread and no interval, and the p-value is that of a two-sided sign test over the pairs that differ.
+
 The interval of a mean must not leave the range of possible values, as Student's interval can. If the possible values have a bound,
 it is therefore computed on a scale without bounds, and its ends are transformed back: the logit of the position between two
 bounds, the logarithm of the distance from one bound. The standard error is transformed by the delta method. For the mean of 3 to
@@ -41,14 +44,15 @@ class Paired:
 
     Attributes:
         pairs: Number of pairs that both sides measured.
-        mean: Mean difference; NaN without pairs.
+        mean: Mean difference; NaN without pairs. If one is infinite, the lower median of the differences that are not 0.
         low: Lower end of the confidence interval of the mean difference; NaN with fewer than two pairs, and if all
-            differences are equal.
+            differences are equal or one is infinite.
         high: Upper end of the confidence interval, likewise.
         effect: Mean difference divided by the standard deviation of the differences (Cohen's d_z, with Hedges' correction
             for few pairs); NaN with fewer than three pairs or if all differences are equal.
         p: p-value of a two-sided paired t test. If all n differences are equal, there is no spread for a t test; then it is
-            2^(1 - n), the probability that n differences of random sign have the same sign, or 1 if they are all zero.
+            2^(1 - n), the probability that n differences of random sign have the same sign, or 1 if they are all zero. If one is infinite,
+            that of a sign test.
     """
 
     pairs: Int64[np.ndarray, " *things"]
@@ -65,8 +69,8 @@ class Means:
 
     Attributes:
         seeds: Number of seeds with a value.
-        mean: Mean; NaN without values.
-        low: Lower end of the confidence interval of the mean; NaN with fewer than two values, and if all values are equal.
+        mean: Mean; NaN without values, infinite if a value is.
+        low: Lower end of the confidence interval of the mean; NaN with fewer than two values, and if all values are equal or one is infinite.
         high: Upper end of the confidence interval, likewise.
     """
 
@@ -85,7 +89,7 @@ def paired(
     """Return the statistics of the differences of pairs, other side minus baseline.
 
     Args:
-        base: Values of the baseline; NaN where nothing was measured.
+        base: Values of the baseline; NaN where nothing was measured, infinite for a time that never ends.
         other: Values of the other side, likewise.
         confidence: Confidence level of the interval, between 0 and 1.
         largest: Largest possible size of a difference, infinity for none; one for all, or an array that can be broadcast
@@ -94,19 +98,43 @@ def paired(
     # Imported here, because the import of scipy.stats takes a while.
     from scipy.stats import t as student
 
-    there = np.isfinite(base) & np.isfinite(other)
+    there = ~(np.isnan(base) | np.isnan(other))
     a, b = np.where(there, base, np.nan), np.where(there, other, np.nan)
     size = np.maximum(np.abs(a), np.abs(b))
-    difference = np.where(np.abs(b - a) <= _ROUNDING * size, 0.0, b - a)
+    with np.errstate(invalid="ignore"):
+        difference = np.where((a == b) | (np.abs(b - a) <= _ROUNDING * np.where(np.isinf(size), 0.0, size)), 0.0, b - a)
     n, mean, spread = _moments(difference, size)
+    is_endless = np.isinf(difference).any(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         half = spread / np.sqrt(n) * student.ppf(0.5 + confidence / 2.0, n - 1)
         effect = np.where((spread > 0) & (n > 2), mean / spread * _hedges(n), np.nan)
         p = 2.0 * student.sf(np.abs(mean) / (spread / np.sqrt(n)), n - 1)
         p = np.where(spread == 0, np.where(mean == 0, 1.0, 2.0 ** (1.0 - n)), p)
+    if is_endless.any():
+        p, mean = np.array(p), np.array(mean)
+        p[is_endless], mean[is_endless] = _sign_test(difference[is_endless])
     p, half = np.where(n < 2, np.nan, p), np.where((n < 2) | (spread == 0), np.nan, half)
     end = np.maximum(largest, np.abs(mean))
     return Paired(n, mean, np.maximum(mean - half, -end), np.minimum(mean + half, end), effect, p)
+
+
+def _sign_test(
+    difference: Float[np.ndarray, "things pairs"],
+) -> tuple[Float[np.ndarray, " things"], Float[np.ndarray, " things"]]:
+    """Return the p-values of two-sided sign tests of differences of which some are infinite, and the lower medians of those that are not 0.
+
+    Among many equal pairs, the median of all would be 0 although the others differ.
+
+    Args:
+        difference: The differences; NaN where there is no pair.
+    """
+    from scipy.stats import binom
+
+    up, down = (difference > 0).sum(axis=1), (difference < 0).sum(axis=1)
+    p = np.minimum(1.0, 2.0 * binom.cdf(np.minimum(up, down), up + down, 0.5))
+    # NaN is sorted last.
+    ordered = np.sort(np.where(difference == 0, np.nan, difference), axis=1)
+    return p, np.take_along_axis(ordered, ((up + down - 1) // 2)[:, None], axis=1)[:, 0]
 
 
 def means(
@@ -141,10 +169,11 @@ def _moments(
     """Return number, mean and standard deviation of the finite samples of each thing.
 
     Args:
-        data: The samples; those that are not finite were not measured.
+        data: The samples; those that are NaN were not measured. With infinite ones, the mean is infinite, or NaN if it would be of both signs,
+            and the standard deviation is NaN.
         size: Size of the numbers from which each sample was computed; a spread that is tiny beside them is 0.
     """
-    there = np.isfinite(data)
+    there = ~np.isnan(data)
     n = there.sum(axis=-1)
     filled = np.where(there, data, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -205,7 +234,7 @@ def seed_averages(
         base: Values of the baselines; NaN where nothing was measured.
         other: Values of the settings that are compared with them.
     """
-    there = np.isfinite(base) & np.isfinite(other)
+    there = ~(np.isnan(base) | np.isnan(other))
     used = there.any(axis=2)
     count = used.sum(axis=1)
     complete = (there | ~used[:, :, None]).all(axis=1) & (count > 0)[:, None]

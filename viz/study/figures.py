@@ -62,8 +62,16 @@ def pictures(study: Study, unit_of: Callable[[str], str]) -> Iterator[Picture]:
     """
     candidates = (
         _over_distance(study),
-        _latencies(study, "awareness_latency_within", "awareness-latency", "Latency of awareness messages"),
-        _latencies(study, "data_latency_within", "data-latency", "Latency of data that arrived whole"),
+        _latencies(
+            study,
+            "awareness_latency_within",
+            "awareness-latency",
+            "Latency of awareness messages",
+            "Of the messages that arrived.",
+        ),
+        _latencies(
+            study, "data_latency_within", "data-latency", "Latency of data", "Of all answers, lost ones included."
+        ),
     )
     yield from (picture for picture in candidates if picture is not None)
     for name, title, label, metrics in _METRICS:
@@ -75,6 +83,8 @@ def pictures(study: Study, unit_of: Callable[[str], str]) -> Iterator[Picture]:
 _METRICS = (
     ("coverage", "Coverage of the surroundings", "share of cells seen [1]", (("coverage_before", "alone"), ("coverage_after", "with others"))),
     ("average-precision", "Average precision at IoU 0.5", "average precision [1]", (("ap_0.5_ego", "alone"), ("ap_0.5_fused", "fused"))),
+    ("cycle-success", "Cycles of cooperation complete by the deadline", "share of those wanted [1]", (("cycle_any_answer", "at least one answer"), ("cycle_success", "all answers"))),
+    ("cycle-latency", "Latency of a cycle of cooperation", "latency [ms]", (("cycle_latency_p90", "90th percentile"), ("cycle_latency_p50", "median"))),
     ("busy-ratio", "Channel busy ratio", "busy share of time [1]", (("channel_busy_ratio_p95", "95th percentile"), ("channel_busy_ratio", "mean"))),
     ("reception", "Awareness messages received", "packet reception ratio [1]", (("prr", ""),)),
     ("age", "Age of the data that was fused", "age [ms]", (("age_of_fused_data", ""),)),
@@ -98,7 +108,7 @@ def _over_distance(study: Study) -> Picture | None:
     return Picture("prr-by-distance", "Packet reception ratio over distance", _says(study, shown), figure)
 
 
-def _latencies(study: Study, metric: str, name: str, title: str) -> Picture | None:
+def _latencies(study: Study, metric: str, name: str, title: str, of_which: str) -> Picture | None:
     parts = [(float(m[1]), part) for part in study.bins(metric) if (m := re.fullmatch(r"([\d.]+) ms", part))]
     parts.sort()
     values = np.stack([study.of(metric, part) for _, part in parts]) if parts else np.zeros((0, 1, 1))
@@ -113,7 +123,7 @@ def _latencies(study: Study, metric: str, name: str, title: str) -> Picture | No
     axes.set(xscale="log", xlabel="latency [ms]", ylabel="share that arrives within [1]", ylim=(-0.02, 1.02))
     axes.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
     _finish(figure, axes)
-    return Picture(name, title, "Of the messages that arrived. " + _says(study, shown), figure)
+    return Picture(name, title, f"{of_which} {_says(study, shown)}", figure)
 
 
 def _metric(
@@ -124,7 +134,17 @@ def _metric(
     figure = drawn(study, plan, label, metrics, unit_of)
     left_out = f" Left out: {plan.left_out}." if plan.left_out else ""
     dots = " Dots are settings, the line joins means of ten groups of them." if plan.kind == "scatter" else ""
-    return Picture(name, title, _bars(study) + dots + left_out, figure)
+    return Picture(name, title, _bars(study) + dots + left_out + _endless(study, plan, metrics), figure)
+
+
+def _endless(study: Study, plan: Layout, metrics: Sequence[tuple[str, str]]) -> str:
+    """Return a sentence about the infinite values of a figure, which have no place on an axis."""
+    # A scatter has no lines: it shows all settings.
+    rows = sorted({int(row) for _, members in plan.lines for row in members}) or list(range(len(study.settings)))
+    shown = metrics if plan.kind == "rows" else metrics[-1:]
+    counts = [(word, int(np.isinf(study.of(metric)[rows]).any(axis=1).sum())) for metric, word in shown]
+    some = [f"{count} of {len(rows)} settings{f' ({word})' if word else ''}" for word, count in counts if count]
+    return f" Never in at least one seed, so without a point: {', '.join(some)}." if some else ""
 
 
 def _rows(
@@ -140,8 +160,18 @@ def _rows(
         mean_and_interval = mean_interval(metric, study.of(metric)[rows])
         color, marker, _ = _LOOKS[n]
         at = row_y + (0.12 if n == 0 else -0.12) * (len(metrics) > 1)
+        for row in np.flatnonzero(np.isinf(mean_and_interval.mean)).tolist():
+            axes.annotate(
+                "never",
+                (1.0, at[row]),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="center",
+                fontsize=_TEXT_PT,
+                color=color,
+            )
         axes.errorbar(
-            mean_and_interval.mean, at, xerr=_reach(mean_and_interval.mean, mean_and_interval.low, mean_and_interval.high), fmt=marker, color=color, markersize=3.5,
+            _drawn(mean_and_interval.mean), at, xerr=_reach(mean_and_interval.mean, mean_and_interval.low, mean_and_interval.high), fmt=marker, color=color, markersize=3.5,
             linewidth=1.0, capsize=2.0, label=word,
         )  # fmt: skip
     axes.set_yticks(row_y, names)
@@ -213,7 +243,14 @@ def _band(axes: Axes, metric: str, x: np.ndarray, values: np.ndarray, number: in
     color, marker, dash = _LOOKS[number % len(_LOOKS)]
     axes.fill_between(x, mean_and_interval.low, mean_and_interval.high, color=color, alpha=0.15, linewidth=0)
     axes.plot(
-        x, mean_and_interval.mean, color=color, marker=marker, linestyle=dash, markersize=3, linewidth=1.1, label=label
+        x,
+        _drawn(mean_and_interval.mean),
+        color=color,
+        marker=marker,
+        linestyle=dash,
+        markersize=3,
+        linewidth=1.1,
+        label=label,
     )
 
 
@@ -233,13 +270,19 @@ def _is_baseline(study: Study, setting: int) -> bool:
 
 def _most(values: np.ndarray, highest: float) -> float:
     """Return the largest value that an axis shows: with two seeds, an interval can reach a hundred times as high as the data."""
-    data = np.nanmax(values, initial=0.0)
+    data = np.nanmax(_drawn(values), initial=0.0)
     return float(min(highest, 2.0 * data)) if data > 0 else highest
 
 
 def _reach(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Return the lengths of error bars below and above each mean; 0 if there is no interval."""
-    return np.nan_to_num(np.stack([mean - low, high - mean]), nan=0.0).clip(0.0)
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(_drawn(np.stack([mean - low, high - mean])), nan=0.0).clip(0.0)
+
+
+def _drawn(values: np.ndarray) -> np.ndarray:
+    """Return values with NaN in place of those that have no place on an axis."""
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _axes(height_in: float) -> tuple[Figure, Axes]:

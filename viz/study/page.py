@@ -14,6 +14,7 @@ import matplotlib as mpl
 import numpy as np
 
 from v2xsim.errors import reason_of
+from v2xsim.evaluation.never import never_word
 from v2xsim.runfolder import REPORT_MARK, files_of_report
 from v2xsim.staging import staged
 from v2xsim.study.compare import (
@@ -162,7 +163,7 @@ def _means_rows(study: Study) -> list[dict[str, Any]]:
         means = mean_interval(name, study.of(name))
         for setting, values in enumerate(study.settings):
             numbers = {"mean": means.mean[setting], "low": means.low[setting], "high": means.high[setting]}
-            plain = {key: float(value) if np.isfinite(value) else None for key, value in numbers.items()}
+            plain = {key: None if np.isnan(value) else float(value) for key, value in numbers.items()}
             shown = {key: v if isinstance(v, str | int | float) else json.dumps(v) for key, v in values.items()}
             rows.append(
                 {"setting": setting, **shown, "metric": name, "unit": unit, "seeds": int(means.seeds[setting]), **plain}
@@ -220,7 +221,7 @@ def _means(study: Study) -> Iterator[str]:
         yield from _by_metric(study, chosen_metrics([study], [], True))
         yield "</details>"
         return
-    metrics = [m for m in chosen_metrics([study], [], False) if np.isfinite(study.of(m[0])).any()]
+    metrics = [m for m in chosen_metrics([study], [], False) if not np.isnan(study.of(m[0])).all()]
     order = [study.baseline, *(s for s in range(len(study.settings)) if s != study.baseline)][:_MOST_ROWS]
     rest = len(study.settings) - len(order)
     left_out = (
@@ -304,7 +305,7 @@ def _how(study: Study, comparisons: Sequence[Versus]) -> Iterator[str]:
 
 def _with_interval(mean: float, low: float, high: float) -> str:
     if not math.isfinite(mean):
-        return "-"
+        return _number(mean)
     return f"{_number(mean)} ({_number(low)} to {_number(high)})" if high > low else _number(mean)
 
 
@@ -313,6 +314,8 @@ def _unit(unit: str) -> str:
 
 
 def _number(value: float) -> str:
-    if not math.isfinite(value):
+    if math.isnan(value):
         return "-"
+    if math.isinf(value):
+        return never_word(value)
     return f"{value:,.0f}" if abs(value) >= 1e3 else f"{value:.3g}"
