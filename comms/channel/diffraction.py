@@ -1,7 +1,8 @@
 """Diffraction loss at vehicles in the way of a link: cascaded knife edges over the roofs and round both sides.
 
 Each vehicle whose outline the line between the antennas crosses is one knife edge, at the middle of the part of the
-line inside the outline. For the path over the roofs, the edge has the height of the roof; for the paths round the
+line inside the outline. Of a vehicle of two parts, this is the part of the line from where it enters the first one to
+where it leaves the last one, and the edge has the height of the higher one of those that it crosses. For the path over the roofs, the edge has the height of the roof; for the paths round the
 sides, it reaches to the farthest corner. Along each path, the main edges are those that a taut string between the
 antennas would touch; the loss of a main edge is computed between its two neighbours on the string. Between two main
 edges, the edge with the highest loss is added. P.526's correction for edges in a row is added to the sum. The result is
@@ -39,24 +40,30 @@ def diffraction_loss_db(
     state: Int[np.ndarray, " pairs"],
     boxes: Boxes,
     carrier_ghz: float,
+    rear: Int[np.ndarray, " stations"] | None = None,
+    owner: Int[np.ndarray, " boxes"] | None = None,
 ) -> Float[np.ndarray, " pairs"]:
     """Return the loss in dB that vehicles add to each pair of stations; 0 for pairs that a building blocks.
 
     Args:
         antenna_m: Position of each station's antenna.
-        body: Row in `boxes` of each station's body, which does not block the station's own links; -1 for none.
+        body: Row in `boxes` of a box that does not block the station's own links: its body; -1 for none.
         first: Row of one station of each pair.
         second: Row of the other station of each pair.
         state: State of each link: LOS, NLOSV (a vehicle in the way) or NLOSB (a building in the way).
         boxes: Bounding boxes of all vehicles and other bodies.
         carrier_ghz: Centre frequency of the channel.
+        rear: Row of a second box that does not block them, such as the rear part of a vehicle of two parts; -1 for none.
+        owner: Number of the vehicle to which each box belongs; None if each is one of its own.
     """
+    rear = np.full(len(antenna_m), -1) if rear is None else rear
+    owner = np.arange(len(boxes)) if owner is None else owner
     along, across, lower, upper = outlines(boxes)
     spread = (upper.max(axis=0) - lower.min(axis=0)).max() if len(along) else 0.0
     grid = grid_over(lower, upper, max(_CELL_M, spread / 1024))
-    box = np.column_stack([boxes.center_m[:, :2], along, across, boxes.center_m[:, 2] + boxes.size_m[:, 2]])
+    box = np.column_stack([boxes.center_m[:, :2], along, across, boxes.center_m[:, 2] + boxes.size_m[:, 2], owner])
     loss_db: Float[np.ndarray, " pairs"] = _losses(
-        np.ascontiguousarray(antenna_m, np.float64), np.ascontiguousarray(body, np.int64),
+        np.ascontiguousarray(antenna_m, np.float64), np.ascontiguousarray(body, np.int64), np.ascontiguousarray(rear, np.int64),
         np.ascontiguousarray(first, np.int64), np.ascontiguousarray(second, np.int64),
         np.ascontiguousarray(state, np.int8), np.ascontiguousarray(box),
         grid.origin_m, float(grid.cell_m), grid.shape, grid.offset, grid.item, SPEED_OF_LIGHT_MPS / (carrier_ghz * 1e9),
@@ -153,13 +160,14 @@ def _cascade(place_m, height_m, count, length_m, wavelength_m, hull):  # type: i
 
 @njit(cache=True, nogil=True)
 def _losses(  # type: ignore[no-untyped-def]
-    antenna_m, body, first, second, state, box, origin_m, cell_m, shape, offset, item, wavelength_m
+    antenna_m, body, rear, first, second, state, box, origin_m, cell_m, shape, offset, item, wavelength_m
 ):
     pairs = len(first)
     loss_db = np.zeros(pairs)
     # All vehicles could stand on one line.
     most = len(box)
     seen, place, order = np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64)
+    begin_at, end_at, top = np.empty(most), np.empty(most), np.empty(most)
     roof, left, right, hull = np.empty(most), np.empty(most), np.empty(most), np.empty(most + 2, np.int64)
     sorted_place, sorted_height = np.empty(most), np.empty(most)
     for pair in range(pairs):
@@ -183,7 +191,7 @@ def _losses(  # type: ignore[no-untyped-def]
                 continue
             for n in range(offset[column * shape[1] + begin], offset[column * shape[1] + end + 1]):
                 k = item[n]
-                if k == body[i] or k == body[j]:
+                if k == body[i] or k == body[j] or k == rear[i] or k == rear[j]:
                     continue
                 px, py = box[k, 0] - ax, box[k, 1] - ay
                 sx, sy, tx, ty = box[k, 2], box[k, 3], box[k, 4], box[k, 5]
@@ -205,16 +213,21 @@ def _losses(  # type: ignore[no-untyped-def]
                         enter, leave = max(enter, min(near, far)), min(leave, max(near, far))
                 if enter >= leave:
                     continue
-                known = False
-                for m in range(count):
-                    known = known or seen[m] == k
-                if known:
-                    continue
-                middle = 0.5 * (enter + leave)
-                seen[count], place[count] = k, middle * length
-                roof[count] = box[k, 6] - (az + middle * (bz - az))
-                left[count], right[count] = extent + aside, extent - aside
-                count += 1
+                # The parts of one vehicle are one edge.
+                m = 0
+                while m < count and seen[m] != box[k, 7]:
+                    m += 1
+                if m == count:
+                    seen[m], begin_at[m], end_at[m], top[m] = int(box[k, 7]), enter, leave, box[k, 6]
+                    left[m], right[m] = extent + aside, extent - aside
+                    count += 1
+                else:
+                    begin_at[m], end_at[m] = min(begin_at[m], enter), max(end_at[m], leave)
+                    top[m] = max(top[m], box[k, 6])
+                    left[m], right[m] = max(left[m], extent + aside), max(right[m], extent - aside)
+        for m in range(count):
+            middle = 0.5 * (begin_at[m] + end_at[m])
+            place[m], roof[m] = middle * length, top[m] - (az + middle * (bz - az))
         if count == 0:
             continue
         for m in range(count):

@@ -29,6 +29,7 @@ def pair_states(
     boxes: Boxes,
     obstacles: Obstacles,
     suspect: Int[np.ndarray, " pairs"] | None = None,
+    rear: Int[np.ndarray, " stations"] | None = None,
 ) -> tuple[
     Float[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"]
 ]:
@@ -38,12 +39,13 @@ def pair_states(
 
     Args:
         antenna_m: Position of each station's antenna.
-        body: Row in `boxes` of each station's body, which does not block the station's own links; -1 for none.
+        body: Row in `boxes` of a box that does not block the station's own links: its body; -1 for none.
         first: Row of one station of each pair.
         second: Row of the other station of each pair.
         boxes: Bounding boxes of all vehicles and other bodies.
         obstacles: Buildings that may block links.
         suspect: Row of a box to test first for each pair, such as the blocker at the tick before; -1 for none.
+        rear: Row of a second box that does not block them, such as the rear part of a vehicle of two parts; -1 for none.
 
     Returns:
         Distance in metres, state, and blockage case of each pair, and the row of a box that causes the state NLOSV; -1
@@ -51,6 +53,8 @@ def pair_states(
     """
     if suspect is None:
         suspect = np.full(len(first), -1)
+    if rear is None:
+        rear = np.full(len(antenna_m), -1)
     along, across, lower, upper = outlines(boxes)
     top = boxes.center_m[:, 2] + boxes.size_m[:, 2]
     order = np.argsort(-top, kind="stable")
@@ -63,7 +67,7 @@ def pair_states(
     entry = box[item]
     buildings, building_cells = building_arrays(obstacles)
     found: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = _states(
-        np.ascontiguousarray(antenna_m, np.float64), np.ascontiguousarray(body, np.float64),
+        np.ascontiguousarray(antenna_m, np.float64), np.ascontiguousarray(body, np.float64), np.ascontiguousarray(rear, np.float64),
         np.ascontiguousarray(first, np.int32), np.ascontiguousarray(second, np.int32),
         np.ascontiguousarray(suspect, np.int32), box, np.ascontiguousarray(entry), cells_of(grid), buildings, building_cells,
     )  # fmt: skip
@@ -71,7 +75,7 @@ def pair_states(
 
 
 @njit(cache=True, nogil=True)
-def _states(antenna_m, body, firsts, seconds, suspect, box, entry, cells, buildings, building_cells):  # type: ignore[no-untyped-def]
+def _states(antenna_m, body, rear, firsts, seconds, suspect, box, entry, cells, buildings, building_cells):  # type: ignore[no-untyped-def]
     pairs = len(firsts)
     distance_m, state, case = np.empty(pairs), np.empty(pairs, np.int8), np.empty(pairs, np.int8)
     blocker = np.full(pairs, -1, np.int32)
@@ -89,7 +93,7 @@ def _states(antenna_m, body, firsts, seconds, suspect, box, entry, cells, buildi
             state[pair], case[pair] = NLOSB, 0
             continue
         low, high = min(az, bz), max(az, bz)
-        own, others = body[i], body[j]
+        own, others, own_rear, others_rear = body[i], body[j], rear[i], rear[j]
         half_x, half_y = 0.5 * x, 0.5 * y
         worst = 0
         # The test of one box appears twice in the code: a call that passes the arrays would take longer than the test.
@@ -106,6 +110,7 @@ def _states(antenna_m, body, firsts, seconds, suspect, box, entry, cells, buildi
                         abs(mx * sx + my * sy) < sx * sx + sy * sy + abs(half_x * sx + half_y * sy)
                         and abs(mx * tx + my * ty) < tx * tx + ty * ty + abs(half_x * tx + half_y * ty)
                         and box[n, 7] != own and box[n, 7] != others
+                        and box[n, 7] != own_rear and box[n, 7] != others_rear
                     ):  # fmt: skip
                         worst, blocker[pair] = (2 if box[n, 6] > high else 3), suspect[pair]
                 if worst == 2:
@@ -135,6 +140,7 @@ def _states(antenna_m, body, firsts, seconds, suspect, box, entry, cells, buildi
                             abs(mx * sx + my * sy) < sx * sx + sy * sy + abs(half_x * sx + half_y * sy)
                             and abs(mx * tx + my * ty) < tx * tx + ty * ty + abs(half_x * tx + half_y * ty)
                             and entry[n, 7] != own and entry[n, 7] != others
+                            and entry[n, 7] != own_rear and entry[n, 7] != others_rear
                         ):  # fmt: skip
                             worst, blocker[pair] = (2 if top > high else 3), np.int32(entry[n, 7])
                             break

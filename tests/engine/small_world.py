@@ -223,6 +223,7 @@ def fleet_of(
         agent, np.arange(count) if rows is None else np.array(rows, np.int64), pose, _each(velocity_mps, (count, 2)),
         np.column_stack([positions_m, _each(antenna_m, count)]), _each(roof_m, count),
         _each(lidars, count).astype(np.int64), np.zeros(count, np.int64), np.isin(agent, egos), pose.copy(),
+        np.zeros(count, bool),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ def instant():
     stations = Fleet(
         np.array([6, 9]), np.array([1, -1]), pose,
         np.vstack([car.velocity_mps, [0.0, 0.0]]), np.vstack([car.antenna_m, [50.0, 60.0, 5.0]]), np.array([1.5, 5.0]),
-        np.array([2, 0]), np.array([0, 0]), np.array([True, False]), pose,
+        np.array([2, 0]), np.array([0, 0]), np.array([True, False]), pose, np.zeros(2, bool),
     )  # fmt: skip
     errors = StationErrors(stations.agent, 500, np.array([[3.0, 0.0, 0.05], [0.0, 0.0, 0.0]]), np.array([2000, 0]))
     return Instant(world, stations, errors, LinkBudget.none())

@@ -170,6 +170,18 @@ class _Road:
         )
         pose = np.column_stack([center, yaw])
         none = np.zeros(count, np.int64)
-        fleet = Fleet(agent, agent, pose, velocity, antenna, size[:, 2].copy(), none, none, none.astype(bool), pose)
+        fleet = Fleet(
+            agent,
+            agent,
+            pose,
+            velocity,
+            antenna,
+            size[:, 2].copy(),
+            none,
+            none,
+            none.astype(bool),
+            pose,
+            none.astype(bool),
+        )
         self._before = next_budget(self._before, fleet, snapshot, self._obstacles, radio, self._streams)
         return self._before.field

@@ -61,6 +61,20 @@ class Roadside(Section):
     )
 
 
+class Antenna(Section):
+    """Place of a vehicle's antenna on its body; of a vehicle of two parts, on the front part."""
+
+    x_m: float = quantity(0.0, "m", "Offset forward of the centre of the body", ge=-20, le=20)
+    y_m: float = quantity(0.0, "m", "Offset to the left of the centre of the body", ge=-5, le=5)
+    height_m: float | None = quantity(
+        None,
+        "m",
+        "Height above ground; without a value, on the roof (bicycle, pedestrian: 1.5 m). Below the roof, the body may block the antenna's links",
+        gt=0,
+        le=10,
+    )
+
+
 class Stations(Section):
     """The choice of the road users that are stations: those with a radio."""
 
@@ -80,6 +94,11 @@ class Stations(Section):
     )
     include: list[str] = choice([], "Names of vehicles that are always connected, in addition to those drawn")
     roadside: list[Roadside] = choice([], "Roadside units")
+    antennas: dict[str, Antenna] = choice(
+        {},
+        "Places of antennas on vehicles. The key is the name of a road user or a kind (passenger, van, truck, bus, motorcycle, bicycle or "
+        "pedestrian); a name has priority over a kind. All others have theirs above the centre of the body, on the roof",
+    )
 
     @model_validator(mode="after")
     def _one_rule(self) -> "Stations":

@@ -23,5 +23,6 @@ class KnifeEdges(VehicleBlockage):
         from v2xsim.comms.channel.diffraction import diffraction_loss_db
 
         return diffraction_loss_db(
-            view.antenna_m, view.body, view.first, view.second, view.state, view.boxes, view.carrier_ghz
-        )
+            view.antenna_m, view.body, view.first, view.second, view.state, view.boxes, view.carrier_ghz,
+            view.rear if len(view.rear) else None, view.owner if len(view.owner) else None,
+        )  # fmt: skip

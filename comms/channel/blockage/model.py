@@ -1,6 +1,6 @@
 """The interface of blockage models: the loss that vehicles in the way add to the path loss of a link."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -18,16 +18,19 @@ class BlockageView:
 
     Attributes:
         antenna_m: Position of each station's antenna in the world.
-        body: Row in `boxes` of each station's body, which does not block the station's own links; -1 for a roadside
-            unit.
+        body: Row in `boxes` of the box of each station's body that does not block the station's own links; -1 for none: of a
+            roadside unit, or of a vehicle whose antenna is below its roof.
         first: Row of the station at one end of each link.
         second: Row of the station at the other end of each link.
         distance_m: Distance between the antennas of each link, in three dimensions.
         state: LOS (0), NLOSV (1: a vehicle in the way) or NLOSB (2: a building in the way).
         case: Blockage case of TR 37.885 clause 6.2.1 where the state is NLOSV: 1 (the vehicle is below both antennas),
             2 (above both), 3 (between); 0 elsewhere.
-        boxes: Bounding boxes of all vehicles and other road users.
+        boxes: Bounding boxes of all vehicles and other road users; vehicles of two parts have two.
         carrier_ghz: Centre frequency of the channel.
+        rear: Row in `boxes` of the rear part of each station that does not block the station's own links, because it is no
+            higher than the antenna; -1 for none. Empty if no station has two parts.
+        owner: Number of the road user to which each box belongs. Empty if each has one box.
     """
 
     antenna_m: Float[np.ndarray, "stations 3"]
@@ -39,6 +42,8 @@ class BlockageView:
     case: Int8[np.ndarray, " links"]
     boxes: Boxes
     carrier_ghz: float
+    rear: Int[np.ndarray, " stations_or_none"] = field(default_factory=lambda: np.zeros(0, np.int64))
+    owner: Int[np.ndarray, " boxes_or_none"] = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 class VehicleBlockage(Part):

@@ -20,6 +20,7 @@ from v2xsim.comms.channel.received_power import Before, Carried, PairStates, Pro
 from v2xsim.comms.channel.sight import pair_states
 from v2xsim.comms.channel.states import drawn_states
 from v2xsim.comms.pairs import kept_rows
+from v2xsim.engine.channel.own_bodies import transparent_bodies
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.records import NLOSB, Obstacles
 from v2xsim.scenario.schema_radio import Radio
@@ -42,9 +43,9 @@ class LinkBudget:
         loss_db: Path loss with blockage, without shadowing.
         shadowing_db: Shadowing of each pair, to be added to the loss.
         field: The links in the form that an access layer takes.
-        blocker: Row of a vehicle that blocks the pair and determines its case; -1 where no vehicle does.
-        body_agent: Agent id of every vehicle.
-        body_top_m: Height of each vehicle's roof above ground.
+        blocker: Row of a box that blocks the pair and determines its case; -1 where none does.
+        body_agent: Agent id of every box: one box for a road user of one part, two for one of two parts, the front one first.
+        body_top_m: Height of the top of each box above ground.
         carried: Random draws of shadowing and blockage, with which those of the next tick are correlated.
         gain_dbi: Antenna gain of each station.
         tx_power_dbm: Power fed into the antenna; the same for all stations.
@@ -131,10 +132,11 @@ def next_budget(
         continued = Before(same_pairs(before.near, near, row), before.state, before.carried)
         # The vehicle that blocked a pair at the last tick probably still blocks it, so it is tested first. The last row
         # stands for no vehicle (-1).
-        still = np.append(kept_rows(snapshot.agent, before.body_agent), -1)
+        still = np.append(kept_rows(_keys(snapshot.body_agent), _keys(before.body_agent)), -1)
         suspect = np.where(continued.row >= 0, still[before.blocker[continued.row]], -1).astype(np.int32)
         moved_m = np.where(row >= 0, np.linalg.norm(fleet.antenna_m - before.antenna_m[row], axis=1), 0.0)
-    distance_m, state, case, blocker = _states(near, fleet, snapshot, obstacles, radio, streams, suspect)
+    own = transparent_bodies(fleet, snapshot.bodies)
+    distance_m, state, case, blocker = _states(near, fleet, own, snapshot, obstacles, radio, streams, suspect)
     wave = radio.propagation
     model = propagation(
         radio.channel, radio.carrier_ghz, radio.tx_power_dbm, wave.vehicle_blockage, radio.shadowing, wave.shadowing_sigma_db,
@@ -147,14 +149,16 @@ def next_budget(
     if moments_of(wave.vehicle_blockage) is None:
         view = BlockageView(
             fleet.antenna_m,
-            fleet.row,
+            own[0],
             near.first,
             near.second,
             distance_m,
             state,
             case,
-            snapshot.boxes,
+            snapshot.bodies.boxes,
             radio.carrier_ghz,
+            own[1],
+            snapshot.bodies.owner,
         )
         more_db = blockage_of(wave.vehicle_blockage, view)
     shape = shape_of(wave.fading, FadingView(distance_m, state)) if wave.fading.fades else np.zeros(0)
@@ -165,18 +169,23 @@ def next_budget(
         PairStates(near, distance_m, state, case), moved_m, keys, streams.key("link.tick", snapshot.time_us), continued, model,
         clear_db, more_db, gain_dbi,
     )  # fmt: skip
-    top_m = snapshot.boxes.center_m[:, 2] + snapshot.boxes.size_m[:, 2]
+    boxes = snapshot.bodies.boxes
     return LinkBudget(
         agent=fleet.agent, antenna_m=fleet.antenna_m, near=near, distance_m=distance_m, state=state, case=case, loss_db=loss_db,
         shadowing_db=shadowing_db, field=Field(near.offset, near.other, power_mw, _by_link(shape, near)), blocker=blocker,
-        body_agent=snapshot.agent, body_top_m=top_m, carried=carried, gain_dbi=gain_dbi, tx_power_dbm=radio.tx_power_dbm,
+        body_agent=snapshot.body_agent, body_top_m=boxes.center_m[:, 2] + boxes.size_m[:, 2], carried=carried, gain_dbi=gain_dbi, tx_power_dbm=radio.tx_power_dbm,
         corners=corner_counts,
     )  # fmt: skip
 
 
+def _keys(body_agent: Int64[np.ndarray, " bodies"]) -> Int64[np.ndarray, " bodies"]:
+    """Return a number for each box that stays the same while rows change: the front and the rear part of a vehicle have two."""
+    return 2 * body_agent + (np.diff(body_agent, prepend=-1) == 0)
+
+
 def _states(
-    near: Neighbours, fleet: Fleet, snapshot: Snapshot, obstacles: Obstacles, radio: Radio, streams: Streams,
-    suspect: Int32[np.ndarray, " pairs"],
+    near: Neighbours, fleet: Fleet, own: tuple[np.ndarray, np.ndarray], snapshot: Snapshot, obstacles: Obstacles,
+    radio: Radio, streams: Streams, suspect: Int32[np.ndarray, " pairs"],
 ) -> tuple[
     Float[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"]
 ]:  # fmt: skip
@@ -186,7 +195,9 @@ def _states(
     """
     model = radio.propagation.states
     if model == "geometry":
-        return pair_states(fleet.antenna_m, fleet.row, near.first, near.second, snapshot.boxes, obstacles, suspect)
+        return pair_states(
+            fleet.antenna_m, own[0], near.first, near.second, snapshot.bodies.boxes, obstacles, suspect, own[1]
+        )
     one, other = fleet.antenna_m[near.first], fleet.antenna_m[near.second]
     distance_m = np.linalg.norm(one - other, axis=1)
     draws = streams.uniforms("link.state", fleet.agent[near.first], fleet.agent[near.second], count=2)

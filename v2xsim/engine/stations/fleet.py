@@ -23,6 +23,7 @@ class Fleet:
         ego: Whether each station is an ego: a station that fuses data of others.
         carrier: x, y, z and yaw of the part of the body that carries antenna and lidars: the front part of a vehicle of two parts;
             for all others the same as `pose`.
+        antenna_inside: Whether the scenario puts the station's antenna below the roof of that part, which may then block its links.
     """
 
     agent: Int64[np.ndarray, " stations"]
@@ -35,6 +36,7 @@ class Fleet:
     rig: Int64[np.ndarray, " stations"]
     ego: Bool[np.ndarray, " stations"]
     carrier: Float[np.ndarray, "stations 4"]
+    antenna_inside: Bool[np.ndarray, " stations"]
 
     def __len__(self) -> int:
         return len(self.agent)
@@ -63,4 +65,5 @@ class Fleet:
             none,
             np.zeros(0, bool),
             np.zeros((0, 4)),
+            np.zeros(0, bool),
         )

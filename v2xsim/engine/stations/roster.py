@@ -6,6 +6,7 @@ from heapq import nsmallest
 import numpy as np
 
 from v2xsim.comms.pairs import kept_rows
+from v2xsim.engine.stations.antennas import Antennas
 from v2xsim.engine.stations.attendance import Attendance
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.rigs import Rigs
@@ -45,6 +46,7 @@ class Roster:
         self._connected: set[int] = set()
         self._with_lidar: set[int] = set()
         self._attendance = Attendance(scenario, name_of)
+        self._antennas = Antennas(scenario.stations.antennas, name_of)
 
     def _drawn(self, agent: int) -> tuple[float, float, int]:
         """Return a vehicle's draws for a radio and for a lidar, in [0, 1), and the number of lidars that it would carry."""
@@ -79,6 +81,7 @@ class Roster:
         fleet = Fleet(
             agent, row, np.zeros((count, 4)), np.zeros((count, 2)), np.zeros((count, 3)), np.zeros(count),
             np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, bool), np.zeros((count, 4)),
+            np.zeros(count, bool),
         )  # fmt: skip
         center_m, seen = boxes.center_m[row[vehicles]], row[vehicles]
         fleet.pose[vehicles, :3], fleet.pose[vehicles, 3] = center_m, boxes.yaw_rad[seen]
@@ -88,6 +91,7 @@ class Roster:
         fleet.antenna_m[vehicles] = carriers.center_m[seen]
         fleet.antenna_m[vehicles, 2] += snapshot.antenna_height_m[seen]
         fleet.mount_base_m[vehicles] = carriers.size_m[seen, 2]
+        self._antennas.place(fleet, kinds, carriers)
         for place in np.flatnonzero(np.isin(agent, list(self._with_lidar))).tolist():
             self._equip(fleet, place, kinds[int(agent[place])], carriers.size_m[row[place]].tolist())
         for one, unit in self._roadside:
@@ -162,7 +166,11 @@ class Roster:
         Args:
             complete: Whether the run is over. Before its end, who has not come yet may still come.
         """
-        return (*self._rigs.notices(complete), *(self._attendance.notices() if complete else ()))
+        return (
+            *self._rigs.notices(complete),
+            *self._antennas.notices(complete),
+            *(self._attendance.notices() if complete else ()),
+        )
 
     def _choose_lidars(self, kinds: Mapping[int, str]) -> set[int]:
         """Return which of the vehicles with a radio carry lidars; all of them if the scenario names none and no number.
