@@ -58,6 +58,11 @@ def test_a_motorway_is_as_long_as_its_vehicles_need():
     assert lengths_m == ["traffic.highway.length_m=2000", "traffic.highway.length_m=4000"]
 
 
+def test_every_point_has_the_same_models_of_loss_whatever_the_shipped_scenarios_have():
+    losses = {"radio.propagation.vehicle_blockage=tr37885", "radio.propagation.building_loss=tr37885"}
+    assert all(losses <= set(size.overrides()) for _, size in sizes(quick=True))
+
+
 def test_every_axis_gets_an_exponent_for_each_cost():
     measured = [
         Point("duration", Size(duration_s=s), 2.0, 0.3 * s, 0.5 * s, 400, round(100 * s), 0.4 * s)

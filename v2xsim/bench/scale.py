@@ -23,6 +23,8 @@ AXES = ("vehicles", "stations", "lidars", "duration", "threads")
 COSTS = ("cpu_s", "whole_cpu_s", "wall_s", "peak_bytes", "disk_bytes")
 MOTORWAY, SHIPPED = "motorway", "shipped"
 _PER_KM = 60.0
+# Losses of all scenarios of the benchmark, so that its rows can be compared with those of versions whose scenarios had other losses.
+_CHANNEL = ("radio.propagation.vehicle_blockage=tr37885", "radio.propagation.building_loss=tr37885")
 # Time step of all scenarios of the benchmark.
 _STEP_S = 0.1
 
@@ -50,13 +52,14 @@ class Size:
     begin_s: float = 5.0
 
     def overrides(self) -> list[str]:
-        """Return the values of the scenario's keys for this size; of a shipped scenario, only the duration."""
+        """Return the values of the scenario's keys for this size; of a shipped scenario, only the duration and the channel."""
         if self.scenario != MOTORWAY:
-            return [f"run.duration_s={self.duration_s:g}"]
+            return [*_CHANNEL, f"run.duration_s={self.duration_s:g}"]
         return [
             f"traffic.highway.length_m={max(1000.0 * self.vehicles / _PER_KM, 200.0):.0f}",
             f"traffic.highway.density_per_km={_PER_KM:g}", f"stations.count={self.stations}", f"lidars.count={self.lidars}",
             f"run.duration_s={self.duration_s:g}", f"run.begin_s={self.begin_s:g}", "cooperation.fusion=early",
+            *_CHANNEL,
         ]  # fmt: skip
 
 

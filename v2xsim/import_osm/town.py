@@ -112,7 +112,10 @@ traffic:
   sumocfg: town.sumocfg
 stations: {{count: {stations}, region: {region}}}
 lidars: {{count: {min(LIDARS, stations)}, model: beam64}}
-radio: {{access: random_slot, channel: tr37885_urban}}
+radio:
+  access: random_slot
+  channel: tr37885_urban
+  propagation: {{vehicle_blockage: knife_edges, building_loss: corner}}
 cooperation: {{relay: hybrid, fusion: early}}
 """
     (folder / "town.yaml").write_text(text, encoding="utf-8")
