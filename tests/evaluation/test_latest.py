@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2xsim.evaluation.age_of_information import pair_of
 from v2xsim.evaluation.latest import Latest, gaps, in_order, with_room
+from v2xsim.evaluation.packet_gaps import pair_of
 
 # Agent ids of one digit of the sort and of several.
 AGENTS = st.sampled_from([0, 1, 2, 2047, 2048, 5000, 2**22, 2**22 + 1])
@@ -34,7 +34,7 @@ def test_the_packet_before_each_is_the_latest_of_its_pair(parts):
                 expected.append(end - plain[one])
             plain[one] = end
         latest = with_room(latest, len(pair))
-        gap_us, _, is_in_order = gaps(pair, end_us, end_us, in_order(pair, end_us), latest)
+        gap_us, is_in_order = gaps(pair, end_us, in_order(pair, end_us), latest)
         found += gap_us.tolist()
         assert is_in_order
     assert found == expected
@@ -49,5 +49,5 @@ def test_many_pairs_keep_their_packets_when_the_room_for_them_grows():
         end_us = np.full(len(pair), 100 * part + 50)
         expected = [100 * part + 50 - last_us[one] for one in pair.tolist() if one in last_us]
         latest = with_room(latest, len(pair))
-        assert gaps(pair, end_us, end_us, in_order(pair, end_us), latest)[0].tolist() == expected
+        assert gaps(pair, end_us, in_order(pair, end_us), latest)[0].tolist() == expected
         last_us |= dict.fromkeys(pair.tolist(), 100 * part + 50)

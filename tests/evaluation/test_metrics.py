@@ -156,6 +156,7 @@ def test_every_metric_is_there_without_any_row_and_in_a_fixed_order():
         *(("data_latency_within", bound) for bound in bounds), ("prr", ""), ("prr", "LOS"), ("prr", "NLOSv"),
         ("prr", "NLOSb"), *((f"lost_to_{cause}", "") for cause in CAUSES), ("awareness_latency", ""),
         *(("awareness_latency_within", bound) for bound in bounds), ("inter_packet_gap", ""), ("age_of_information", ""),
+        ("age_of_information_in_range", ""), ("silent_encounters", ""),
         ("channel_busy_ratio", ""), ("channel_busy_ratio_p95", ""), ("packets_not_sent", ""), ("on_air", ""),
         ("links_LOS", ""), ("links_NLOSv", ""), ("links_NLOSb", ""),
     ]  # fmt: skip
@@ -165,7 +166,7 @@ def test_every_metric_has_its_unit():
     units = {name: metric.unit for name, _, metric in rows_of({"ego": [(0.5, 0.4)]})}
     assert {name for name, unit in units.items() if unit == "ms"} == {
         "age_of_fused_data", "data_latency_direct", "data_latency_relayed", "awareness_latency", "inter_packet_gap",
-        "age_of_information", "cycle_latency_p50", "cycle_latency_p90", "data_latency_p50", "data_latency_p90",
+        "age_of_information", "age_of_information_in_range", "cycle_latency_p50", "cycle_latency_p90", "data_latency_p50", "data_latency_p90",
     }  # fmt: skip
     assert {name for name, unit in units.items() if unit == "s"} == {"time_to_awareness_ego", "time_to_awareness_fused"}
     assert {name for name, unit in units.items() if unit == "B"} == {"requested_per_frame", "received_per_frame"}

@@ -112,7 +112,18 @@ def _kinds() -> dict[str, MetricKind]:
         "inter_packet_gap": MetricKind(
             radio, "ms", "time between two awareness messages of one sender at one receiver"
         ),
-        "age_of_information": MetricKind(radio, "ms", "age of the newest awareness message of a sender at a receiver"),
+        "age_of_information": MetricKind(
+            radio,
+            "ms",
+            "age of the newest awareness message of a sender at a receiver that has heard it, directly or by relay",
+        ),
+        "age_of_information_in_range": MetricKind(
+            radio, "ms", "the same within record.prr_range_m, where it grows from the meeting on if nothing was heard"
+        ),
+        "silent_encounters": _share(
+            radio,
+            "share of the encounters of at least 1 s within record.prr_range_m in which the receiver heard nothing of the sender",
+        ),
         "channel_busy_ratio": _share(radio, "share of time for which the channel is busy, mean"),
         "channel_busy_ratio_p95": _share(radio, "share of time for which the channel is busy, 95th percentile"),
         "packets_not_sent": _share(radio, "share of the packets that a full queue dropped"),

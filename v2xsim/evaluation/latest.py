@@ -18,7 +18,6 @@ class Latest(NamedTuple):
 
     Attributes:
         pair: Pair of each row.
-        queued_us: Time at which the message was made.
         end_us: End of the packet.
         first_us: End of the packet with which the pair got its row.
         place: Row of a pair at the place of its hash or at one of the next ones; -1 for none. There are more places than rows.
@@ -26,7 +25,6 @@ class Latest(NamedTuple):
     """
 
     pair: Int64[np.ndarray, " rows"]
-    queued_us: Int64[np.ndarray, " rows"]
     end_us: Int64[np.ndarray, " rows"]
     first_us: Int64[np.ndarray, " rows"]
     place: Int32[np.ndarray, " places"]
@@ -36,7 +34,7 @@ class Latest(NamedTuple):
     def none() -> "Latest":
         """Return no packets."""
         none = np.zeros(0, np.int64)
-        return Latest(none, none, none, none, np.zeros(0, np.int32), np.zeros(1, np.int64))
+        return Latest(none, none, none, np.zeros(0, np.int32), np.zeros(1, np.int64))
 
 
 def with_room(latest: Latest, pairs: int) -> Latest:
@@ -59,13 +57,13 @@ def _with_rows(latest: Latest, kept: slice | Int64[np.ndarray, " kept"], rows: i
     places = _FEWEST_PLACES
     while places < 2 * rows:
         places *= 2
-    moved = [np.zeros(rows, np.int64) for _ in range(4)]
+    moved = [np.zeros(rows, np.int64) for _ in range(3)]
     count = 0
-    for new, old in zip(moved, latest[:4], strict=True):
+    for new, old in zip(moved, latest[:3], strict=True):
         packets = old[: latest.used[0]][kept]
         count = len(packets)
         new[:count] = packets
-    result = Latest(moved[0], moved[1], moved[2], moved[3], np.full(places, -1, np.int32), np.array([count]))
+    result = Latest(moved[0], moved[1], moved[2], np.full(places, -1, np.int32), np.array([count]))
     _fill(result)
     return result
 
@@ -79,20 +77,19 @@ def in_order(
 
 
 @njit(cache=True, nogil=True)
-def gaps(pair, queued_us, end_us, order, latest):  # type: ignore[no-untyped-def]
+def gaps(pair, end_us, order, latest):  # type: ignore[no-untyped-def]
     """Return the gap before each packet that is not the first of its pair, and note the latest packet of each pair.
 
     Args:
         pair: Pair of each packet.
-        queued_us: Time at which each message was made.
         end_us: End of each packet.
         order: The packets in order of pair, then end.
         latest: The latest packets of earlier parts, with room for all pairs; changed in place.
 
     Returns:
-        Length of each gap; its product with the mean age in it; and whether no packet ended before one of an earlier part.
+        Length of each gap, and whether no packet ended before one of an earlier part.
     """
-    gap_us, area_us2, count, is_in_order = np.empty(len(order), np.int64), np.empty(len(order)), 0, True
+    gap_us, count, is_in_order = np.empty(len(order), np.int64), 0, True
     row = -1
     for k in range(len(order)):
         n = order[k]
@@ -107,12 +104,10 @@ def gaps(pair, queued_us, end_us, order, latest):  # type: ignore[no-untyped-def
         else:
             is_known = True
         if is_known:
-            gap = end_us[n] - latest.end_us[row]
-            delay = latest.end_us[row] - latest.queued_us[row]
-            gap_us[count], area_us2[count] = gap, gap * (delay + gap / 2.0)
+            gap_us[count] = end_us[n] - latest.end_us[row]
             count += 1
-        latest.queued_us[row], latest.end_us[row] = queued_us[n], end_us[n]
-    return gap_us[:count], area_us2[:count], is_in_order
+        latest.end_us[row] = end_us[n]
+    return gap_us[:count], is_in_order
 
 
 @njit(cache=True, nogil=True)

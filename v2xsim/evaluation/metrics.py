@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pyarrow as pa
 
+from v2xsim.evaluation.ages import Ages, add_all
 from v2xsim.evaluation.cycles import Cycles
 from v2xsim.evaluation.latencies import Latencies
 from v2xsim.evaluation.metric import Mean, Metric, RowGroups, Rows, Within, arrays_of, words_of
@@ -39,13 +40,21 @@ class RunMetrics:
     Args:
         prr_range_m: Receivers within this distance of the sender count for the packet reception ratio.
         packet_share: Share of the stations whose awareness messages have rows in `packets`, above 0 and at most 1.
+        link_period_us: Time between two ticks of the table `links`; 0 if the run has no such table.
+        end_us: End of the run.
+
+    Attributes:
+        ages: The ages of information. They need the rows of `packets` and `links` in turn, in pieces of any length, and not by `add`.
     """
 
-    def __init__(self, prr_range_m: float, packet_share: float = 1.0) -> None:
+    def __init__(
+        self, prr_range_m: float, packet_share: float = 1.0, link_period_us: int = 100_000, end_us: int = 2**62
+    ) -> None:
         self._coverage, self._awareness, self._episodes = _Coverage(), _Awareness(), _Episodes()
         self._helpers, self._transfers, self._links = _Helpers(), _Transfers(), LinkStates()
         self._cycles = Cycles()
         self._radio = RadioMetrics(prr_range_m, packet_share)
+        self.ages = Ages(prr_range_m, packet_share, link_period_us, end_us)
         self._frames = 0
         self._add: dict[str, Callable[[pa.Table], None]] = {
             "fusion": self._add_fusion, "awareness": self._awareness.add, "episodes": self._episodes.add,
@@ -77,7 +86,7 @@ class RunMetrics:
             *self._helpers.rows(),
             *self._cycles.rows(),
             *self._transfers.rows(),
-            *self._radio.rows(duration_s, packets),
+            *self._radio.rows(duration_s, packets, self.ages),
             *self._links.rows(),
         ]
 
@@ -89,7 +98,7 @@ class RunMetrics:
 
 def all_metrics(
     groups: RowGroups, precision: Mapping[str, list[tuple[float, float]]], duration_s: float, prr_range_m: float,
-    packet_share: float = 1.0,
+    packet_share: float = 1.0, link_period_us: int = 100_000, end_us: int = 2**62,
 ) -> Rows:  # fmt: skip
     """Return every metric of a run whose tables can be read as a whole; see `RunMetrics`.
 
@@ -99,11 +108,14 @@ def all_metrics(
         duration_s: Simulated time of the run.
         prr_range_m: Receivers within this distance of the sender count for the packet reception ratio.
         packet_share: Share of the stations whose awareness messages have rows in `packets`, above 0 and at most 1.
+        link_period_us: Time between two ticks of the table `links`; 0 if the run has no such table.
+        end_us: End of the run.
     """
-    metrics = RunMetrics(prr_range_m, packet_share)
+    metrics = RunMetrics(prr_range_m, packet_share, link_period_us, end_us)
     for table, columns in METRIC_COLUMNS.items():
         for group in groups(table, columns):
             metrics.add(table, group)
+    add_all(metrics.ages, groups)
     return metrics.rows(precision, duration_s, lambda: groups(READ_AGAIN, RECEIVED))
 
 

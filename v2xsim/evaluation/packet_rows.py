@@ -17,6 +17,9 @@ RECEIVED = ("kind", "hop", "outcome", "tx", "rx", "queued_us", "end_us")
 PACKETS = (*RECEIVED, "message", "fragment", "size_bytes", "start_us", "distance_m", "link_state")
 """Columns of the table `packets` from which metrics are computed."""
 
+# Number of the latest messages whose makers are remembered, 4 MB: those of 20 s if 1,000 stations send ten messages a second.
+_ORIGINS = 262_144
+
 
 class Ways(NamedTuple):
     """How each row of the table `packets` was sent, and what came of it.
@@ -54,6 +57,44 @@ class Sent(NamedTuple):
     sent: int
     dropped: int
     size_bytes: float
+
+
+class Heard(NamedTuple):
+    """Packets of awareness messages that stations received, directly or from a relay.
+
+    Attributes:
+        origin: Agent id of the station that made the message.
+        rx: Agent id of the receiver.
+        queued_us: Time at which the message was made.
+        end_us: End of the packet.
+    """
+
+    origin: Int64[np.ndarray, " packets"]
+    rx: Int64[np.ndarray, " packets"]
+    queued_us: Int64[np.ndarray, " packets"]
+    end_us: Int64[np.ndarray, " packets"]
+
+    @staticmethod
+    def none() -> "Heard":
+        """Return no packets."""
+        return Heard(*(np.zeros(0, np.int64) for _ in range(4)))
+
+
+class Origins(NamedTuple):
+    """Who made the latest awareness messages: the packets of a relay name the relay alone.
+
+    Attributes:
+        message: Number of the message at the place of its number modulo the number of places; -1 for none.
+        origin: Agent id of the station that made it.
+    """
+
+    message: Int64[np.ndarray, " places"]
+    origin: Int64[np.ndarray, " places"]
+
+    @staticmethod
+    def none() -> "Origins":
+        """Return no messages."""
+        return Origins(np.full(_ORIGINS, -1, np.int64), np.zeros(_ORIGINS, np.int64))
 
 
 class Packet(NamedTuple):
@@ -113,6 +154,17 @@ def received_in(packets: pa.Table, ways: Ways) -> tuple[np.ndarray, np.ndarray, 
     return received
 
 
+def heard_in(packets: pa.Table, origins: Origins) -> Heard:
+    """Return the packets of awareness messages that stations received in some rows, copies of relays included.
+
+    Args:
+        packets: Rows of the table `packets`.
+        origins: Who made the messages in earlier rows; those of these rows are added.
+    """
+    message, tx, rx, queued_us, end_us = arrays_of(packets, "message", "tx", "rx", "queued_us", "end_us")
+    return Heard(*_heard(ways_of(packets), message, tx, rx, queued_us, end_us, origins))
+
+
 def sent_in(packets: pa.Table, ways: Ways, last: Packet, packet_share: float) -> Sent:
     """Return the transmissions that begin in some rows.
 
@@ -159,6 +211,30 @@ def _received(ways, tx, rx, queued_us, end_us):  # type: ignore[no-untyped-def]
             pair[count], queued[count], end[count] = (tx[n] << 32) | rx[n], queued_us[n], end_us[n]
             count += 1
     return pair[:count], queued[:count], end[:count]
+
+
+@njit(cache=True, nogil=True)
+def _heard(ways, message, tx, rx, queued_us, end_us, origins):  # type: ignore[no-untyped-def]
+    count, kind, hop, outcome, places = 0, ways.kind, ways.hop, ways.outcome, len(origins.message)
+    origin, receiver = np.empty(len(tx), np.int64), np.empty(len(tx), np.int64)
+    queued, end = np.empty(len(tx), np.int64), np.empty(len(tx), np.int64)
+    for n in range(len(tx)):
+        if kind[n] != 0:
+            continue
+        place = message[n] % places
+        if hop[n] == 1:
+            origins.message[place], origins.origin[place] = message[n], tx[n]
+        # A copy of a message whose own rows are not listed, or were long ago, counts for nobody.
+        if outcome[n] != 0 or origins.message[place] != message[n]:
+            continue
+        origin[count], receiver[count], queued[count], end[count] = (
+            origins.origin[place],
+            rx[n],
+            queued_us[n],
+            end_us[n],
+        )
+        count += 1
+    return origin[:count], receiver[:count], queued[:count], end[:count]
 
 
 @njit(cache=True, nogil=True)

@@ -1,4 +1,4 @@
-"""Metrics of the radio: packet reception ratio and causes of loss, latency, gaps, age of information, channel load, link states.
+"""Metrics of the radio: packet reception ratio and causes of loss, latency, gaps, channel load, link states.
 
 Each metric is defined in docs/models.md, "Metrics". Row groups of tables are added one after the other.
 """
@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pyarrow as pa
 
-from v2xsim.evaluation.age_of_information import GapsAndAge, Received, in_any_order
+from v2xsim.evaluation.ages import Ages
 from v2xsim.evaluation.metric import Mean, Metric, Rows, Within, arrays_of, words_of
+from v2xsim.evaluation.packet_gaps import Gaps, Received, in_any_order
 from v2xsim.evaluation.packet_rows import CAUSES, STATES, Counts, counts_of, received_in, ways_of
 from v2xsim.evaluation.transmissions import Transmissions
 
@@ -29,18 +30,18 @@ class RadioMetrics:
     def __init__(self, range_m: float, packet_share: float) -> None:
         self._range_m, self._delivery = range_m, Delivery(range_m)
         self._latency_ms, self._latencies = Mean("awareness_latency", "ms"), Within("awareness_latency_within")
-        self._gaps, self._transmissions, self._channel = GapsAndAge(), Transmissions(packet_share), ChannelLoad()
+        self._gaps, self._transmissions, self._channel = Gaps(), Transmissions(packet_share), ChannelLoad()
 
     def add_packets(self, packets: pa.Table) -> None:
         """Add the next rows of the table `packets`."""
         ways = ways_of(packets)
         self._delivery.add(counts_of(packets, ways, self._range_m, BIN_M))
-        received = Received(*received_in(packets, ways))
-        latency_ms = (received.end_us - received.queued_us) * 1e-3
+        pair, queued_us, end_us = received_in(packets, ways)
+        latency_ms = (end_us - queued_us) * 1e-3
         self._latency_ms.add(latency_ms)
         self._latencies.add(latency_ms)
         if self._gaps.is_in_order:
-            self._gaps.add(received)
+            self._gaps.add(Received(pair, end_us))
         self._transmissions.add(packets, ways)
 
     def add_unheard(self, unheard: pa.Table) -> None:
@@ -51,19 +52,20 @@ class RadioMetrics:
         """Add some rows of the table `channel`."""
         self._channel.add(channel)
 
-    def rows(self, duration_s: float, packets: Callable[[], Iterable[pa.Table]]) -> Rows:
+    def rows(self, duration_s: float, packets: Callable[[], Iterable[pa.Table]], ages: Ages) -> Rows:
         """Return the metrics.
 
         Args:
             duration_s: Simulated time of the run.
+            ages: The ages of information, which are followed in the order of time.
             packets: Function that yields the row groups of the table `packets` again. It is called only if the packets of a pair are not in
                 order of time.
         """
         self._gaps.join()
         gaps = self._gaps if self._gaps.is_in_order else in_any_order(lambda: map(_received, packets()))
         return [
-            *self._delivery.rows(), *self._latency_ms.rows(), *self._latencies.rows(), *gaps.rows(), *self._channel.rows(),
-            *self._transmissions.rows(duration_s),
+            *self._delivery.rows(), *self._latency_ms.rows(), *self._latencies.rows(), *gaps.rows(), *ages.rows(),
+            *self._channel.rows(), *self._transmissions.rows(duration_s),
         ]  # fmt: skip
 
 
@@ -146,7 +148,8 @@ class Delivery:
 
 def _received(packets: pa.Table) -> Received:
     """Return the awareness messages that stations received directly from their senders."""
-    return Received(*received_in(packets, ways_of(packets)))
+    pair, _, end_us = received_in(packets, ways_of(packets))
+    return Received(pair, end_us)
 
 
 class ChannelLoad:

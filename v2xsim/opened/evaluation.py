@@ -77,10 +77,12 @@ def evaluated(
     for tick in frames.ticks(step_us, track):
         new.add(tick, evaluator.add(tick))
     add_episodes(new.episodes, evaluator.episodes())
+    duration_s = simulated_s(setting(manifest, "run.duration_s"), setting(manifest, "run.step_s"))
     rows = all_metrics(
         new.groups, evaluator.average_precision(),
-        simulated_s(setting(manifest, "run.duration_s"), setting(manifest, "run.step_s")),
-        prr_range_m, setting(manifest, "record.packet_share"),
+        duration_s,
+        prr_range_m, setting(manifest, "record.packet_share"), setting(manifest, "record.link_ticks") * step_us,
+        round((setting(manifest, "run.begin_s") + duration_s) * 1e6),
     )  # fmt: skip
     new.metrics = metrics_table(rows)
     metrics = {name: metric for name, part, metric in rows if part == ""}

@@ -15,6 +15,7 @@ from v2xsim.engine.recording.participants import Participants, write_buildings, 
 from v2xsim.engine.recording.truth_tables import TruthTables
 from v2xsim.engine.stages import Stages
 from v2xsim.engine.workers import Workers
+from v2xsim.evaluation.ages import AGE_COLUMNS
 from v2xsim.evaluation.metric import Rows
 from v2xsim.evaluation.metrics import READ_AGAIN, RunMetrics
 from v2xsim.evaluation.packet_rows import RECEIVED
@@ -70,7 +71,8 @@ class Recording:
         self._truth_tables = TruthTables(self.tables, record, begin_us, self._step_us)
         self._kept_frames = KeptFrames(self.tables, record, begin_us, detect_us, self._step_us + fuse_us + oldest_us)
         self._participants = Participants()
-        self._metrics = RunMetrics(record.prr_range_m, record.packet_share)
+        end_us = begin_us + round(scenario.run.duration_s * 1e6 / self._step_us) * self._step_us
+        self._metrics = RunMetrics(record.prr_range_m, record.packet_share, record.link_ticks * self._step_us, end_us)
         self._later = InOrder(workers or Workers(1))
         write_buildings(self.tables["buildings"], prisms or Prisms.none())
 
@@ -148,6 +150,8 @@ class Recording:
     def _store_all(self, taken: dict[str, Columns], agents: Columns, time_us: int) -> None:
         """Move the rows of all tables to the store; arguments as in `_store`."""
         self._store(taken, self.tables)
+        for name in AGE_COLUMNS:
+            self._metrics.ages.reached(name, time_us)
         self.store.replace("agents", agents.take())
         self.store.written(time_us)
 
@@ -161,7 +165,9 @@ class Recording:
         for name in names:
             table = taken.get(name, self.tables[name])
             if len(table):
-                self._add_to_metrics(name, self.store.put(name, table.take()))
+                rows = table.take()
+                self._metrics.ages.add(name, rows)
+                self._add_to_metrics(name, self.store.put(name, rows))
 
     def _add_to_metrics(self, table: str, groups: Iterable[pa.Table]) -> None:
         for group in groups:

@@ -1,4 +1,4 @@
-"""Gaps between packets and the age of what they said, of pairs whose every reception is written down."""
+"""Gaps between packets, of pairs whose every reception is written down."""
 
 from itertools import pairwise
 from unittest.mock import patch
@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2xsim.evaluation import age_of_information
-from v2xsim.evaluation.age_of_information import GapsAndAge, Received, in_any_order, pair_of
+from v2xsim.evaluation import packet_gaps
+from v2xsim.evaluation.packet_gaps import Gaps, Received, in_any_order, pair_of
 
 MS = 1000
 
 
 def received(receptions):
     """Return receptions of sender, receiver, queued and end in milliseconds."""
-    tx, rx, queued_ms, end_ms = np.array(receptions, np.int64).reshape(-1, 4).T
-    return Received(pair_of(tx, rx), queued_ms * MS, end_ms * MS)
+    tx, rx, _, end_ms = np.array(receptions, np.int64).reshape(-1, 4).T
+    return Received(pair_of(tx, rx), end_ms * MS)
 
 
 def measured(*parts):
-    """Return gap and age over receptions that come in parts."""
-    gaps = GapsAndAge()
+    """Return the gap over receptions that come in parts."""
+    gaps = Gaps()
     for part in parts:
         gaps.add(received(part))
     assert gaps.is_in_order
@@ -52,38 +52,7 @@ def test_a_pair_that_met_once_has_no_gap():
     assert measured([(1, 2, 0, 0), (1, 2, 100, 100), (1, 3, 0, 0), (4, 2, 0, 0)])["inter_packet_gap"].count == 1
 
 
-def test_the_age_is_an_average_over_time():
-    """Gaps of 100 and 300 ms after packets of 10 and 20 ms: (100 (10 + 50) + 300 (20 + 150)) / 400 ms."""
-    heard = [(1, 2, 0, 10), (1, 2, 90, 110), (1, 2, 400, 410)]
-    assert measured(heard)["age_of_information"].value == pytest.approx(142.5)
-
-
-def test_the_age_grows_from_the_delay_of_the_earlier_packet():
-    """A late packet ends the gap: its own delay of 80 ms counts for nothing. 100 ms after a packet of 20 ms: 20 + 50."""
-    assert measured([(1, 2, 0, 20), (1, 2, 40, 120)])["age_of_information"].value == pytest.approx(70.0)
-
-
-def test_age_and_gap_have_as_many_samples_as_there_are_gaps():
-    found = measured([(1, 2, 0, 0), (1, 2, 100, 100), (1, 2, 200, 200), (5, 6, 0, 0)])
-    assert [found[name].count for name in ("inter_packet_gap", "age_of_information")] == [2, 2]
-
-
-def test_both_are_in_milliseconds():
-    found = measured([(1, 2, 0, 0), (1, 2, 100, 100)])
-    assert [metric.unit for metric in found.values()] == ["ms", "ms"]
-
-
-def test_two_receptions_at_one_instant_have_no_age():
-    assert np.isnan(measured([(1, 2, 0, 10), (1, 2, 5, 10)])["age_of_information"].value)
-
-
-def test_an_age_shorter_than_a_microsecond_is_an_age():
-    gaps = GapsAndAge()
-    gaps.add(Received(np.array([1, 1]), np.array([0, 1]), np.array([0, 1])))
-    assert metrics_of(gaps)["age_of_information"].value == pytest.approx(0.5e-3)
-
-
-def test_without_receptions_there_is_neither():
+def test_without_receptions_there_is_no_gap():
     assert all(np.isnan(metric.value) for metric in measured([]).values())
 
 
@@ -92,7 +61,6 @@ def test_without_receptions_there_is_neither():
     st.randoms(use_true_random=False),
 )
 def test_the_order_of_rows_does_not_matter(heard, chance):
-    # Packets of one pair that end together are one instant either way, but which of them the age goes by is open.
     heard = list({(tx, rx, end): (tx, rx, queued, end) for tx, rx, queued, end in heard}.values())
     shuffled = chance.sample(heard, len(heard))
     before, after = measured(heard), measured(shuffled)
@@ -116,10 +84,9 @@ def test_parts_in_order_of_time_are_measured_as_one(heard, cuts):
 
 @given(HEARD, st.integers(1, 7), st.integers(1, 9))
 def test_packets_in_any_order_are_measured_as_those_in_order_of_time(heard, most, length):
-    # Packets of one pair that end together are one instant either way, but which of them the age goes by is open.
     heard = list({(tx, rx, end): (tx, rx, queued, end) for tx, rx, queued, end in heard}.values())
     parts = [received(heard[first : first + length]) for first in range(0, len(heard), length)]
-    with patch("v2xsim.evaluation.age_of_information.MOST_PACKETS", most):
+    with patch("v2xsim.evaluation.packet_gaps.MOST_PACKETS", most):
         gaps = in_any_order(lambda: parts)
     whole = measured(heard)
     for name, metric in metrics_of(gaps).items():
@@ -128,7 +95,7 @@ def test_packets_in_any_order_are_measured_as_those_in_order_of_time(heard, most
 
 
 def test_a_packet_that_ends_before_one_of_an_earlier_part_is_noticed():
-    gaps = GapsAndAge()
+    gaps = Gaps()
     gaps.add(received([(1, 2, 0, 10), (1, 3, 0, 10)]))
     gaps.add(received([(1, 3, 0, 10), (2, 1, 0, 5)]))
     assert gaps.is_in_order
@@ -137,7 +104,7 @@ def test_a_packet_that_ends_before_one_of_an_earlier_part_is_noticed():
 
 
 def test_one_packet_is_held_for_each_pair_however_many_there_were():
-    gaps = GapsAndAge()
+    gaps = Gaps()
     for second in range(100):
         gaps.add(received([(tx, rx, second, second) for tx in range(3) for rx in range(4) for _ in range(5)]))
     assert len(gaps) == 12
@@ -150,10 +117,10 @@ def test_pairs_that_meet_later_get_their_places_among_the_others():
 
 
 def measured_with_silence(parts, monkeypatch, silent_ms=100):
-    """Return gap and age if any pair that is silent for a time is put away."""
-    monkeypatch.setattr(age_of_information, "FEWEST_PAIRS", 1)
-    monkeypatch.setattr(age_of_information, "SILENT_US", silent_ms * MS)
-    gaps = GapsAndAge()
+    """Return the gaps if any pair that is silent for a time is put away."""
+    monkeypatch.setattr(packet_gaps, "FEWEST_PAIRS", 1)
+    monkeypatch.setattr(packet_gaps, "SILENT_US", silent_ms * MS)
+    gaps = Gaps()
     for part in parts:
         gaps.add(received(part))
     return gaps

@@ -1,24 +1,24 @@
-"""Age of information (the age of the latest message that one station has from another), and inter-packet gap."""
+"""Inter-packet gap: the time between two packets that a station received directly from another."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Int64
 
 from v2xsim.evaluation.latest import Latest, gaps, in_order, with_room, without
-from v2xsim.evaluation.metric import Mean, Metric, Rows
+from v2xsim.evaluation.metric import Mean, Rows
 from v2xsim.evaluation.sorted_runs import SortedRuns
 
-# Packets that are in memory together if those of a pair are not in order of time; 24 bytes each.
+# Packets that are in memory together if those of a pair are not in order of time; 16 bytes each.
 MOST_PACKETS = 4_000_000
-# Pairs that are in memory before the first one goes to the temporary file, however long it is silent; 50 bytes each.
+# Pairs that are in memory before the first one goes to the temporary file, however long it is silent; 40 bytes each.
 FEWEST_PAIRS = 65_536
 # A pair that is silent for longer than this goes to the temporary file: its stations have probably left, or are far apart.
 SILENT_US = 30_000_000
 
 # The packets of a pair from the first one with which it came into memory to the last one before it left memory.
-_SPELL = np.dtype([("pair", "i8"), ("first_us", "i8"), ("queued_us", "i8"), ("end_us", "i8")])
+_SPELL = np.dtype([("pair", "i8"), ("first_us", "i8"), ("end_us", "i8")])
 
 
 @dataclass(frozen=True)
@@ -27,29 +27,27 @@ class Received:
 
     Attributes:
         pair: Number of the pair of sender and receiver of each packet (`pair_of`).
-        queued_us: Time at which the message was made.
         end_us: End of the packet.
     """
 
     pair: Int64[np.ndarray, " packets"]
-    queued_us: Int64[np.ndarray, " packets"]
     end_us: Int64[np.ndarray, " packets"]
 
     def __len__(self) -> int:
         return len(self.pair)
 
     def __getitem__(self, rows: np.ndarray) -> "Received":
-        return Received(self.pair[rows], self.queued_us[rows], self.end_us[rows])
+        return Received(self.pair[rows], self.end_us[rows])
 
     @staticmethod
     def none() -> "Received":
         """Return no packets."""
-        return Received(*(np.zeros(0, np.int64) for _ in range(3)))
+        return Received(*(np.zeros(0, np.int64) for _ in range(2)))
 
     @staticmethod
     def joined(parts: "Sequence[Received]") -> "Received":
         """Return the packets of several parts, in order."""
-        columns = [(part.pair, part.queued_us, part.end_us) for part in (Received.none(), *parts)]
+        columns = [(part.pair, part.end_us) for part in (Received.none(), *parts)]
         return Received(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 
@@ -58,11 +56,8 @@ def pair_of(tx: Int64[np.ndarray, " packets"], rx: Int64[np.ndarray, " packets"]
     return (tx << 32) | rx
 
 
-class GapsAndAge:
-    """Mean gap and age over all pairs of stations in which the receiver got at least two messages from the sender.
-
-    When a packet arrives, the age of information is the packet's delay d. The age then grows with time until the next packet arrives
-    after the gap g, so its time average is d + g / 2.
+class Gaps:
+    """Mean gap over all pairs of stations in which the receiver got at least two messages from the sender.
 
     The packets come in parts. Of the parts before, only the latest packet of each pair is held. That of a pair that has been silent for
     long goes to a temporary file, which is read at the end: most such pairs never meet again. So memory grows with the number of pairs
@@ -72,7 +67,6 @@ class GapsAndAge:
     def __init__(self) -> None:
         self._is_in_order = True
         self._gap_ms = Mean("inter_packet_gap", "ms")
-        self._gap_us, self._area_us2 = 0, 0.0
         self._latest = Latest.none()
         self._silent = SortedRuns("pairs", _SPELL, "pair")
 
@@ -91,14 +85,9 @@ class GapsAndAge:
             self._put_away_silent(int(received.end_us.max(initial=0)) - SILENT_US)
         self._latest = with_room(self._latest, len(received))
         order = in_order(received.pair, received.end_us)
-        gap_us, area_us2, is_in_order = gaps(received.pair, received.queued_us, received.end_us, order, self._latest)
+        gap_us, is_in_order = gaps(received.pair, received.end_us, order, self._latest)
         self._is_in_order &= bool(is_in_order)
-        self._add_gaps(gap_us, area_us2)
-
-    def _add_gaps(self, gap_us: Int64[np.ndarray, " gaps"], area_us2: Float[np.ndarray, " gaps"]) -> None:
         self._gap_ms.add(gap_us * 1e-3)
-        self._gap_us += int(gap_us.sum())
-        self._area_us2 += float(np.sum(area_us2))
 
     def _put_away_silent(self, before_us: int) -> None:
         """Put away the pairs whose latest packet ended before a time, unless they are few."""
@@ -111,7 +100,7 @@ class GapsAndAge:
         """Move the latest packets of some pairs to the temporary file."""
         gone, latest = np.flatnonzero(is_gone), self._latest
         spells = np.zeros(len(gone), _SPELL)
-        for name in ("pair", "first_us", "queued_us", "end_us"):
+        for name in ("pair", "first_us", "end_us"):
             spells[name] = getattr(latest, name)[gone]
         spells.sort(order="pair")
         if len(spells):
@@ -131,7 +120,7 @@ class GapsAndAge:
             before, after = before[again], after[again]
             gap_us = after["first_us"] - before["end_us"]
             self._is_in_order &= not (gap_us < 0).any()
-            self._add_gaps(gap_us, gap_us * (before["end_us"] - before["queued_us"] + gap_us / 2.0))
+            self._gap_ms.add(gap_us * 1e-3)
         self._silent = SortedRuns("pairs", _SPELL, "pair")
 
     def forget_pairs(self) -> None:
@@ -139,14 +128,12 @@ class GapsAndAge:
         self._latest = Latest.none()
 
     def rows(self) -> Rows:
-        """Return the mean gap and the mean age as metrics of the whole run, after `join`; NaN if no pair has two packets."""
-        rows = self._gap_ms.rows()
-        age = self._area_us2 / self._gap_us * 1e-3 if self._gap_us > 0 else float("nan")
-        return [*rows, ("age_of_information", "", Metric(age, "ms", rows[0][2].count))]
+        """Return the mean gap as a metric of the whole run, after `join`; NaN if no pair has two packets."""
+        return self._gap_ms.rows()
 
 
-def in_any_order(parts: Callable[[], Iterable[Received]]) -> GapsAndAge:
-    """Return gaps and age of packets of which those of one pair may be in any order, with bounded memory.
+def in_any_order(parts: Callable[[], Iterable[Received]]) -> Gaps:
+    """Return the gaps of packets of which those of one pair may be in any order, with bounded memory.
 
     The access schemes of v2xsim report packets in the order of their ends; a user's scheme may not.
 
@@ -155,7 +142,7 @@ def in_any_order(parts: Callable[[], Iterable[Received]]) -> GapsAndAge:
             are taken.
     """
     shares = -(-sum(len(part) for part in parts()) // MOST_PACKETS)
-    result = GapsAndAge()
+    result = Gaps()
     for share in range(shares):
         # The low bits of a pair are those of the receiver; a product with an odd number mixes in those of the sender.
         result.add(Received.joined([part[(part.pair % 1_000_003) % shares == share] for part in parts()]))
