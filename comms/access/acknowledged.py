@@ -6,7 +6,7 @@ sent again.
 """
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Int64
 from numba import njit
 
 from v2xsim.comms.draws import rekeyed
@@ -36,6 +36,17 @@ def number_in(code):  # type: ignore[no-untyped-def]
     return code >> (_REPEAT_BITS + _KIND_BITS)
 
 
+@njit(**PHASE)
+def kind_in(code):  # type: ignore[no-untyped-def]
+    """Return the kind in a code: DATA, ACK or FINISHED."""
+    return code & 3
+
+
+def codes_of(number: Int64[np.ndarray, " packets"]) -> Int64[np.ndarray, " packets"]:
+    """Return the code of the first transmission of each packet."""
+    return number << (_REPEAT_BITS + _KIND_BITS)
+
+
 def parts_of(
     code: Int64[np.ndarray, " packets"],
 ) -> tuple[Int64[np.ndarray, " packets"], Int64[np.ndarray, " packets"], Int64[np.ndarray, " packets"]]:
@@ -48,8 +59,3 @@ def parts_of(
 def key_of(key, repeat, kind):  # type: ignore[no-untyped-def]
     """Return the key of the random draws of a transmission; for the first transmission of a packet its own key."""
     return rekeyed(key, 2 * repeat + kind)
-
-
-def is_kept(kind: Int64[np.ndarray, " packets"]) -> Bool[np.ndarray, " packets"]:
-    """Return which codes stand for a transmission."""
-    return kind != FINISHED

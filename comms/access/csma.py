@@ -1,10 +1,11 @@
-"""IEEE 802.11p: broadcast with carrier sensing (EDCA, no acknowledgement), over all stations at once.
+"""IEEE 802.11p: carrier sensing with back-off (EDCA), over all stations at once.
 
 A packet that finds the channel idle is sent after the channel has been idle for AIFS. A packet that finds the channel
 busy draws a back-off of 0 to CW slots; the back-off counts down while the channel is idle and pauses while it is busy.
 After each packet a station backs off again. A station notices the transmission of another only one slot after its start
 (CCA and turn-around), so transmissions that begin less than a slot apart collide. A busy station queues packets; a full
-queue drops the oldest. The loop over all events is in `csma_events`, sending and reception are in `csma_air`, the
+queue drops the oldest. A packet to one station is sent again until it is acknowledged, if the packet may be repeated
+(`csma_acks`). The loop over all events is in `csma_events`, sending and reception are in `csma_starts` and `csma_air`, the
 tables in `csma_tables`. The parameters for scenarios are in `schemes.ieee80211p`.
 
 Each receiver in range has one outcome per packet, the first in this list that applies:
@@ -35,9 +36,13 @@ from v2xsim.comms.access.events import no_events, with_other_stations
 from v2xsim.comms.access.outcome import DROPS, receptions_of
 from v2xsim.comms.access.packets import Field, Packets, Receptions
 from v2xsim.comms.pairs import carried, homes
-from v2xsim.comms.phy.airtime import MAC_HEADER_BYTES, airtime_us
+from v2xsim.comms.phy.airtime import ACK_MCS, MAC_HEADER_BYTES, ack_airtime_us, airtime_us, sifs_us
 from v2xsim.comms.phy.error_rate import curve_for_kernels, ebn0_over_sinr_db, error_curve
 from v2xsim.comms.phy.noise import milliwatts, noise_dbm
+
+# Time from the first bit of a frame to the notice of the physical layer that a frame begins, at 10 MHz (IEEE 802.11-2016,
+# table 17-21, aRxPHYStartDelay). The acknowledgement must begin within SIFS, a slot and this time.
+_PHY_START_US = 49
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class CsmaParams:
             6 for messages such as CAM (IEEE 802.11-2016, table 9-138, AC_BE), which gives 110 us.
         slot_us: Length of a back-off slot: 13 us on a 10 MHz channel (IEEE 802.11-2016, table 17-21).
         cw: Contention window: the back-off is a whole number of slots drawn from 0 to this value.
+        cw_max: Largest contention window: before each repetition the window doubles up to this value.
         header_bytes: Bytes that the MAC adds to each packet.
         capture_db: A receiver leaves the packet that it is locked on only for a later packet that is stronger by more
             than this (None for no capture).
@@ -76,6 +82,7 @@ class CsmaParams:
     aifs_us: int = 110
     slot_us: int = 13
     cw: int = 15
+    cw_max: int = 1023
     header_bytes: int = MAC_HEADER_BYTES
     capture_db: float | None = None
     worst_interference: bool = True
@@ -99,7 +106,13 @@ class Csma:
         self._rules = tables.Rules(
             params.aifs_us, params.slot_us, params.cw, params.queue_packets,
             0.0 if params.capture_db is None else milliwatts(params.capture_db), int(params.worst_interference),
+            params.cw_max, sifs_us(params.bandwidth_mhz),
+            sifs_us(params.bandwidth_mhz) + params.slot_us + _PHY_START_US * 10 // params.bandwidth_mhz,
         )  # fmt: skip
+        self._over_db = np.zeros(8) if params.curve_is_sinr else ebn0_over_sinr_db(params.bandwidth_mhz)
+        self._replies = tables.Replies(ack_airtime_us(np.arange(tables.RATES), params.bandwidth_mhz), self._over_db)
+        # Whether any packet so far was addressed to one station.
+        self._has_targets = False
         self._thresholds = tables.Thresholds(
             milliwatts(params.noise_dbm), float(params.noise_dbm), milliwatts(params.sensitivity_dbm),
             milliwatts(params.cca_preamble_dbm), milliwatts(params.cca_energy_dbm), milliwatts(params.busy_threshold_dbm),
@@ -111,7 +124,7 @@ class Csma:
         )
         room = params.queue_packets
         self._queues = tables.Queues(
-            np.zeros(0, np.int64), np.zeros((0, room, 3), np.int64), np.zeros((0, room), np.uint64), np.zeros((0, room))
+            np.zeros(0, np.int64), np.zeros((0, room, 4), np.int64), np.zeros((0, room), np.uint64), np.zeros((0, room))
         )
         self._on_air = tables.OnAir(no_key, *_pool(0, 0))
         self.dropped: list[int] = []
@@ -120,24 +133,23 @@ class Csma:
     def submit(self, packets: Packets) -> None:
         """Add packets to those that wait; a packet may become ready at the present instant or later."""
         self._waiting = self._waiting.with_more(packets)
+        self._has_targets = self._has_targets or bool((packets.target >= 0).any())
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
         """Return the packets that ended by `until_us`, and each station's busy time in us since the call before."""
-        p = self._params
         ready = int(np.searchsorted(self._waiting.ready_us, until_us))
         new = self._waiting[:ready]
         self._waiting = self._waiting[ready:]
         widest = int(np.diff(field.offset).max(initial=0))
         if widest > self._on_air.receiver.shape[1]:
             self._on_air = _widened(self._on_air, widest + widest // 4)
-        over_db = np.zeros(8) if p.curve_is_sinr else ebn0_over_sinr_db(p.bandwidth_mhz)
         arrivals = tables.Arrivals(
-            new.number, new.sender, new.target, new.ready_us, self._airtime_us(new), over_db[new.mcs], new.key,
-            np.zeros(1, np.int64),
+            new.number, new.sender, new.target, new.ready_us, self._airtime_us(new), self._over_db[new.mcs], new.key,
+            np.where(new.retries > 0, new.retries * tables.RATES + ACK_MCS[new.mcs], 0), np.zeros(1, np.int64),
         )  # fmt: skip
         self._agenda, outcome, busy_us = run_events(
-            self._stations, self._queues, self._on_air, self._agenda, arrivals, field.rows, self._rules, self._thresholds,
-            self._curve, int(until_us),
+            self._stations, self._queues, self._on_air, self._agenda, arrivals, field.rows, self._rules, self._replies,
+            self._thresholds, self._curve, int(until_us),
         )  # fmt: skip
         self._now_us = int(until_us)
         self.dropped += outcome.dropped[: outcome.size[DROPS]].tolist()
@@ -158,7 +170,8 @@ class Csma:
         self._break_off(level, new_row)
         _forget_senders(level, new_row)
         state = np.zeros((len(row), tables.INTEGERS), np.int64)
-        state[:, tables.START_US] = state[:, tables.BUSY_SINCE_US] = tables.NONE
+        for column in (tables.START_US, tables.BUSY_SINCE_US, tables.TARGET, tables.ACKS_TO):
+            state[:, column] = tables.NONE
         # A newcomer starts as if it had sensed an idle channel for a long time.
         state[:, tables.IDLE_SINCE_US] = self._now_us - 1_000_000
         state[known] = self._stations.state[row[known]]
@@ -167,9 +180,20 @@ class Csma:
         )
         self._on_air = _moved(self._on_air, row, new_row)
         self._queues = _with_rings(self._queues, row)
+        if self._has_targets:
+            self._readdress(new_row)
         self._agenda = with_other_stations(self._agenda, new_row)
         moved = replace(self._waiting, sender=new_row[self._waiting.sender], target=new_row[self._waiting.target])
         self._waiting = moved[moved.sender >= 0]
+
+    def _readdress(self, new_row: Int64[np.ndarray, " old_plus_1"]) -> None:
+        """Write the new rows of targets into packets that wait or are on the air; -1 for targets that left."""
+        state, queues, room = self._stations.state, self._queues, self._params.queue_packets
+        for column in (tables.TARGET, tables.ACKS_TO):
+            state[:, column] = new_row[state[:, column]]
+        for s in np.flatnonzero(state[:, tables.QUEUED] > 0):
+            places = (state[s, tables.FIRST] + np.arange(state[s, tables.QUEUED])) % room
+            queues.packet[queues.row[s], places, 1] = new_row[queues.packet[queues.row[s], places, 1]]
 
     def _level_of(self, row: Int64[np.ndarray, " new"]) -> Float[np.ndarray, "new 8"]:
         """Return the reception state (`tables.FLOATS` columns) of another list of stations; a newcomer receives nothing."""

@@ -33,6 +33,7 @@ from v2xsim.comms.access.csma_tables import (
     SENT_AT_US,
     START_US,
     TARGET,
+    TARGET_CAUSE,
     VERSION,
 )
 from v2xsim.comms.access.decoding import ROUNDING_SHARE, decoded
@@ -203,6 +204,8 @@ def leave(now_us, s, stations, on_air, rules, thresholds, curve, outcome, busy_u
                 cause = decoded(uniform, ebn0 * p, noise_mw, interference_mw, curve)
                 level[r, LOCKED_ON], level[r, LOCKED_MW] = NOTHING, math.inf
                 level[r, HOLDS] -= 1.0
+            if receiver[s, n] == target:
+                state[s, TARGET_CAUSE] = cause
             if cause != SENSING or receiver[s, n] == target:
                 report_reception(outcome, receiver[s, n], cause, p, interference_mw / noise_mw)
         if by_packet:

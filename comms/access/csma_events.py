@@ -1,47 +1,54 @@
-"""The compiled event loop of IEEE 802.11p broadcast: carrier sensing, back-off, transmissions, all stations at once.
+"""The compiled event loop of IEEE 802.11p: carrier sensing, back-off, transmissions, all stations at once.
 
-There are three kinds of event: a packet becomes ready, a transmission begins, a transmission ends. An event updates its
+There are three kinds of event: a packet becomes ready, a transmission begins, a transmission ends. Two more belong to
+acknowledgements (`csma_acks`). An event updates its
 station and the stations linked with it, so the time for a transmission is proportional to its number of neighbours.
 """
 
 import numpy as np
 from numba import njit
 
+from v2xsim.comms.access.acknowledged import DATA, code_of, key_of
+from v2xsim.comms.access.csma_acks import await_reply, end_exchange, start_ack, time_out
 from v2xsim.comms.access.csma_air import arrive, count_busy_time, drawn_backoff, leave
+from v2xsim.comms.access.csma_starts import drop_oldest, plan_start, start_time_us, transmit
 from v2xsim.comms.access.csma_tables import (
     BACKOFF,
     BACKOFF_AFTER,
     BACKOFF_BEFORE,
     BUSY_SINCE_US,
     CBR_BUSY_SINCE_US,
+    CODE,
     EBN0_DB,
     END,
     ENERGY,
     FIRST,
+    HAS_BEGUN,
     HOLDS,
     IDLE_SINCE_US,
     ITSELF,
-    LOCKED_LINK,
-    LOCKED_MW,
     LOCKED_ON,
     NONE,
     NOTHING,
-    NUMBER,
     QUEUED,
+    REPEAT,
+    REPLY,
     SENT_AT_US,
-    START,
+    START_ACK,
     START_US,
     TARGET,
+    TARGET_CAUSE,
+    TIMEOUT,
     VERSION,
 )
 from v2xsim.comms.access.events import DETAIL, KIND, STATION, TIME, add_event, agenda_with_room, pop
 from v2xsim.comms.access.outcome import close_outcome, has_room, longer_outcome, no_outcome, report_drop, report_packet
-from v2xsim.comms.access.packets import HALF_DUPLEX
+from v2xsim.comms.access.packets import SENSING
 from v2xsim.comms.phases import PHASE
 
 
 @njit(cache=True, nogil=True)
-def run_events(stations, queues, on_air, agenda, arrivals, links, rules, thresholds, curve, until_us):  # type: ignore[no-untyped-def]
+def run_events(stations, queues, on_air, agenda, arrivals, links, rules, replies, thresholds, curve, until_us):  # type: ignore[no-untyped-def]
     """Run all events before an instant, and the ends of transmissions exactly at it.
 
     Args:
@@ -51,8 +58,9 @@ def run_events(stations, queues, on_air, agenda, arrivals, links, rules, thresho
         agenda: Future starts and ends of transmissions; the detail of a start is its version. Changed in place.
         arrivals: Packets that become ready before the instant.
         links: Which stations receive each sender, and with what mean power.
-        rules: Rules by which stations access the channel: AIFS, slot length, contention window, queue length and
-            capture.
+        rules: Rules by which stations access the channel: AIFS, slot length, contention window, queue length, capture
+            and acknowledgements.
+        replies: Duration and coding of acknowledgements.
         thresholds: Power levels at which receivers sense packets or lock on them.
         curve: Packet error rate over the signal-to-noise ratio.
         until_us: The instant at which the call stops.
@@ -65,10 +73,23 @@ def run_events(stations, queues, on_air, agenda, arrivals, links, rules, thresho
     busy_us, idle = np.zeros(count, np.int64), np.empty(count + 1, np.int64)
     outcome = no_outcome(256, links_at_most(on_air) + 4096, len(arrivals.number))
     while not _run_while_room(
-        stations, queues, on_air, agenda, arrivals, links, rules, thresholds, curve, until_us, outcome, busy_us, idle
+        stations,
+        queues,
+        on_air,
+        agenda,
+        arrivals,
+        links,
+        rules,
+        replies,
+        thresholds,
+        curve,
+        until_us,
+        outcome,
+        busy_us,
+        idle,
     ):
-        agenda = agenda_with_room(agenda, count + 2)
-        outcome = longer_outcome(outcome, 1, links_at_most(on_air))
+        agenda = agenda_with_room(agenda, count + 5)
+        outcome = longer_outcome(outcome, 2, links_at_most(on_air))
     close_busy_time(stations.level, busy_us, until_us)
     close_outcome(outcome)
     return agenda, outcome, busy_us
@@ -76,13 +97,26 @@ def run_events(stations, queues, on_air, agenda, arrivals, links, rules, thresho
 
 @njit(**PHASE)
 def links_at_most(on_air):  # type: ignore[no-untyped-def]
-    """Return the largest number of links per station that the table of transmissions has room for."""
-    return on_air.receiver.shape[1]
+    """Return a number of receptions that no transmission exceeds."""
+    return on_air.receiver.shape[1] + 1
 
 
 @njit(**PHASE)
 def _run_while_room(  # type: ignore[no-untyped-def]
-    stations, queues, on_air, agenda, arrivals, links, rules, thresholds, curve, until_us, outcome, busy_us, idle
+    stations,
+    queues,
+    on_air,
+    agenda,
+    arrivals,
+    links,
+    rules,
+    replies,
+    thresholds,
+    curve,
+    until_us,
+    outcome,
+    busy_us,
+    idle,
 ):
     """Run events while the outcome and the agenda have room for one more; return whether all events have been run."""
     while True:
@@ -93,8 +127,9 @@ def _run_while_room(  # type: ignore[no-untyped-def]
         ends_now = event_us == until_us and events[0, KIND] == END
         if ready_us >= until_us and event_us >= until_us and not ends_now:
             return True
-        # After one end, every waiting station may plan a start.
-        if agenda.size[0] + len(idle) + 1 > len(events) or not has_room(outcome, 1, links_at_most(on_air)):
+        # After one end, every waiting station may plan a start, and an acknowledgement begin. The end of an acknowledgement
+        # is also that of its packet.
+        if agenda.size[0] + len(idle) + 4 > len(events) or not has_room(outcome, 2, links_at_most(on_air)):
             return False
         if ready_us < until_us and ready_us < event_us:
             enqueue(arrival, ready_us, arrivals, stations, queues, agenda, rules, thresholds, outcome)
@@ -105,7 +140,14 @@ def _run_while_room(  # type: ignore[no-untyped-def]
         if kind == END:
             stop(event_us, s, stations, on_air, thresholds, busy_us, outcome)
             waiting = leave(event_us, s, stations, on_air, rules, thresholds, curve, outcome, busy_us, idle)
+            await_reply(event_us, s, stations, agenda, rules, replies)
             resume(event_us, s, waiting, stations, agenda, rules, thresholds, idle)
+            end_exchange(event_us, s, stations, queues, agenda, rules, thresholds, outcome)
+        elif kind == START_ACK:
+            if start_ack(event_us, s, stations, queues, on_air, agenda, rules, replies, thresholds, busy_us, outcome):
+                arrive(event_us, s, stations, queues, on_air, links, rules, thresholds)
+        elif kind == TIMEOUT:
+            time_out(event_us, s, version, stations, queues, agenda, rules, thresholds, outcome)
         elif is_due(event_us, s, version, stations.state):
             start(event_us, s, stations, queues, on_air, agenda, rules, thresholds, busy_us)
             arrive(event_us, s, stations, queues, on_air, links, rules, thresholds)
@@ -116,15 +158,12 @@ def enqueue(arrival, now_us, arrivals, stations, queues, agenda, rules, threshol
     """Put a packet that becomes ready into its station's queue, and plan its start if the station has none planned."""
     s, state, level, capacity = arrivals.sender[arrival], stations.state, stations.level, rules.capacity
     ring = queues.row[s]
-    if state[s, QUEUED] == capacity:
-        # The oldest waiting packet is dropped: its content is the most outdated.
-        first = state[s, FIRST]
-        report_drop(outcome, queues.packet[ring, first, 0])
-        state[s, FIRST] = (first + 1) % capacity
-        state[s, QUEUED] -= 1
+    if state[s, QUEUED] == capacity and not drop_oldest(s, ring, state, queues, rules, outcome):
+        report_drop(outcome, arrivals.number[arrival])
+        return
     last = (state[s, FIRST] + state[s, QUEUED]) % capacity
     queues.packet[ring, last, 0], queues.packet[ring, last, 1] = arrivals.number[arrival], arrivals.target[arrival]
-    queues.packet[ring, last, 2] = arrivals.airtime_us[arrival]
+    queues.packet[ring, last, 2], queues.packet[ring, last, 3] = arrivals.airtime_us[arrival], arrivals.reply[arrival]
     queues.key[ring, last], queues.ebn0_db[ring, last] = arrivals.key[arrival], arrivals.ebn0_db[arrival]
     state[s, QUEUED] += 1
     if state[s, QUEUED] > 1 and state[s, START_US] != NONE:
@@ -143,21 +182,6 @@ def enqueue(arrival, now_us, arrivals, stations, queues, agenda, rules, threshol
 
 
 @njit(**PHASE)
-def start_time_us(now_us, s, state, rules):  # type: ignore[no-untyped-def]
-    """Return when a station may send if its channel stays idle: after AIFS and its back-off."""
-    return max(now_us, state[s, IDLE_SINCE_US] + rules.aifs_us + state[s, BACKOFF] * rules.slot_us)
-
-
-@njit(**PHASE)
-def plan_start(now_us, s, state, agenda, rules):  # type: ignore[no-untyped-def]
-    """Plan the start of the first packet in the queue of a station whose channel is idle."""
-    state[s, START_US] = start_time_us(now_us, s, state, rules)
-    # Starts planned earlier stay on the agenda; their older version shows that they were cancelled.
-    state[s, VERSION] += 1
-    add_event(agenda, state[s, START_US], START, s, state[s, VERSION])
-
-
-@njit(**PHASE)
 def is_due(now_us, s, version, state):  # type: ignore[no-untyped-def]
     """Return whether a planned start is still valid: not cancelled, planned for now, and with a packet to send."""
     return version == state[s, VERSION] and state[s, START_US] == now_us and state[s, QUEUED] > 0
@@ -166,20 +190,25 @@ def is_due(now_us, s, version, state):  # type: ignore[no-untyped-def]
 @njit(**PHASE)
 def start(now_us, s, stations, queues, on_air, agenda, rules, thresholds, busy_us):  # type: ignore[no-untyped-def]
     """Let a station begin to send the first packet of its queue."""
-    state, level, ring = stations.state, stations.level, queues.row[s]
+    state, ring = stations.state, queues.row[s]
     first = state[s, FIRST]
-    state[s, NUMBER], state[s, TARGET] = queues.packet[ring, first, 0], queues.packet[ring, first, 1]
-    on_air.key[s], stations.rare[s, EBN0_DB] = queues.key[ring, first], queues.ebn0_db[ring, first]
-    state[s, FIRST], state[s, QUEUED] = (first + 1) % rules.capacity, state[s, QUEUED] - 1
-    if level[s, LOCKED_ON] != NOTHING:
-        # Half duplex: the station begins to send before it could notice the packet that it had begun to receive.
-        on_air.cause_so_far[np.int64(level[s, LOCKED_ON]), state[s, LOCKED_LINK]] = HALF_DUPLEX
-        level[s, HOLDS] -= 1.0
-    level[s, LOCKED_ON], level[s, LOCKED_MW] = ITSELF, np.inf
-    level[s, HOLDS] += 1.0
-    state[s, SENT_AT_US], state[s, START_US] = now_us, NONE
-    state[s, BUSY_SINCE_US] = now_us
-    count_busy_time(level, busy_us, s, now_us, thresholds.busy_mw)
+    repeat, state[s, REPLY] = state[s, REPEAT], queues.packet[ring, first, 3]
+    state[s, CODE], state[s, TARGET] = (
+        code_of(queues.packet[ring, first, 0], repeat, DATA),
+        queues.packet[ring, first, 1],
+    )
+    on_air.key[s], stations.rare[s, EBN0_DB] = (
+        key_of(queues.key[ring, first], repeat, DATA),
+        queues.ebn0_db[ring, first],
+    )
+    state[s, TARGET_CAUSE] = SENSING
+    if state[s, REPLY] > 0:
+        # The packet stays in the queue until it is acknowledged.
+        state[s, HAS_BEGUN] = 1
+    else:
+        state[s, FIRST], state[s, QUEUED] = (first + 1) % rules.capacity, state[s, QUEUED] - 1
+    transmit(now_us, s, stations, on_air, thresholds, busy_us)
+    state[s, START_US] = NONE
     # A back-off follows every packet, so that others get a chance before the same station sends again.
     state[s, BACKOFF] = drawn_backoff(on_air.key[s], stations.key[s], rules.window, BACKOFF_AFTER)
     add_event(agenda, now_us + queues.packet[ring, first, 2], END, s, 0)
@@ -192,7 +221,7 @@ def stop(now_us, s, stations, on_air, thresholds, busy_us, outcome):  # type: ig
     level[s, LOCKED_ON] = NOTHING
     level[s, HOLDS] -= 1.0
     count_busy_time(level, busy_us, s, now_us, thresholds.busy_mw)
-    report_packet(outcome, state[s, NUMBER], s, state[s, SENT_AT_US], now_us, thresholds.noise_dbm)
+    report_packet(outcome, state[s, CODE], s, state[s, SENT_AT_US], now_us, thresholds.noise_dbm)
 
 
 @njit(**PHASE)

@@ -20,11 +20,18 @@ from jaxtyping import Float, Int8, Int32, Int64, UInt64
     LOCKED_LINK,  # number, among the sender's links, of the link that carries the packet it is locked on
     IDLE_SINCE_US,  # time since which it senses an idle channel
     BUSY_SINCE_US,  # time since which it senses a busy channel, or NONE
-    NUMBER,  # number of the packet that it sends
+    CODE,  # code of its transmission (`acknowledged.code_of`)
     TARGET,  # row of the station that this packet is addressed to
     LINKS,  # number of links over which this packet arrives
+    REPLY,  # retries and rate of the acknowledgement of the packet that it sends, as in `Arrivals.reply`
+    TARGET_CAUSE,  # outcome of its last transmission at the target
+    REPEAT,  # how often the first packet in the queue was sent before
+    HAS_BEGUN,  # 1 from the first transmission of the first packet in the queue on, if it must be acknowledged
+    EXCHANGE,  # rises by 1 when it begins to wait for an acknowledgement, and when it no longer waits
+    WAIT_END_US,  # time at which an acknowledgement that it waits for has ended
+    ACKS_TO,  # row of the station that it acknowledges, or NONE
     INTEGERS,
-) = range(13)
+) = range(20)
 # Columns of what changes with every link. They lie side by side because the loop over links takes most of the time.
 (
     ENERGY,  # total power received, in mW
@@ -45,7 +52,9 @@ NOTHING, ITSELF = -1.0, -2.0
     RARE,
 ) = range(3)
 # Kinds of events: at one instant, transmissions end before others begin.
-END, START = 0, 1
+END, START, START_ACK, TIMEOUT = range(4)
+# Rates that an acknowledgement may have: indices of modulation and coding schemes.
+RATES = 8
 # Number of the draw from a packet's key: for the back-off before the packet (if the channel was busy) and after it.
 BACKOFF_BEFORE, BACKOFF_AFTER = 1, 2
 NONE = -1
@@ -61,7 +70,7 @@ class Stations(NamedTuple):
         key: Random key of each station.
     """
 
-    state: Int64[np.ndarray, "stations 12"]
+    state: Int64[np.ndarray, "stations 19"]
     level: Float[np.ndarray, "stations 8"]
     rare: Float[np.ndarray, "stations 2"]
     key: UInt64[np.ndarray, " stations"]
@@ -72,13 +81,13 @@ class Queues(NamedTuple):
 
     Attributes:
         row: Row of each station's ring; a ring keeps its row when stations come or go.
-        packet: Number, target row and airtime in us of each packet, by ring and position.
+        packet: Number, target row, airtime in us and reply (as in `Arrivals`) of each packet, by ring and position.
         key: Random key of each packet.
         ebn0_db: Eb/N0 minus SINR of each packet; it depends on the data rate.
     """
 
     row: Int64[np.ndarray, " stations"]
-    packet: Int64[np.ndarray, "rings room 3"]
+    packet: Int64[np.ndarray, "rings room 4"]
     key: UInt64[np.ndarray, "rings room"]
     ebn0_db: Float[np.ndarray, "rings room"]
 
@@ -110,6 +119,8 @@ class Arrivals(NamedTuple):
         airtime_us: Duration of each packet on the air.
         ebn0_db: Eb/N0 minus SINR of each packet; it depends on the data rate.
         key: Random key of each packet.
+        reply: For a packet that must be acknowledged, how often it may be sent again, times RATES, plus the index of the
+            acknowledgement's modulation and coding scheme; 0 for another packet.
         admitted: Number of packets that have joined their queues so far, from the start of the list.
     """
 
@@ -120,6 +131,7 @@ class Arrivals(NamedTuple):
     airtime_us: Int64[np.ndarray, " packets"]
     ebn0_db: Float[np.ndarray, " packets"]
     key: UInt64[np.ndarray, " packets"]
+    reply: Int64[np.ndarray, " packets"]
     admitted: Int64[np.ndarray, " 1"]
 
 
@@ -134,6 +146,9 @@ class Rules(NamedTuple):
         capture: A receiver changes to a later packet only if it is stronger than the present one by more than this
             ratio of powers; 0 for never.
         worst: 1 if the highest interference during a packet decides its outcome, 0 if the mean does.
+        most_window: Largest contention window, in slots.
+        sifs_us: Time between a packet and its acknowledgement.
+        timeout_us: Time after its packet at which a sender stops to wait for an acknowledgement that has not begun.
     """
 
     aifs_us: int
@@ -142,6 +157,21 @@ class Rules(NamedTuple):
     capacity: int
     capture: float
     worst: int
+    most_window: int
+    sifs_us: int
+    timeout_us: int
+
+
+class Replies(NamedTuple):
+    """Acknowledgements by their modulation and coding scheme.
+
+    Attributes:
+        airtime_us: Duration.
+        ebn0_db: Eb/N0 minus SINR.
+    """
+
+    airtime_us: Int64[np.ndarray, " rates"]
+    ebn0_db: Float[np.ndarray, " rates"]
 
 
 class Thresholds(NamedTuple):

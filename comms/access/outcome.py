@@ -1,11 +1,13 @@
 """The result of a compiled access loop: packets that ended and their receptions, in arrays that grow as they fill."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Int8, Int32, Int64
 from numba import njit
 
+from v2xsim.comms.access.acknowledged import ACK, FINISHED, parts_of
 from v2xsim.comms.access.events import longer_rows
 from v2xsim.comms.access.packets import Receptions
 from v2xsim.comms.phases import INLINED_PHASE, PHASE
@@ -19,7 +21,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         size: Number of packets, of receptions and of dropped packets so far.
-        number: The caller's number of each packet.
+        number: Code of each transmission (`acknowledged.code_of`); also of packets that are not sent again.
         sender: Row of the sending station of each packet.
         began_us: Start time of each packet.
         ended_us: End time of each packet.
@@ -120,7 +122,11 @@ def receptions_of(outcome: Outcome) -> Receptions:
     power_dbm = np.float32(10.0) * np.log10(outcome.power_mw[:count])
     sinr_db = power_dbm - np.repeat(noise_dbm.astype(np.float32), np.diff(offset))
     sinr_db = sinr_db - np.float32(10.0) * np.log10(np.float32(1.0) + outcome.interference_ratio[:count])
-    return Receptions(
-        outcome.number[:packets], outcome.sender[:packets], outcome.began_us[:packets], outcome.ended_us[:packets],
+    number, repeat, kind = parts_of(outcome.number[:packets])
+    receptions = Receptions(
+        number, outcome.sender[:packets], outcome.began_us[:packets], outcome.ended_us[:packets],
         noise_dbm, offset, outcome.receiver[:count], outcome.cause[:count], power_dbm, sinr_db,
+        repeat, kind == ACK,
     )  # fmt: skip
+    is_over = kind == FINISHED
+    return replace(receptions.of(~is_over), finished=number[is_over]) if is_over.any() else receptions

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Int64, UInt64
 
-from v2xsim.comms.access.acknowledged import ACK, DATA, key_of, parts_of
+from v2xsim.comms.access.acknowledged import ACK, DATA, codes_of, key_of, parts_of
 from v2xsim.comms.access.packets import Field, Packets, Receptions
 from v2xsim.comms.access.random_slot_acks import Waiting, WaitingPackets, delivered, sends_between, unsent_ack
 from v2xsim.comms.access.random_slot_choice import choose_in_turn, no_intervals
@@ -143,7 +143,7 @@ class RandomSlot:
         self, packets: Packets, start_us: Int64[np.ndarray, " packets"], end_us: Int64[np.ndarray, " packets"],
         repeat: Int64[np.ndarray, " packets"], kind: int,
     ) -> None:  # fmt: skip
-        code = (packets.number << 8) | (repeat << 2) | kind
+        code = codes_of(packets.number) | (repeat << 2) | kind
         new = Transmissions(code, packets.sender, packets.target, start_us, end_us, packets.mcs, packets.key)
         self._state = with_waiting(self._state, new)
 

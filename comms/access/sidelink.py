@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Int64, UInt64
 
+from v2xsim.comms.access.acknowledged import codes_of, parts_of
 from v2xsim.comms.access.events import DETAIL, STATION, no_events, with_other_stations
 from v2xsim.comms.access.outcome import DROPS, receptions_of
 from v2xsim.comms.access.packets import Field, Packets, Receptions
@@ -155,7 +156,7 @@ class Sidelink:
             return Receptions.none(), np.zeros(len(self._senses.column), np.int64)
         periodic = new.period_us > 0
         arrivals = Arrivals(
-            new.number, new.sender, new.target, slot[:ready], self._width(new),
+            codes_of(new.number), new.sender, new.target, slot[:ready], self._width(new),
             np.where(periodic, np.maximum(1, new.period_us // p.slot_us), 0),
             np.where(periodic, p.t2_slots, p.single_t2_slots), new.key, np.zeros(1, np.int64),
         )  # fmt: skip
@@ -164,7 +165,7 @@ class Sidelink:
             self._schedule, self._agenda, self._senses, arrivals, field.rows, self._rules, self._thresholds, self._curve, until
         )  # fmt: skip
         self._slot = until
-        self.dropped += outcome.dropped[: outcome.size[DROPS]].tolist()
+        self.dropped += parts_of(outcome.dropped[: outcome.size[DROPS]])[0].tolist()
         return receptions_of(outcome), np.round(busy_us).astype(np.int64)
 
     def _width(self, packets: Packets) -> Int64[np.ndarray, " packets"]:

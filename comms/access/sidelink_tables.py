@@ -16,7 +16,7 @@ NONE = -1
 
 # Columns of a scheduled transmission.
 (
-    NUMBER,  # number of the packet
+    NUMBER,  # code of the transmission (`acknowledged.code_of`)
     TARGET,  # row of the station that the packet is addressed to
     SLOT,  # slot in which it is sent
     SUBCHANNEL,  # first subchannel
@@ -74,7 +74,7 @@ class Senses(NamedTuple):
         sent_slot: Slot in which the station last sent, by column and slot row.
         next_row_slot: First slot whose row has not been cleared yet.
         longest_period: Longest period announced so far by any station, in slots.
-        decoded_number: Number of the last packet decoded, plus 1, by column of the sender and of the receiver; empty
+        decoded_number: Code of the last packet decoded, plus 1, by column of the sender and of the receiver; empty
             without repetitions.
     """
 
@@ -92,7 +92,7 @@ class Arrivals(NamedTuple):
     """Packets that become ready, sorted by the slot in which they do.
 
     Attributes:
-        number: Number that the caller gave each packet.
+        number: Code of each packet (`acknowledged.code_of`).
         sender: Row of the sending station.
         target: Row of the station that the packet is addressed to; -1 for a broadcast.
         slot: Slot in which each packet is ready.

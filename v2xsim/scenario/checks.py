@@ -42,7 +42,7 @@ _UNUSED_BY = {
     "awareness_mcs": _IDEAL + _SIDELINKS,
     "queue_packets": _IDEAL + _RANDOM,
     "retries": _IDEAL,
-    "ack_timeout_ms": _IDEAL,
+    "ack_timeout_ms": _IDEAL + _CSMA,
     "dcc": _IDEAL,
     "processing_spread_ms": _IDEAL,
 }

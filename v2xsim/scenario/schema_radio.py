@@ -134,7 +134,11 @@ class Radio(Section):
         le=15,
     )
     ack_timeout_ms: float = quantity(
-        1.0, "ms", "Time that a sender waits for an acknowledgement before it sends the packet again", ge=0.1, le=100
+        1.0,
+        "ms",
+        "Time that a sender waits for an acknowledgement before it sends the packet again; ieee80211p has the time of its standard",
+        ge=0.1,
+        le=100,
     )
     dcc: Literal["none", "reactive", "adaptive"] = choice(
         "none",

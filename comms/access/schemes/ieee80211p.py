@@ -1,7 +1,7 @@
-"""IEEE 802.11p: broadcast with carrier sensing (EDCA, no acknowledgement)."""
+"""IEEE 802.11p: carrier sensing with back-off (EDCA)."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ class Ieee80211p(AccessScheme):
         aifs_us: Time for which the channel must be idle before a station sends (AIFS); a shorter time gives more
             priority.
         cw: Contention window: the back-off is a whole number of slots drawn from 0 to this value.
+        cw_max: Largest contention window of repetitions.
         cca_preamble_dbm: A packet received with at least this power makes the channel busy.
         cca_energy_dbm: A total received power above this makes the channel busy.
         interference: Which interference sets the SINR of a packet: the highest during the packet, or the mean over it.
@@ -37,6 +38,12 @@ class Ieee80211p(AccessScheme):
         AtMost(1023),
         "Contention window in slots: each back-off is drawn from 0 to this value; a larger value means fewer collisions and more delay",
     ] = 15
+    cw_max: Annotated[
+        int,
+        AtLeast(0),
+        AtMost(32767),
+        "Largest contention window in slots: before each repetition of a packet to one station, the window doubles up to this value; below cw it stays cw",
+    ] = 1023
     cca_preamble_dbm: Annotated[
         float,
         AtLeast(-130),
@@ -58,6 +65,8 @@ class Ieee80211p(AccessScheme):
         "Capture threshold: a receiver changes to a later packet if it is stronger than the packet being received by more than this; null switches capture off",
     ] = None  # fmt: skip
 
+    acknowledges: ClassVar[bool] = True
+
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
         """Return the access layer of the scheme."""
         from v2xsim.comms.access.csma import Csma, CsmaParams
@@ -67,7 +76,7 @@ class Ieee80211p(AccessScheme):
         params = CsmaParams(
             bandwidth_mhz=settings.bandwidth_mhz, noise_dbm=settings.noise_dbm, sensitivity_dbm=settings.sensitivity_dbm + wider_db,
             cca_preamble_dbm=self.cca_preamble_dbm + wider_db, cca_energy_dbm=self.cca_energy_dbm + wider_db,
-            busy_threshold_dbm=settings.busy_threshold_dbm + wider_db, aifs_us=self.aifs_us, cw=self.cw,
+            busy_threshold_dbm=settings.busy_threshold_dbm + wider_db, aifs_us=self.aifs_us, cw=self.cw, cw_max=max(self.cw, self.cw_max),
             header_bytes=MAC_HEADER_BYTES if settings.header_bytes is None else settings.header_bytes,
             capture_db=self.capture_db, worst_interference=self.interference == "worst",
             curve_db=tuple(row[0] for row in settings.curve), curve_rate=tuple(row[1] for row in settings.curve),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from v2xsim.comms.access.acknowledged import ACK, DATA, FINISHED, MOST_RETRIES, code_of
 from v2xsim.comms.access.outcome import (
     close_outcome,
     has_room,
@@ -21,7 +22,7 @@ def reported(packets, receptions_each, room):
     for number in range(packets):
         while not has_room(outcome, 1, receptions_each):
             outcome = longer_outcome(outcome, 1, receptions_each)
-        report_packet(outcome, number, number + 1, 10 * number, 10 * number + 5, -95.0)
+        report_packet(outcome, code_of(number, 0, DATA), number + 1, 10 * number, 10 * number + 5, -95.0)
         for receiver in range(receptions_each):
             report_reception(outcome, receiver, DELIVERED, 1e-9 * (number + 1), 0.0)
     close_outcome(outcome)
@@ -94,7 +95,7 @@ def test_a_longer_outcome_keeps_its_dropped_packets():
 
 def test_each_reception_keeps_its_values():
     outcome = no_outcome(4, 4, 0)
-    report_packet(outcome, 3, 2, 10, 20, -90.0)
+    report_packet(outcome, code_of(3, 0, DATA), 2, 10, 20, -90.0)
     report_reception(outcome, 5, COLLISION, 1e-8, 0.0)
     report_reception(outcome, 6, DELIVERED, 1e-7, 9.0)
     close_outcome(outcome)
@@ -104,3 +105,24 @@ def test_each_reception_keeps_its_values():
     assert (found.receiver.tolist(), found.outcome.tolist()) == ([5, 6], [COLLISION, DELIVERED])
     np.testing.assert_allclose(found.power_dbm, [-80.0, -70.0], atol=1e-4)
     np.testing.assert_allclose(found.sinr_db, [10.0, 10.0], atol=1e-4)
+
+
+def test_acknowledgements_and_packets_that_are_over_are_told_from_packets():
+    outcome = no_outcome(6, 4, 0)
+    for number, repeat, kind in (
+        (7, 0, DATA),
+        (7, 0, ACK),
+        (7, 0, FINISHED),
+        (2**40, MOST_RETRIES, DATA),
+        (9, 1, FINISHED),
+    ):
+        report_packet(outcome, code_of(number, repeat, kind), 0, 1, 2, -95.0)
+        if kind != FINISHED:
+            report_reception(outcome, 3, DELIVERED, 1e-8, 0.0)
+    close_outcome(outcome)
+    found = receptions_of(outcome)
+    assert found.number.tolist() == [7, 7, 2**40]
+    assert found.repeat.tolist() == [0, 0, MOST_RETRIES]
+    assert found.is_ack.tolist() == [False, True, False]
+    assert found.finished.tolist() == [7, 9]
+    assert (found.offset.tolist(), found.receiver.tolist()) == ([0, 1, 2, 3], [3, 3, 3])

@@ -8,6 +8,7 @@ from groups import keys, packets, repeated, square, stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from v2xsim.comms.access.acknowledged import codes_of
 from v2xsim.comms.access.outcome import Outcome, receptions_of
 from v2xsim.comms.access.packets import DELIVERED, SENSING, Packets, Receptions, field_of
 from v2xsim.comms.access.scheme import RadioSettings, layer_of
@@ -27,7 +28,7 @@ def receptions(*packets_of):
     size = np.array([len(number), len(pairs), 0])
     return receptions_of(
         Outcome(
-            size, number, 10 + number, 100 + number, 200 + number, np.array([row[1] for row in packets_of]), offset,
+            size, codes_of(number), 10 + number, 100 + number, 200 + number, np.array([row[1] for row in packets_of]), offset,
             np.arange(len(pairs), dtype=np.int32), np.zeros(len(pairs), np.int8),
             np.array([p for p, _ in pairs], np.float32), np.array([r for _, r in pairs], np.float32),
             np.zeros(0, np.int64),

@@ -17,7 +17,7 @@ from v2xsim.comms.access.sidelink_tables import Rules as SidelinkRules
 from v2xsim.comms.phy.error_rate import curve_for_kernels
 
 CURVE = curve_for_kernels(np.array([0.0, 10.0]), np.array([1.0, 0.0]))
-RULES = csma.Rules(110, 13, 15, 10, 0.0, 1)
+RULES = csma.Rules(110, 13, 15, 10, 0.0, 1, 1023, 32, 94)
 THRESHOLDS = csma.Thresholds(1e-10, -100.0, 1e-9, 1e-9, 1e-7, 1e-9)
 
 
