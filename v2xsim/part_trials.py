@@ -18,9 +18,9 @@ from v2xsim.comms.channel.fading.model import Fading, FadingView, shape_of
 from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView, loss_of, pieces_of, range_of
 from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
-from v2xsim.comms.relay.choice import scores_of, usable_stations
-from v2xsim.comms.relay.links import LinkDelivery
-from v2xsim.comms.relay.rule import RelayRule, RelayView
+from v2xsim.comms.relay.choice import scores_of
+from v2xsim.comms.relay.hops import KnownBodies
+from v2xsim.comms.relay.rule import Ends, HopQuality, RelayRule, RelayView
 from v2xsim.gpu.bev.fusion.scheme import FusionScheme, FusionView, Received, fused_of
 from v2xsim.parts import Part, base_of
 from v2xsim.perception.detection.detector import Detector, DetectorView, detections_of
@@ -94,22 +94,29 @@ def _states(count: int) -> np.ndarray:
 
 
 def relay_view(size: int) -> RelayView:
-    """Return a trial input for relay rules: pairs of stations along a street with a corner building, every second one a possible relay."""
+    """Return a trial input for relay rules: candidates for pairs along a street with a corner building and cars."""
     stations = size + 2 if size else 0
     row = np.arange(stations, dtype=float)
     antenna_m = np.column_stack([40.0 * row, 15.0 * (row % 3), 1.5 + 0.5 * row])
     velocity_mps = np.column_stack([10.0 - 3.0 * row, np.zeros(stations)])
+
+    def ends(rows: np.ndarray) -> Ends:
+        return Ends(identities(stations)[rows], antenna_m[rows], velocity_mps[rows], rows % 2 == 1)
+
     pairs = min(size, 3)
-    requester, helper = np.zeros(pairs, np.int64), np.arange(pairs) + 2
-    delivery = np.full((stations, stations), 0.9)
+    # The last pair has no candidate, and each other pair has another number of them; no end of a pair is among them.
+    least = size - 1 - np.arange(pairs) if pairs else np.zeros(0, np.int64)
+    least[-1:] = 0
+    rows = np.arange(stations)
+    pair, relay = np.nonzero((rows > 0) & (rows < least[:, None]))
+    quality = HopQuality(np.linspace(0.7, 1.0, len(pair)), np.linspace(4.0, 30.0, len(pair)))
     corner = Prisms(
         np.array([[5.0, 5.0], [25.0, 5.0], [25.0, 25.0], [5.0, 25.0]]), np.array([0, 4]), np.zeros(1), np.full(1, 9.0)
     )
-    links = LinkDelivery.of(delivery)
-    usable = usable_stations(requester, helper, links, 0.7)
+    known = KnownBodies(np.array([0, size]), boxes(size), np.zeros((size, 2)))
     return RelayView(
-        requester, helper, usable, identities(stations), antenna_m, velocity_mps, links, 0.7, np.full(stations, -1),
-        Boxes.none(), indexed(corner), 5.9, 300.0, lambda: _numbers(pairs, stations), lambda: delivery,
+        ends(np.zeros(pairs, np.int64)), ends(np.arange(pairs) + stations - pairs), ends(relay), pair, quality, quality, 0.7,
+        np.zeros(pairs, np.int64), known, indexed(corner), 5.9, 300.0, lambda: _numbers(len(pair)),
     )  # fmt: skip
 
 

@@ -209,7 +209,7 @@ def rows_of_column(column, ax, ay, bx, by, rows):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def _prism_blocks(ax, ay, az, bx, by, bz, vertices_m, is_seam, first, last, base_m, top_m):  # type: ignore[no-untyped-def]
+def prism_blocks(ax, ay, az, bx, by, bz, vertices_m, is_seam, first, last, base_m, top_m):  # type: ignore[no-untyped-def]
     """Return whether a segment passes through a wall, the roof or the raised underside of a prism."""
     # Keep the part of the segment between the heights of base and roof.
     enter, leave = 0.0, 1.0
@@ -265,7 +265,7 @@ def prisms_block(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignore[no-u
                 or top_m[p] <= low_z
             ):  # fmt: skip
                 continue
-            if _prism_blocks(
+            if prism_blocks(
                 ax, ay, az, bx, by, bz, vertices_m, is_seam, offset[p], offset[p + 1], base_m[p], top_m[p],
             ):  # fmt: skip
                 return True

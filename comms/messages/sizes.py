@@ -23,9 +23,13 @@ PACKET_HEADER_BYTES = NETWORK_HEADER_BYTES + SECURITY_BYTES
 AWARENESS_BASE_BYTES = 200 - PACKET_HEADER_BYTES
 ANTENNA_HEIGHT_BYTES = 1
 
-# For each neighbour in the list: 4 bytes of station id and 1 byte of link quality. This is our own field, for the
-# choice of relays; the simulated list contains only the ids, without a signal-to-noise ratio.
-NEIGHBOUR_BYTES = 5
+# Number of the announcement among those of its sender, from which receivers count lost ones: our own field. Its highest bit
+# says whether the sender wants data of others.
+SEQUENCE_BYTES = 2
+
+# For each neighbour in the list: 4 bytes of station id, 1 byte of signal-to-noise ratio in steps of 0.5 dB, and 1 byte for
+# the share of the neighbour's announcements that arrive. This is our own field, for the choice of relays.
+NEIGHBOUR_BYTES = 6
 
 # Lower corner as two whole-cell offsets of 2 from the sender's cell, cell side of 1, side lengths of 1: our own field.
 MATRIX_HEADER_BYTES = 7
@@ -66,7 +70,7 @@ def awareness_bytes(matrix_bytes: int, neighbours: int) -> int:
             without a matrix.
         neighbours: Number of stations in the list of neighbours.
     """
-    return AWARENESS_BASE_BYTES + ANTENNA_HEIGHT_BYTES + matrix_bytes + NEIGHBOUR_BYTES * neighbours
+    return AWARENESS_BASE_BYTES + ANTENNA_HEIGHT_BYTES + SEQUENCE_BYTES + matrix_bytes + NEIGHBOUR_BYTES * neighbours
 
 
 def matrix_bytes(cells: int) -> int:

@@ -1,10 +1,16 @@
-"""Remaining lifetime of a link, from the motion of its two stations."""
+"""Remaining lifetime of a link, from the motion of its two stations, the map, and the bodies that a station knows."""
 
 import numpy as np
 from jaxtyping import Float
 
+from v2xsim.comms.relay.hops import Hops, KnownBodies
+from v2xsim.records import Obstacles
+
 WANTED_S = 5.0
 """A link that lasts this long gets the full mobility term; our choice, equal to the horizon of conflict prediction."""
+
+LOOK_S = 10.0
+"""How far ahead buildings and bodies that come between two stations are looked for; velocities do not stay constant for longer."""
 
 
 def link_expiration_s(
@@ -33,3 +39,29 @@ def link_expiration_s(
     # Without motion, divide by 1 instead of 0, because np.where computes both branches.
     time_s = np.where(still, np.inf, (root - along) / np.where(still, 1.0, speed2))
     return np.where(inside, time_s, 0.0)
+
+
+def lifetimes_s(hops: Hops, bodies: KnownBodies, obstacles: Obstacles, range_m: float) -> Float[np.ndarray, " hops"]:
+    """Return how long each hop lasts if velocities do not change: to the first of range, building and known body.
+
+    The hop ends when its ends are farther apart than the range, when a building of the map comes between them, or when a
+    known body reaches above the line between the antennas. It is 0 if one of these is so now. Buildings and bodies that
+    come between the ends later than LOOK_S are not found.
+
+    Args:
+        hops: The hops.
+        bodies: The bodies that the station that decides knows.
+        obstacles: Buildings of the map.
+        range_m: Largest distance of a usable link.
+    """
+    # Imported here, so that a scenario can be checked without loading compiled kernels.
+    from v2xsim.comms.channel.geometry import building_arrays
+    from v2xsim.comms.relay import hop_loops
+
+    in_range_s = link_expiration_s(
+        hops.second_m[:, :2] - hops.first_m[:, :2], hops.second_mps - hops.first_mps, range_m
+    )
+    found: Float[np.ndarray, " hops"] = hop_loops.lifetimes(
+        hop_loops.tracks(hops), hop_loops.body_rows(bodies), *building_arrays(obstacles), in_range_s, LOOK_S
+    )
+    return found

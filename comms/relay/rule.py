@@ -1,4 +1,4 @@
-"""The interface of relay rules: a rule gives a score to each station that could forward messages for a pair.
+"""The interface of relay rules: a rule gives a score to each candidate, a station that could forward messages for a pair.
 
 Each built-in rule is one file in `rules`. `hybrid` is our reading of the abstract of *NLOS Dies Twice* (arXiv
 2307.06615), whose full text was not available to us. The terms that it combines are properties of `RelayView`, so that
@@ -12,135 +12,146 @@ from typing import Annotated, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from v2xsim.comms.relay.lifetime import WANTED_S, link_expiration_s
-from v2xsim.comms.relay.links import LinkDelivery
+from v2xsim.comms.relay.hops import Hops, KnownBodies
+from v2xsim.comms.relay.lifetime import WANTED_S, lifetimes_s
 from v2xsim.part_answers import LockedProperty
 from v2xsim.parts import AtLeast, Kind, Part
-from v2xsim.records import Boxes, Obstacles
+from v2xsim.records import Obstacles
+
+
+@dataclass(frozen=True)
+class Ends:
+    """State of some stations as the station that decides knows it: from their announcements, extrapolated to now.
+
+    Attributes:
+        agent: Identity of each station.
+        antenna_m: Position of its antenna in the world; the third column is the height above ground.
+        velocity_mps: Announced velocity over ground.
+        is_roadside: Whether the station is a roadside unit.
+    """
+
+    agent: Int64[np.ndarray, " stations"]
+    antenna_m: Float[np.ndarray, "stations 3"]
+    velocity_mps: Float[np.ndarray, "stations 2"]
+    is_roadside: Bool[np.ndarray, " stations"]
+
+    def __len__(self) -> int:
+        return len(self.agent)
+
+
+@dataclass(frozen=True)
+class HopQuality:
+    """Quality of the hop between each candidate and one end of its pair, as the station that decides knows it.
+
+    Attributes:
+        delivery: Share of announcements that cross the hop, 0 to 1; the worse direction if the candidate must forward both ways.
+        snr_db: Mean signal-to-noise ratio that was measured on the hop; the worse direction if both are needed.
+    """
+
+    delivery: Float[np.ndarray, " candidates"]
+    snr_db: Float[np.ndarray, " candidates"]
 
 
 @dataclass(frozen=True)
 class RelayView:
-    """Input of relay rules: the state of stations, what they measured on each other's packets, and the map.
+    """Input of relay rules: the candidates for some pairs of stations, as the station that decides knows them.
 
-    The stations are those that are one of a pair or qualify as its relay.
-
-    The states are those of this moment, with exact velocities, as if announcements arrived at once and without loss. A
-    single station could not know all of this.
+    Each pair is judged by one station: the requester itself, or a station that may relay for the pair. What it knows, it has
+    from announcements, from its own measurements and sensors, and from its map. All candidates qualify: the delivery of both
+    hops is at least `min_delivery`, and the candidate is not one of the pair.
 
     Attributes:
-        requester: Row of the station that requests data, for each pair that cannot reach each other well enough.
-        helper: Row of the station that should send the data, for each pair.
-        usable: Whether each station qualifies as the relay of each pair: the delivery of both hops is at least
-            `min_delivery`, and the station is not one of the pair.
-        agent: Identity of each station, in rising order.
-        antenna_m: Position of each station's antenna in the world, where the station believes it is at this moment; the
-            third column is the height above ground.
-        velocity_mps: Velocity of each station over ground, exact.
-        links: Predicted delivery of the links of requesters and helpers.
+        requester: Station that requests data, for each pair that cannot reach each other well enough.
+        helper: Station that should send the data, for each pair.
+        candidate: Stations that may relay.
+        pair: Row of each candidate's pair.
+        to_requester: Quality of the hop between each candidate and the requester.
+        to_helper: Quality of the hop between each candidate and the helper.
         min_delivery: Least delivery probability of a usable link, 0 to 1.
-        body: Row in `boxes` of each station's body; -1 for a roadside unit.
-        boxes: Bounding boxes of all vehicles that are stations.
+        decider: Row in `bodies` of the station that decides, for each pair.
+        bodies: Vehicles that each of these stations knows, connected or not.
         obstacles: Buildings of the map.
         carrier_ghz: Centre frequency of the channel.
         range_m: Distance up to which a link with nothing in its way is usable.
-        draw: Function that returns a uniform random number in (0, 1) for each pair and station; for the same pair and
-            station it is the same during the whole run.
-        predict: Function that returns `delivery`.
+        draw: Function that returns a uniform random number in (0, 1) for each candidate; for the same pair and candidate it is
+            the same during the whole run.
     """
 
-    requester: Int64[np.ndarray, " pairs"]
-    helper: Int64[np.ndarray, " pairs"]
-    usable: Bool[np.ndarray, "pairs stations"]
-    agent: Int64[np.ndarray, " stations"]
-    antenna_m: Float[np.ndarray, "stations 3"]
-    velocity_mps: Float[np.ndarray, "stations 2"]
-    links: LinkDelivery
+    requester: Ends
+    helper: Ends
+    candidate: Ends
+    pair: Int64[np.ndarray, " candidates"]
+    to_requester: HopQuality
+    to_helper: HopQuality
     min_delivery: float
-    body: Int64[np.ndarray, " stations"]
-    boxes: Boxes
+    decider: Int64[np.ndarray, " pairs"]
+    bodies: KnownBodies
     obstacles: Obstacles
     carrier_ghz: float
     range_m: float
-    draw: Callable[[], Float[np.ndarray, "pairs stations"]]
-    predict: Callable[[], Float[np.ndarray, "stations stations"]]
+    draw: Callable[[], Float[np.ndarray, " candidates"]]
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Number of pairs and number of stations: the shape of the array of scores."""
-        return len(self.requester), len(self.agent)
-
-    @property
-    def roadside(self) -> Bool[np.ndarray, " stations"]:
-        """Whether each station is a roadside unit."""
-        units: np.ndarray = self.body < 0
-        return units
+    def shape(self) -> tuple[int]:
+        """Number of candidates: the shape of the array of scores."""
+        return (len(self.pair),)
 
     @LockedProperty
-    def delivery(self) -> Float[np.ndarray, "stations stations"]:
-        """Predicted probability that a data packet crosses each link, 0 to 1; symmetric."""
-        return self.predict()
+    def requester_hops(self) -> Hops:
+        """Hop between each candidate and the requester of its pair."""
+        return self._hops(self.requester)
 
     @LockedProperty
-    def distance_m(self) -> Float[np.ndarray, "stations stations"]:
-        """Horizontal distance between any two stations."""
-        offset = self.antenna_m[None, :, :2] - self.antenna_m[:, None, :2]
-        distance: np.ndarray = np.hypot(offset[..., 0], offset[..., 1])
-        return distance
+    def helper_hops(self) -> Hops:
+        """Hop between each candidate and the helper of its pair."""
+        return self._hops(self.helper)
+
+    def _hops(self, end: Ends) -> Hops:
+        return Hops(
+            self.candidate.antenna_m, end.antenna_m[self.pair], self.candidate.velocity_mps, end.velocity_mps[self.pair],
+            self.decider[self.pair],
+        )  # fmt: skip
 
     @LockedProperty
-    def clearance(self) -> Float[np.ndarray, "stations stations"]:
-        """Clearance of each link over the worst vehicle, in radii of the first Fresnel zone, -1 to 1; -1 behind a building."""
-        # Imported here, so that a scenario can be checked without loading compiled kernels.
-        from v2xsim.comms.relay.clearance import clearance_margin
+    def clearance(self) -> Float[np.ndarray, "candidates 2"]:
+        """Clearance of the hops to requester and helper over the worst known vehicle, in radii of the first Fresnel zone, -1 to 1.
 
-        return clearance_margin(self.antenna_m, self.body, self.boxes, self.obstacles, self.carrier_ghz)
-
-    @LockedProperty
-    def lifetime_s(self) -> Float[np.ndarray, "stations stations"]:
-        """How long each link stays within `range_m` if the velocities do not change; 0 if it is longer than `range_m` now.
-
-        The time is infinite if the two stations are within range and do not move relative to each other.
+        It is -1 behind a building.
         """
-        offset = self.antenna_m[None, :, :2] - self.antenna_m[:, None, :2]
-        return link_expiration_s(offset, self.velocity_mps[None] - self.velocity_mps[:, None], self.range_m)
-
-    @LockedProperty
-    def height(self) -> Float[np.ndarray, "pairs stations"]:
-        """Height term of each candidate: the clearance of its worse hop, -1 to 1; -1 for stations that are not usable."""
+        # Imported here, so that a scenario can be checked without loading compiled kernels.
         from v2xsim.comms.relay.clearance import clearances
 
-        # Only the hops through usable stations: there are far fewer of them than links between all stations.
-        pair, station = np.nonzero(self.usable)
-        hop = np.concatenate([self.requester[pair], self.helper[pair]]), np.concatenate([station, station])
-        ends, index = np.unique(np.stack([np.minimum(*hop), np.maximum(*hop)]), axis=1, return_inverse=True)
-        clearance = clearances(
-            ends[0], ends[1], self.antenna_m, self.body, self.boxes, self.obstacles, self.carrier_ghz
-        )[index.ravel()]
-        term = np.full(self.shape, -1.0)
-        term[pair, station] = np.minimum(clearance[: len(pair)], clearance[len(pair) :])
-        return term
+        hops = (self.requester_hops, self.helper_hops)
+        return np.stack([clearances(one, self.bodies, self.obstacles, self.carrier_ghz) for one in hops], axis=1)
 
     @LockedProperty
-    def mobility(self) -> Float[np.ndarray, "pairs stations"]:
+    def lifetime_s(self) -> Float[np.ndarray, "candidates 2"]:
+        """How long the hops to requester and helper last if velocities do not change (`v2xsim.comms.relay.lifetime`).
+
+        A hop ends at the first of `range_m`, a building of the map and a known vehicle that comes between its ends.
+        """
+        hops = (self.requester_hops, self.helper_hops)
+        return np.stack([lifetimes_s(one, self.bodies, self.obstacles, self.range_m) for one in hops], axis=1)
+
+    @LockedProperty
+    def height(self) -> Float[np.ndarray, " candidates"]:
+        """Height term of each candidate: the clearance of its worse hop, -1 to 1."""
+        return self.clearance.min(axis=1, initial=1.0)
+
+    @LockedProperty
+    def mobility(self) -> Float[np.ndarray, " candidates"]:
         """Mobility term of each candidate: the lifetime of its shorter-lived hop divided by 5 s, limited to 0 to 1."""
-        shorter_s = np.minimum(self._lifetimes_s(self.requester), self._lifetimes_s(self.helper))
-        term: np.ndarray = np.clip(shorter_s / WANTED_S, 0.0, 1.0)
+        term: np.ndarray = np.clip(self.lifetime_s.min(axis=1, initial=np.inf) / WANTED_S, 0.0, 1.0)
         return term
 
-    def _lifetimes_s(self, end: Int64[np.ndarray, " pairs"]) -> Float[np.ndarray, "pairs stations"]:
-        """Return how long the link of each station with one station of each pair lasts, as in `lifetime_s`."""
-        offset = self.antenna_m[None, :, :2] - self.antenna_m[end, None, :2]
-        return link_expiration_s(offset, self.velocity_mps[None] - self.velocity_mps[end, None], self.range_m)
+    @LockedProperty
+    def weaker_delivery(self) -> Float[np.ndarray, " candidates"]:
+        """Delivery of the worse of the two hops through each candidate, 0 to 1."""
+        return np.minimum(self.to_requester.delivery, self.to_helper.delivery)
 
     @LockedProperty
-    def weaker_delivery(self) -> Float[np.ndarray, "pairs stations"]:
-        """Predicted delivery probability of the worse of the two hops through each candidate, 0 to 1."""
-        return self.links.weaker(self.requester, self.helper)
-
-    @LockedProperty
-    def uniform(self) -> Float[np.ndarray, "pairs stations"]:
-        """A uniform random number in (0, 1) for each pair and station, from the seed of the run."""
+    def uniform(self) -> Float[np.ndarray, " candidates"]:
+        """A uniform random number in (0, 1) for each pair and candidate, from the seed of the run."""
         return self.draw()
 
 
@@ -157,9 +168,9 @@ class RelayRule(Part):
     relays: ClassVar[bool] = True
     hysteresis: ClassVar[Annotated[float, AtLeast(0)]] = 0.1
 
-    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return a score for each pair and station; of the usable stations, the one with the highest score relays.
+    def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
+        """Return a score for each candidate; of the candidates of a pair, the one with the highest score relays.
 
-        Of equal scores, the lowest row wins. Scores of stations that are not usable are ignored, but must be numbers.
+        Of equal scores, the lowest agent id wins.
         """
         raise NotImplementedError

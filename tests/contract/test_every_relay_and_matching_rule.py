@@ -1,6 +1,6 @@
 """What every relay and matching rule among the built-in parts must obey, whatever it computes: laws, not values."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -13,46 +13,67 @@ from v2xsim.perception.matching.rule import MatchingRule, MatchingViews, Orders
 from v2xsim.perception.matching.rules.blind_cells import BlindCells
 
 RELAYING = every(RelayRule, lambda rule: rule.relays)
+NOBODY = np.full(3, -1)
+
+
+def of_pair(view, pair):
+    """Return the view with the candidates of one pair, and which they are."""
+    mine, drawn = view.pair == pair, view.draw()
+    ends = {"requester": view.requester, "helper": view.helper}
+    one = {name: _rows(part, np.arange(len(part)) == pair) for name, part in ends.items()}
+    each = {name: _rows(getattr(view, name), mine) for name in ("candidate", "to_requester", "to_helper")}
+    return replace(
+        view, **one, **each, pair=view.pair[mine] - pair, decider=view.decider[pair : pair + 1], draw=lambda: drawn[mine]
+    ), mine  # fmt: skip
+
+
+def _rows(part, is_kept):
+    return type(part)(*(getattr(part, item.name)[is_kept] for item in fields(part)))
+
+
+def moved(view, offset_m):
+    """Return the same stations elsewhere, out of reach of the building and the bodies."""
+    there = {
+        name: replace(getattr(view, name), antenna_m=getattr(view, name).antenna_m + np.array(offset_m))
+        for name in ("requester", "helper", "candidate")
+    }
+    return replace(view, **there)
 
 
 @RELAYING
 class TestEveryRelayRule:
-    def test_picks_only_stations_that_qualify(self, part):
+    def test_picks_only_candidates_of_the_pair(self, part):
         view = trials.relay_view(6)
-        found = chosen_relays(part, view, np.full(3, -1))
-        assert (found.relay >= 0).all()
-        assert view.usable[np.arange(3), found.relay].all()
+        found = chosen_relays(part, view, NOBODY)
+        assert (found.relay >= 0).tolist() == [True, True, False]
+        for pair in (0, 1):
+            assert view.pair[found.candidate[pair]] == pair
+            assert view.candidate.agent[found.candidate[pair]] == found.relay[pair]
 
     def test_picks_nobody_where_nobody_qualifies(self, part):
-        view = trials.relay_view(6)
-        nobody = replace(view, usable=np.zeros_like(view.usable))
-        assert chosen_relays(part, nobody, np.full(3, -1)).relay.tolist() == [-1] * 3
+        nobody, _ = of_pair(trials.relay_view(6), 2)
+        assert chosen_relays(part, nobody, NOBODY[:1]).relay.tolist() == [-1]
 
-    def test_picks_the_highest_score_of_those_that_qualify(self, part):
+    def test_picks_the_highest_score_of_a_pair(self, part):
         view = trials.relay_view(6)
-        score = np.where(view.usable, scores_of(part, view), -np.inf)
-        found = chosen_relays(part, view, np.full(3, -1))
-        np.testing.assert_array_equal(found.score, score.max(axis=1))
+        score, found = scores_of(part, view), chosen_relays(part, view, NOBODY)
+        assert found.score[:2].tolist() == [score[view.pair == pair].max() for pair in (0, 1)]
 
     def test_keeps_the_relay_that_it_has_just_chosen(self, part):
         view = trials.relay_view(6)
-        first = chosen_relays(part, view, np.full(3, -1))
+        first = chosen_relays(part, view, NOBODY)
         assert_same(chosen_relays(part, view, first.relay), first)
 
     def test_scores_a_pair_the_same_alone_and_among_others(self, part):
         view = trials.relay_view(6)
-        drawn = view.draw()
-        alone = replace(
-            view, requester=view.requester[1:2], helper=view.helper[1:2], usable=view.usable[1:2],
-            draw=lambda: drawn[1:2],
-        )  # fmt: skip
-        assert_same(scores_of(part, alone)[0], scores_of(part, view)[1])
+        for pair in (0, 1):
+            alone, mine = of_pair(view, pair)
+            assert_same(scores_of(part, alone), scores_of(part, view)[mine])
 
     def test_scores_the_scene_wherever_it_lies(self, part):
         view = trials.relay_view(6)
-        moved = replace(view, antenna_m=view.antenna_m + np.array([0.0, 2000.0, 0.0]))
-        open_view = replace(view, antenna_m=view.antenna_m + np.array([0.0, -3000.0, 0.0]))
-        np.testing.assert_allclose(scores_of(part, moved), scores_of(part, open_view), atol=1e-9)
+        one, other = moved(view, (0.0, 2000.0, 0.0)), moved(view, (0.0, -3000.0, 0.0))
+        np.testing.assert_allclose(scores_of(part, one), scores_of(part, other), atol=1e-9)
 
 
 ASKING = every(MatchingRule, lambda rule: rule.asks)

@@ -122,12 +122,12 @@ def place(tmp_path):
 
 
 WRONG_ANSWERS = {
-    "relay: wrong shape": (source("relay", "np.zeros(3)"), r"score must return an array of 3 pairs x 7 stations, got shape \(3,\)"),
+    "relay: wrong shape": (source("relay", "np.zeros((3, 7))"), r"score must return an array of 5 candidates, got shape \(3, 7\)"),
     "relay: wrong dtype": (source("relay", "np.zeros(view.shape, int)"), "score must return float64 numbers, got int64"),
-    "relay: NaN": (source("relay", "np.full(view.shape, np.nan)"), r"score must return finite numbers, got nan at \[0, 0\]"),
+    "relay: NaN": (source("relay", "np.full(view.shape, np.nan)"), r"score must return finite numbers, got nan"),
     "relay: exception": (source("relay", "view.nonsense"), "score raised AttributeError: 'RelayView' object has no attribute"),
-    "relay: masked": (source("relay", "np.ma.masked_all(view.shape)"), "score must return an array of 3 pairs x 7 stations, got MaskedArray"),
-    "relay: writes": (source("relay", "view.delivery.fill(1.0)"), "score raised ValueError: .*read-only"),
+    "relay: masked": (source("relay", "np.ma.masked_all(view.shape)"), "score must return an array of 5 candidates, got MaskedArray"),
+    "relay: writes": (source("relay", "view.to_helper.delivery.fill(1.0)"), "score raised ValueError: .*read-only"),
     "relay: writes draws": (source("relay", "view.uniform.sort()"), "score raised ValueError: .*read-only"),
     "relay: leaves": (source("relay", "exit(0)"), "score raised SystemExit: 0"),
     "relay: memory": (source("relay", "np.zeros((10**9, 10**9))"), "score raised .*MemoryError"),
@@ -396,7 +396,7 @@ def test_a_fault_that_shows_at_once_refuses_the_sweep(place):
     ran = CliRunner().invoke(app, [*sweep, "--out", str(place.folder / "sweep")])
     assert (ran.exit_code, (place.folder / "sweep").exists()) == (2, False)
     assert "1 of 2 settings cannot be run" in ran.stderr
-    assert "relay rule 'mine': score must return an array of 3 pairs x 7 stations, got shape (3,)" in ran.stderr
+    assert "relay rule 'mine': score must return an array of 5 candidates, got shape (3,)" in ran.stderr
 
 
 @pytest.fixture(scope="module")

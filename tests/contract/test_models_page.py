@@ -46,11 +46,11 @@ def test_an_awareness_message_is_as_large_as_the_page_says(stepped):
             r["tx"] for r in rows if r["rx"] == sender and r["outcome"] == "delivered" and r["end_us"] <= queued_us
         }
         matrix = 0 if neighbour.matrix is None else sizes.encoded_matrix_bytes(neighbour.matrix.code)
-        assert message.size_bytes == 61 + matrix + 5 * len(heard)
+        assert message.size_bytes == 63 + matrix + 6 * len(heard)
         assert on_air == message.size_bytes + HEADERS_BYTES
         checked[message.sender] = (message.size_bytes, matrix, len(heard))
-    assert checked["truck"] == (86, 0, 5)
-    assert "61 + 25 = 86 B, and 226 B on the air" in PAGE
+    assert checked["truck"] == (93, 0, 5)
+    assert "63 + 30 = 93 B, and 233 B on the air" in PAGE
 
 
 def test_the_example_of_the_page_is_a_message_of_the_demo(stepped):
@@ -78,7 +78,7 @@ def test_a_request_and_its_answer_are_as_large_as_the_page_says(stepped):
 @pytest.mark.parametrize(
     ("size", "text"),
     [
-        (sizes.awareness_bytes(100, 3), "61 + M + 5 n"),
+        (sizes.awareness_bytes(100, 3), "63 + M + 6 n"),
         (sizes.request_bytes(2500), "22 + C / 8"),
         (sizes.points_bytes(3), "24 + A / 4 + 6 P"),
         (sizes.boxes_bytes(10), "37 + A / 4 + 27.9 O"),

@@ -43,10 +43,8 @@ class Mine(RelayRule):
         return self.weight * view.height
 """
 KERNEL = RELAY.replace(
-    "        return self.weight * view.height\n", "        return filled(view.delivery, view.requester)\n"
-) + (
-    "\nfrom numba import njit\n\n@njit(cache=True)\ndef filled(delivery, requester):\n    return delivery[requester]\n"
-)
+    "        return self.weight * view.height\n", "        return filled(view.to_helper.delivery, view.pair)\n"
+) + ("\nfrom numba import njit\n\n@njit(cache=True)\ndef filled(delivery, pair):\n    return delivery + pair\n")
 FLAT = RELAY.replace("comms.relay.rule import RelayRule", "comms.channel.path_loss.model import PathLoss").replace(
     "(RelayRule)", "(PathLoss)"
 ).replace("def score", "def loss_db").replace("self.weight * view.height", "np.full(len(view.state), 80.0) + self.weight")  # fmt: skip

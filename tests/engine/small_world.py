@@ -17,13 +17,14 @@ from v2xsim.engine.channel.messages import AnswerMessage, AwarenessMessage, Pack
 from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.collecting import Arrived
 from v2xsim.engine.cooperation.cooperation import Contribution
+from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
 from v2xsim.engine.cooperation.fusing import Fused
 from v2xsim.engine.cooperation.matching import Candidates
 from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.stations.capture import Capture, Captures, DetectorDraws
-from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Answer, Awareness, Report, Request
+from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Answer, Awareness, HeardList, Report, Request
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.knowledge import Knowledge
@@ -259,9 +260,9 @@ def instant(world, fleet, links=None, *, clock_offset_us=None):
     return Instant(world, fleet, errors, LinkBudget.none() if links is None else links)
 
 
-def stations_of(own=None, *frames, frames_kept=3):
-    """Return stations that know their own frames and nothing else."""
-    stations = Stations(frames_kept, DETECT_US, FORGET_US, MAX_AGE_US)
+def stations_of(own=None, *frames, frames_kept=3, all_listen=False):
+    """Return stations that know their own frames and nothing else; only egos keep announcements, or all stations do."""
+    stations = Stations(frames_kept, DETECT_US, FORGET_US, MAX_AGE_US, STEP_US, all_listen)
     if own is not None:
         stations.enter(own)
     for one in frames:
@@ -313,19 +314,31 @@ def fused_frame(
 # What they send
 
 
+def forecast_of(retries=0, mtu_bytes=1400):
+    """Return the forecast of cycles of a run that begins."""
+    return CycleForecast(retries, mtu_bytes)
+
+
 def nothing_sent(table=None, *, max_age_us=MAX_AGE_US):
     """Return the transfers of a run in which nobody has asked yet."""
     return Transfers(Columns("transfers") if table is None else table, max_age_us, Columns("cycles"))
 
 
+def heard_list(shares=(), snr_db=20.0):
+    """Return what a station heard: a share of announcements by agent id, all with one SNR."""
+    agents = sorted(dict(shares))
+    share = np.array([dict(shares)[agent] for agent in agents], float)
+    return HeardList(np.array(agents, np.int64), np.full(len(agents), float(snr_db)), share)
+
+
 def awareness(
-    origin=HELPER, capture_us=0, *, stamp_us=None, pose=(0, 0, 0, 0), velocity_mps=(0, 0), antenna_m=1.5, size_m=CAR_M,
-    grid=None, heard=(),
+    origin=HELPER, capture_us=0, *, sequence=0, wants_data=False, stamp_us=None, pose=(0, 0, 0, 0), velocity_mps=(0, 0),
+    antenna_m=1.5, size_m=CAR_M, grid=None, heard=(),
 ):  # fmt: skip
-    """Return what a station announces; without a matrix by default."""
+    """Return what a station announces; without a matrix by default. `heard` is as in `heard_list`."""
     return Awareness(
-        origin, capture_us, capture_us if stamp_us is None else stamp_us, np.array(pose, float), np.array(velocity_mps, float),
-        antenna_m, np.array(size_m, float), grid, np.array(heard, np.int64),
+        origin, sequence, wants_data, capture_us, capture_us if stamp_us is None else stamp_us, np.array(pose, float),
+        np.array(velocity_mps, float), antenna_m, np.array(size_m, float), grid, heard_list(heard),
     )  # fmt: skip
 
 
@@ -381,10 +394,10 @@ def awareness_packet(body, *, number=50, hop=1, fragment=0, fragments=1, sender=
     return Packet(message, hop, fragment, fragments, body.origin if sender is None else sender, target, 240)
 
 
-def report_packet(body, *, number=60, fragment=0, fragments=1):
+def report_packet(body, *, number=60, hop=1, fragment=0, fragments=1, sender=None):
     """Return one packet of a collective perception message."""
     message = ReportMessage(number, body.origin, EVERYBODY, NOBODY, body.size_bytes, 0, body)
-    return Packet(message, 1, fragment, fragments, body.origin, EVERYBODY, 240)
+    return Packet(message, hop, fragment, fragments, body.origin if sender is None else sender, EVERYBODY, 240)
 
 
 def request_message(body=None, *, relay=NOBODY, size_bytes=24, queued_us=0):
@@ -414,7 +427,9 @@ class Candidate:
     agent: int
     matrix: PerceptionMatrix
     position_m: np.ndarray
-    delivery: float
+    there: float
+    back: float
+    evidence: float
     relay: int
 
 
@@ -423,7 +438,8 @@ def candidates_from(*of_egos):
     known = [item for of_ego in of_egos for item in of_ego]
     return Candidates(
         np.cumsum([0, *map(len, of_egos)]), np.array([item.agent for item in known], np.int64),
-        np.array([item.position_m for item in known], float).reshape(-1, 2), np.array([item.delivery for item in known], float),
+        np.array([item.position_m for item in known], float).reshape(-1, 2), np.array([item.there for item in known], float),
+        np.array([item.back for item in known], float), np.array([item.evidence for item in known], float),
         np.array([item.relay for item in known], np.int64), np.arange(len(known)), [item.matrix for item in known],
     )  # fmt: skip
 
@@ -434,7 +450,9 @@ def each_candidate(known):
         known.agent.tolist(),
         known.matrix.tolist(),
         known.position_m,
-        known.delivery.tolist(),
+        known.there.tolist(),
+        known.back.tolist(),
+        known.evidence.tolist(),
         known.relay.tolist(),
         strict=True,
     )

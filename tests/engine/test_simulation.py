@@ -280,13 +280,13 @@ def test_synchronous_stations_fuse_at_once_and_without_packets():
 
 
 def test_stations_fuse_what_arrives_by_radio():
-    """At the first match, no announcement has got its slot yet: the first frame is fused alone."""
+    """At the first match, nobody has announced itself yet; at the second one, nobody has announced yet that it hears the others."""
     run = simulation(
         duration_s=0.3, radio={"access": "random_slot", "range_m": 500.0}, record={"packet_share": 1e-9},
         cooperation={"detect_ms": 4, "deadline_ms": 90},
     )  # fmt: skip
     run.run()
-    assert rows(run, "fusion")["used"] == [0, 1, 1]
+    assert rows(run, "fusion")["used"] == [0, 0, 1]
     assert set(rows(run, "packets")["kind"]) == {"request", "data"}
     # Windows of 100 ms up to the end of the run, although the last frame is fused at 290 ms.
     assert sorted(set(rows(run, "channel")["time_us"])) == [100_000, 200_000]

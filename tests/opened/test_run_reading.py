@@ -73,7 +73,7 @@ def test_what_is_printed_fits_a_screen(folder):
     ):
         lines = repr(thing).splitlines()
         assert len(lines) <= 46
-        assert max(map(len, lines)) <= 240
+        assert max(map(len, lines)) <= 400
     assert "detections" in repr(run.tables)
 
 

@@ -23,7 +23,7 @@ class FirstStation(RelayRule):
     """Takes the first station."""
 
     def score(self, view):
-        """Return one number for each pair of stations and each station."""
+        """Return one number for each candidate."""
         return view.weaker_delivery
 '''
 

@@ -52,21 +52,38 @@ def test_a_station_that_fell_silent_is_forgotten(quiet):
     assert known[1:] == [True, True, False, False, False]
 
 
-def test_only_egos_keep_announcements_but_all_stations_hear(demo):
-    with v2xsim.Simulation(demo) as sim:
+@pytest.mark.parametrize(("relay", "known_to_truck"), [("none", set()), ("hybrid", {"ego", "helper"})])
+def test_all_stations_hear_but_only_egos_and_stations_that_may_relay_keep_announcements(demo, relay, known_to_truck):
+    with v2xsim.Simulation(demo.with_({"cooperation.relay": relay})) as sim:
         for _ in range(4):
             sim.step()
         ego, truck = sim.knowledge("ego"), sim.knowledge("truck")
     assert (ego.is_ego, truck.is_ego) == (True, False)
     assert set(ego.neighbours) <= set(ego.heard_snr_db)
-    assert (len(truck.neighbours), truck.own_frame, truck.fused, truck.tracks, len(truck.detections)) == (
-        0,
-        None,
-        None,
-        None,
-        0,
-    )
+    assert known_to_truck <= set(truck.neighbours) <= set(truck.heard_snr_db)
+    assert bool(truck.neighbours) == bool(known_to_truck)
+    assert (truck.own_frame, truck.fused, truck.tracks, len(truck.detections)) == (None, None, None, 0)
     assert len(truck.heard_snr_db) > 0
+
+
+def test_a_station_knows_how_well_it_hears_others_and_what_they_announced_of_those_that_they_hear(demo):
+    with v2xsim.Simulation(demo) as sim:
+        for _ in range(4):
+            sim.step()
+        ego, truck = sim.knowledge("ego"), sim.knowledge("truck")
+    assert set(ego.heard_share) == set(ego.heard_snr_db)
+    # At most four announcements in a row arrived: 5/6.
+    assert all(0.0 < share <= 5 / 6 + 1e-6 for share in ego.heard_share.values())
+    said = ego.neighbours["truck"].heard
+    assert set(said) <= set(truck.heard_snr_db)
+    assert all(name != "truck" for name in said)
+    # As the message holds it.
+    assert all(
+        (2 * snr_db).is_integer() and (255 * share) == pytest.approx(round(255 * share))
+        for snr_db, share in said.values()
+    )
+    assert said["ego"].share <= truck.heard_share["ego"] + 1e-2
+    assert (ego.neighbours["truck"].wants_data, truck.neighbours["ego"].wants_data) == (False, True)
 
 
 @pytest.mark.parametrize(("fusion", "follows"), [("early", False), ("late", True)])
@@ -160,9 +177,9 @@ def test_neighbours_are_printed_one_a_line_and_a_wrong_name_gives_the_nearest(de
         for _ in range(4):
             sim.step()
         known = sim.knowledge("ego")
-    for named in (known.neighbours, known.heard_snr_db):
+    for named in (known.neighbours, known.heard_snr_db, known.heard_share, known.neighbours["truck"].heard):
         assert len(repr(named).splitlines()) == len(named) > 1
-        with pytest.raises(KeyError, match="did you mean 'truck'"):
+        with pytest.raises(KeyError, match="there is no 'trukc'"):
             named["trukc"]
         with pytest.raises(TypeError):
             named["truck"] = None

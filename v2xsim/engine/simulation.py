@@ -19,6 +19,7 @@ from v2xsim.engine.cooperation.answering import Answering
 from v2xsim.engine.cooperation.at_once import AtOnce
 from v2xsim.engine.cooperation.blind_zone import BlindZones
 from v2xsim.engine.cooperation.cooperation import Cooperation
+from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
 from v2xsim.engine.cooperation.exchange import Exchange
 from v2xsim.engine.cooperation.fusing import Due, fused_each
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
@@ -125,7 +126,11 @@ class Simulation:
         # their rule sends rarely. If congestion control spaces messages further apart than that, stations do count as gone.
         forget_us = round(SILENT_PERIODS * rule.awareness_rule.longest_us)
         max_age_us = round(rule.max_age_ms * 1e3)
-        self.stations = Stations(frames_kept, self._detect_us, forget_us, max_age_us)
+        # A station that may relay decides from what it knows of the stations around it.
+        all_listen = rule.relay.relays and rule.transport == "radio" and not scenario.radio.access.ideal
+        self.stations = Stations(
+            frames_kept, self._detect_us, forget_us, max_age_us, round(rule.awareness_rule.longest_us), all_listen
+        )
         self.tracks = OwnTracks(self._step_us)
         self._blind_zones = BlindZones(FootprintMap(obstacles, rule.matrix.cell_m), hidden_speeds)
         self._transfers = Transfers(self.recording.tables["transfers"], max_age_us, self.recording.tables["cycles"])
@@ -138,17 +143,20 @@ class Simulation:
         self.latest_fused: dict[int, FusedFrame] = {}
         self._air = self._channel(streams)
         answering = Answering(scenario, self.clock, self.stations, self.tracks)
+        self._forecast = CycleForecast(scenario.radio.retries, scenario.radio.mtu_bytes)
         self._exchange: Exchange
         if rule.transport == "synchronous":
             self._exchange = AtOnce(scenario, self.clock, self.stations, self._transfers, answering.answer_to)
         else:
-            relaying = Relaying(obstacles, rule, scenario.radio, streams, self.recording.tables["relays"])
+            tables = self.recording.tables
+            relaying = Relaying(obstacles, rule, scenario.radio, streams, tables["relays"], tables["nominations"])
             self._exchange = OverTheAir(
-                scenario, self.clock, self._air, self.stations, self._transfers, relaying, answering.answer_to
-            )
+                scenario, self.clock, self._air, self.stations, self.tracks, self._transfers, relaying, self._forecast,
+                answering.answer_to,
+            )  # fmt: skip
         self._cooperation = Cooperation(
             scenario, self.clock, streams, self._air, self._exchange, self.stations, self.tracks, self._blind_zones,
-            self._transfers, self.stages,
+            self._transfers, self._forecast, self.stages,
         )  # fmt: skip
 
         # How far `step` has come; the tick process waits for `_go_on` while own code is at work.
@@ -353,6 +361,7 @@ class Simulation:
     def _forget(self, next_frame_us: int) -> None:
         """Forget what nothing needs any more, after all frames captured before a time are fused."""
         self._transfers.fused_before(next_frame_us, self.clock.now_us)
+        self._forecast.forget(self.stations.ego_agents)
         self.stations.tidy(next_frame_us, self.clock.now_us, self._air.oldest_us())
         for agent in [agent for agent in self.latest_fused if agent not in self.stations.ego_agents]:
             del self.latest_fused[agent]

@@ -131,6 +131,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("size_bytes", "int", "payload of the message"),
         ("fragments", "int", "number of fragments"),
         ("arrived", "int", "number of fragments that arrived"),
+        ("predicted", "f4", "probability that the whole cycle succeeds, request and answer with all their fragments, as the ego predicted it when it asked; NaN for data"),
         ("outcome", "word", "of data: used (for the frame it was requested for), late (used for a later frame), superseded (complete, but never used), partial (some fragments lost, never used), lost; of a request: answered, no_frame (the helper had no frame to answer from), lost"),
     ],
     "cycles": [
@@ -154,7 +155,17 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("height", "f4", "height term of the score of the chosen relay, -1 to 1"),
         ("mobility", "f4", "mobility term of the score of the chosen relay, 0 to 1"),
         ("score", "f4", "score of the chosen relay under the relay rule"),
-        ("delivery", "f4", "predicted probability that a data packet crosses the direct link; always below cooperation.min_delivery"),
+        ("delivery", "f4", "share of packets that cross the direct link in its worse direction, as the ego knows it; always below cooperation.min_delivery"),
+    ],
+    "nominations": [
+        ("time_us", "us", "capture time of the present frames"),
+        ("station", "long", "agent id of the station that passes on what the helper broadcasts"),
+        ("requester", "long", "agent id of the station that asks for data and hardly hears the helper"),
+        ("helper", "long", "agent id of the helper"),
+        ("height", "f4", "height term of the score that the station gives itself, -1 to 1"),
+        ("mobility", "f4", "mobility term of this score, 0 to 1"),
+        ("score", "f4", "this score, under the relay rule"),
+        ("delivery", "f4", "share of the helper's packets that arrive at the requester directly, as the station knows it; always below cooperation.min_delivery"),
     ],
     "detections": [
         ("frame_us", "us", "capture time of the ego's frame"),
@@ -324,7 +335,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
     ],
 }  # fmt: skip
 
-SINCE: dict[str, int] = {"cycles": 3, "parts": 3}
+SINCE: dict[str, int] = {"transfers.predicted": 3, "cycles": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3}
 """Format of run folders (`v2xsim.results.manifest.FORMAT`) with which a table, or a column as `table.column`, came.
 
 What is not listed was there in format 2. A new table or column gets an entry here and raises the format, so that older runs can
@@ -342,6 +353,7 @@ ROWS: dict[str, str] = {
     "transfers": "Every request of an ego to a helper, and every message with data in answer to one",
     "cycles": "Every frame for which an ego wanted data of helpers, because it had a blind zone, and what came of it; none if helpers send nothing or unasked",
     "relays": "Every pair of an ego and a helper whose direct link is not usable, each time egos ask, and the relay chosen for it",
+    "nominations": "Every decision of a station to pass on what a helper broadcasts, at every tick",
     "detections": "Every detection in the frames of egos, before and after fusion",
     "hits": "Every road user with at least one lidar return in an ego's frame, own or received",
     "announced": "Every vehicle that an ego knew from awareness messages when it fused a frame",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
@@ -95,6 +96,18 @@ def _matrix(matrix: PerceptionMatrix) -> PerceptionMatrix:
     return PerceptionMatrix(kept(matrix.lower), matrix.cell_m, kept(matrix.code))
 
 
+class HeardStation(NamedTuple):
+    """What a station measured on the packets of another one.
+
+    Attributes:
+        snr_db: Mean SNR of the last packets.
+        share: Share of the last announcements that arrived, 0 to 1.
+    """
+
+    snr_db: float
+    share: float
+
+
 @dataclass(frozen=True, eq=False)
 class Neighbour:
     """A station as another one knows it from its latest announcement.
@@ -106,6 +119,8 @@ class Neighbour:
         velocity_mps: Announced velocity over ground.
         size_m: Announced length, width and height; zeros for a roadside unit.
         matrix: Announced perception matrix; None if the station has no lidar.
+        wants_data: Whether the station asks others for data.
+        heard: What the station announced of the stations that it heard itself, by name.
     """
 
     name: str
@@ -114,6 +129,8 @@ class Neighbour:
     velocity_mps: Float[np.ndarray, " 2"]
     size_m: Float[np.ndarray, " 3"]
     matrix: PerceptionMatrix | None
+    wants_data: bool
+    heard: Mapping[str, HeardStation]
 
     def __repr__(self) -> str:
         matrix = "no matrix" if self.matrix is None else "with a matrix"
@@ -123,9 +140,11 @@ class Neighbour:
     def of(announced: Announced, names: Names, own_clock_us: int) -> "Neighbour":
         """Return a station as its announcement describes it."""
         said = announced.awareness
+        heard = zip(said.heard.agent.tolist(), said.heard.snr_db.tolist(), said.heard.share.tolist(), strict=True)
         return Neighbour(
             names.name_of(said.origin), (own_clock_us - said.stamp_us) / 1e6, kept(said.pose), kept(said.velocity_mps),
-            kept(said.size_m), None if said.matrix is None else _matrix(said.matrix),
+            kept(said.size_m), None if said.matrix is None else _matrix(said.matrix), said.wants_data,
+            MappingProxyType(Listed({names.name_of(agent): HeardStation(*measured) for agent, *measured in heard})),
         )  # fmt: skip
 
 
@@ -243,10 +262,11 @@ class KnowledgeView:
         clock_s: The same time on the station's own clock.
         pose: x, y, z in metres and yaw in radians that the station believes at the last tick.
         velocity_mps: Its velocity over ground.
-        is_ego: Whether it is an ego. Only egos keep announcements and fuse data.
+        is_ego: Whether it is an ego. Only egos fuse data; without relays, only they keep announcements.
         own_frame: Its newest frame whose detection is finished; None without a lidar, and before the first detection.
-        neighbours: Stations that announced themselves and are not forgotten yet, by name; always empty if it is no ego.
+        neighbours: Stations that announced themselves and are not forgotten yet, by name; always empty if it keeps no announcements.
         heard_snr_db: Mean SNR of the stations of which it heard a packet lately, by name.
+        heard_share: Share of the last announcements of these stations that arrived, by name, 0 to 1; silence counts as loss.
         fused: Its latest fused frame; None before the first one, for stations that are no egos, and after a long absence until the next one.
         inbox: Messages that arrived since the step before, in the order of arrival. With `cooperation.transport`
             synchronous, only messages of your own program.
@@ -261,6 +281,7 @@ class KnowledgeView:
     own_frame: OwnFrame | None
     neighbours: Mapping[str, Neighbour]
     heard_snr_db: Mapping[str, float]
+    heard_share: Mapping[str, float]
     fused: FusedView | None
     inbox: tuple[ReceivedMessage, ...]
 
@@ -300,14 +321,15 @@ def knowledge_of(simulation: Simulation, agent: int, names: Names) -> KnowledgeV
     frame = stations.detected_frame(agent, now_us) if states.lidars[row] else None
     announced = [item for item in stations.neighbours.known_by(agent) if now_us - item.arrived_us <= stations.forget_us]
     neighbours = [Neighbour.of(item, names, own_clock_us) for item in announced]
-    heard = stations.heard_by(agent, now_us)
+    heard = {names.name_of(sender): measured for sender, measured in stations.heard_by(agent, now_us).items()}
     fused = simulation.latest_fused.get(agent)
     return KnowledgeView(
         name=names.name_of(agent), time_s=now_us / 1e6, clock_s=own_clock_us / 1e6, pose=kept(states.pose[row]),
         velocity_mps=kept(states.velocity_mps[row]), is_ego=bool(states.ego[row]),
         own_frame=None if frame is None else OwnFrame(frame, simulation.tracks.known_of(frame)),
         neighbours=MappingProxyType(Listed({item.name: item for item in neighbours})),
-        heard_snr_db=MappingProxyType(Listed({names.name_of(sender): snr_db for sender, snr_db in heard.items()})),
+        heard_snr_db=MappingProxyType(Listed({name: snr_db for name, (snr_db, _) in heard.items()})),
+        heard_share=MappingProxyType(Listed({name: share for name, (_, share) in heard.items()})),
         fused=None if fused is None else FusedView(fused, names),
         inbox=tuple(ReceivedMessage.of(arrival, names) for arrival in simulation.inboxes.of(agent)),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Relay rule by measured link quality: the station whose worse hop has the highest predicted delivery."""
+"""Relay rule by measured link quality: the station over whose worse hop most announcements arrive."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from v2xsim.parts import part
 @part("best_snr")
 @dataclass(frozen=True)
 class BestSnr(RelayRule):
-    """Prefer the candidate whose worse hop has the highest delivery probability, as predicted from the measured SNR."""
+    """Prefer the candidate whose worse hop has the highest delivery probability, as the share of announcements that arrive shows it."""
 
-    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return the predicted delivery probability of the worse hop, 0 to 1."""
+    def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
+        """Return the delivery probability of the worse hop, 0 to 1."""
         return view.weaker_delivery

@@ -17,8 +17,8 @@ from v2xsim.parts import part
 class FarthestQualified(RelayRule):
     """Prefer the candidate farthest from the station that requests data; both hops must be usable."""
 
-    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return the horizontal distance of each station from the one that requests data, in metres."""
-        offset = view.antenna_m[None, :, :2] - view.antenna_m[view.requester, None, :2]
-        distance_m: np.ndarray = np.hypot(offset[..., 0], offset[..., 1])
+    def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
+        """Return the horizontal distance of each candidate from the one that requests data, in metres."""
+        offset = (view.candidate.antenna_m - view.requester.antenna_m[view.pair])[:, :2]
+        distance_m: np.ndarray = np.hypot(offset[:, 0], offset[:, 1])
         return distance_m

@@ -17,6 +17,6 @@ from v2xsim.parts import part
 class Height(RelayRule):
     """Prefer the candidate whose worse hop passes highest above the vehicles in between."""
 
-    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
+    def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
         """Return the Fresnel clearance of the worse hop, -1 to 1."""
         return view.height

@@ -36,6 +36,6 @@ class Hybrid(RelayRule):
         "Weight of mobility (how long the hops last) against height (clearance above vehicles): 0 uses only height, 1 only mobility",
     ] = 0.5
 
-    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
+    def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
         """Return the score w M + (1 - w) H, with the mobility term M and the height term H."""
         return self.weight * view.mobility + (1.0 - self.weight) * view.height

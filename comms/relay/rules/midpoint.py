@@ -14,11 +14,9 @@ from v2xsim.parts import part
 class Midpoint(RelayRule):
     """Prefer the candidate nearest to the midpoint between the two stations."""
 
-    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
+    def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
         """Return minus the candidate's distance from the midpoint, divided by the distance between the two stations."""
-        place_m = view.antenna_m[:, :2]
-        one, other = place_m[view.requester], place_m[view.helper]
-        middle = 0.5 * (one + other)
-        apart = np.maximum(np.linalg.norm(one - other, axis=1), 1e-9)
-        score: np.ndarray = -np.linalg.norm(place_m[None] - middle[:, None], axis=2) / apart[:, None]
+        one, other = view.requester.antenna_m[view.pair, :2], view.helper.antenna_m[view.pair, :2]
+        apart_m = np.maximum(np.linalg.norm(one - other, axis=1), 1e-9)
+        score: np.ndarray = -np.linalg.norm(view.candidate.antenna_m[:, :2] - 0.5 * (one + other), axis=1) / apart_m
         return score

@@ -1,4 +1,4 @@
-"""Relay rule by mobility: the station that stays in range longest; the rule `hybrid` with the mobility term alone."""
+"""Relay rule by mobility: the station whose hops last longest; the rule `hybrid` with the mobility term alone."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from v2xsim.parts import part
 @part("mobility")
 @dataclass(frozen=True)
 class Mobility(RelayRule):
-    """Prefer the candidate whose first hop to go out of range lasts longest at the present velocities; all above 5 s count alike."""
+    """Prefer the candidate whose shorter-lived hop lasts longest, up to 5 s, before range, buildings or vehicles end it."""
 
-    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
+    def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
         """Return the lifetime of the shorter-lived hop divided by 5 s, limited to 0 to 1."""
         return view.mobility

@@ -17,6 +17,6 @@ class NoRelay(RelayRule):
 
     relays: ClassVar[bool] = False
 
-    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return the same score for all stations; it is never used."""
+    def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
+        """Return the same score for all candidates; it is never used."""
         return np.zeros(view.shape)

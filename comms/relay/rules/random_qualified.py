@@ -15,12 +15,12 @@ from v2xsim.parts import part
 class RandomQualified(RelayRule):
     """Choose at random among the candidates whose two hops are usable.
 
-    Each pair ranks the stations by random numbers that stay the same for the whole run, so its relay changes only when
-    a station becomes usable or stops being usable.
+    Each pair ranks its candidates by random numbers that stay the same for the whole run, so its relay changes only when
+    a station begins or stops to qualify.
     """
 
     hysteresis: ClassVar[float] = 0.0
 
-    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return a uniform random number in (0, 1) for each pair and station."""
+    def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
+        """Return a uniform random number in (0, 1) for each candidate."""
         return view.uniform

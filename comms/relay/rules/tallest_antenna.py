@@ -20,6 +20,7 @@ class TallestAntenna(RelayRule):
     The present relay stays until another antenna is more than 0.1 m higher.
     """
 
-    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return the height of each station's antenna above ground in metres."""
-        return np.broadcast_to(view.antenna_m[:, 2], view.shape)
+    def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
+        """Return the height of each candidate's antenna above ground in metres."""
+        height_m: np.ndarray = view.candidate.antenna_m[:, 2].copy()
+        return height_m

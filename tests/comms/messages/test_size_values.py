@@ -11,8 +11,10 @@ def test_every_packet_carries_44_bytes_of_network_and_96_of_security():
     assert sizes.PACKET_HEADER_BYTES == 44 + 96
 
 
-@pytest.mark.parametrize(("matrix", "neighbours", "size"), [(0, 0, 61), (100, 0, 161), (0, 3, 76), (100, 3, 176)])
-def test_an_awareness_message_is_60_bytes_one_of_height_its_matrix_and_5_for_each_neighbour(matrix, neighbours, size):
+@pytest.mark.parametrize(("matrix", "neighbours", "size"), [(0, 0, 63), (100, 0, 163), (0, 3, 81), (100, 3, 181)])
+def test_an_awareness_message_is_60_bytes_one_of_height_two_of_sequence_its_matrix_and_6_for_each_neighbour(
+    matrix, neighbours, size
+):
     # The smallest CAM on the network has 200 bytes, 140 of them the packet's header.
     assert sizes.awareness_bytes(matrix, neighbours) == size
 

@@ -52,7 +52,8 @@ def test_an_object_message_is_as_long_as_etsis_asn1_makes_it(objects, expected):
         ("PACKET_HEADER_BYTES", (4, 8, 28, 4, 30, 66)),
         ("AWARENESS_BASE_BYTES", (200, -140)),
         ("ANTENNA_HEIGHT_BYTES", (1,)),
-        ("NEIGHBOUR_BYTES", (4, 1)),
+        ("SEQUENCE_BYTES", (2,)),
+        ("NEIGHBOUR_BYTES", (4, 1, 1)),
         ("MATRIX_HEADER_BYTES", (2, 2, 1, 1, 1)),
         ("REQUEST_HEADER_BYTES", (4, 4, 4, 2, 1, 7)),
         ("RELAY_HEADER_BYTES", (4, 4, 2)),
@@ -65,8 +66,8 @@ def test_a_header_is_as_long_as_its_fields(name, fields):
     assert getattr(messages, name) == sum(fields)
 
 
-def test_an_announcement_adds_its_matrix_and_five_bytes_for_each_neighbour():
-    assert messages.awareness_bytes(30, 3) == 200 - 140 + 1 + 30 + 15
+def test_an_announcement_adds_its_sequence_number_its_matrix_and_six_bytes_for_each_neighbour():
+    assert messages.awareness_bytes(30, 3) == 200 - 140 + 1 + 2 + 30 + 18
 
 
 def test_an_unobserved_matrix_needs_one_byte_per_64_cells():

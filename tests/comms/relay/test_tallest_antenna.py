@@ -2,28 +2,28 @@
 
 import numpy as np
 
+from tests.comms.relay.relay_views import kept
 from v2xsim.comms.relay.choice import chosen_relays
 from v2xsim.comms.relay.rules.tallest_antenna import TallestAntenna
-from v2xsim.part_trials import relay_view
+from v2xsim.part_trials import identities, relay_view
 
-# Stations 1, 2, ... of the view have antennas of 2.0, 2.5, ... m; station 0 asks stations 2, 3 and 4.
-NOBODY = np.full(3, -1)
+# Stations 1, 2 and 3 of the view have antennas of 2.0, 2.5 and 3.0 m; station 0 asks the last three, which are taller.
+NOBODY, AGENT = np.full(3, -1), identities(7)
 
 
-def test_the_tallest_station_that_is_usable_relays_and_never_an_end_of_the_pair():
+def test_the_tallest_candidate_relays_and_never_an_end_of_the_pair():
     view = relay_view(5)
-    assert chosen_relays(TallestAntenna(), view, NOBODY).relay.tolist() == [6, 6, 6]
-    view.usable[:, 5:] = False
-    assert chosen_relays(TallestAntenna(), view, NOBODY).relay.tolist() == [4, 4, 3]
+    assert chosen_relays(TallestAntenna(), view, NOBODY).relay.tolist() == [AGENT[3], AGENT[2], -1]
+    lower = kept(view, view.candidate.agent < AGENT[3])
+    assert chosen_relays(TallestAntenna(), lower, NOBODY).relay.tolist() == [AGENT[2], AGENT[2], -1]
 
 
 def test_the_score_is_the_height_in_metres():
-    assert chosen_relays(TallestAntenna(), relay_view(5), NOBODY).score.tolist() == [4.5, 4.5, 4.5]
+    assert chosen_relays(TallestAntenna(), relay_view(5), NOBODY).score[:2].tolist() == [3.0, 2.5]
 
 
-def test_a_relay_in_office_stays_until_another_is_a_hand_taller():
-    view = relay_view(5)
-    view.antenna_m[6, 2] = 4.05
-    assert chosen_relays(TallestAntenna(), view, np.full(3, 5)).relay.tolist() == [5, 5, 5]
-    view.antenna_m[6, 2] = 4.15
-    assert chosen_relays(TallestAntenna(), view, np.full(3, 5)).relay.tolist() == [6, 6, 6]
+def test_a_present_relay_stays_until_another_is_more_than_a_tenth_of_a_metre_taller():
+    for height_m, relay in ((2.55, AGENT[2]), (2.65, AGENT[3])):
+        view = relay_view(5)
+        view.candidate.antenna_m[view.candidate.agent == AGENT[3], 2] = height_m
+        assert chosen_relays(TallestAntenna(), view, np.full(3, AGENT[2])).relay[0] == relay

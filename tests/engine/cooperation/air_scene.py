@@ -8,6 +8,7 @@ from tests.engine.small_world import (
     HELPER,
     OTHER,
     RELAY,
+    STEP_US,
     answer,
     answer_message,
     frame,
@@ -21,11 +22,13 @@ from tests.engine.small_world import (
 )
 from v2xsim.engine.channel.air import Heard
 from v2xsim.engine.clock import Clock
+from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
 from v2xsim.engine.cooperation.matching import Ask
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
-from v2xsim.engine.cooperation.relaying import ChosenRelay, Relaying, RelayPlan
+from v2xsim.engine.cooperation.relaying import Relaying
 from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.engine.stations.own_tracks import OwnTracks
 from v2xsim.results.tables import Columns
 from v2xsim.streams import Streams
 
@@ -36,15 +39,21 @@ IDEAL = {"access": "ideal", "mtu_bytes": 100}
 
 
 class Scene:
-    """Stations that exchange messages; `answers` are what helpers answer, by helper."""
+    """Stations that exchange messages; all of them keep announcements.
 
-    def __init__(self, *, radio=None, answers=None, plan=None, **keys):
+    Args:
+        answers: What helpers answer, by helper.
+        passing: Stations that pass on what a helper broadcasts, by helper.
+    """
+
+    def __init__(self, *, radio=None, answers=None, passing=None, **keys):
         settings = scenario(radio=RADIO if radio is None else radio, cooperation={"relay": "best_snr", **keys})
-        self.air, self.stations = SilentAir(), stations_of(OWN)
-        self.transfers, self.table = nothing_sent(), Columns("relays")
-        self.relaying = Relaying(obstacles(), settings.cooperation, settings.radio, Streams(1), self.table)
-        if plan is not None:
-            self.relaying.plan = plan
+        self.air, self.stations = SilentAir(), stations_of(OWN, all_listen=True)
+        self.transfers, self.table, self.nominations = nothing_sent(), Columns("relays"), Columns("nominations")
+        self.relaying = Relaying(
+            obstacles(), settings.cooperation, settings.radio, Streams(1), self.table, self.nominations
+        )
+        self.relaying.passing = passing or {}
         self.requests = []
 
         def answer_to(asked):
@@ -52,8 +61,9 @@ class Scene:
             return (answers or {}).get(asked.helper)
 
         self.exchange = OverTheAir(
-            settings, Clock(NOW_US), self.air, self.stations, self.transfers, self.relaying, answer_to
-        )
+            settings, Clock(NOW_US), self.air, self.stations, OwnTracks(STEP_US), self.transfers, self.relaying,
+            CycleForecast(settings.radio.retries, settings.radio.mtu_bytes), answer_to,
+        )  # fmt: skip
 
     def receive(self, packet, *receivers, snr_db=20.0):
         agents = np.array(receivers, np.int64)
@@ -66,18 +76,16 @@ class Scene:
         return self.stations.neighbours.known_by(agent)
 
 
-def relayed_by(*relays, helper=HELPER):
-    """Return a plan in which these stations relay a helper's messages, each for another ego."""
-    return RelayPlan({
-        (100 + n, helper): ChosenRelay(relay, 0.0, 0.0, 0.0, 0.0) for n, relay in enumerate(relays)
-    })  # fmt: skip
+def passed_on_by(*stations, helper=HELPER):
+    """Return that these stations pass on what a helper broadcasts."""
+    return {helper: set(stations)}
 
 
-def asked(scene, relay=NOBODY, helpers=(HELPER,), cells=4):
+def asked(scene, relay=NOBODY, helpers=(HELPER,), cells=4, *, success=1.0):
     """Let an ego ask helpers for its frame of 100 ms, and return the messages."""
     ego = frame(EGO, 100_000, code=np.zeros((cells, cells)))
     wanted = np.ones((cells, cells), bool)
-    scene.exchange.ask(ego, [Ask(h, relay, wanted, 900) for h in helpers])
+    scene.exchange.ask(ego, [Ask(h, relay, success, wanted, 900) for h in helpers])
     return scene.air.sent
 
 
@@ -92,12 +100,14 @@ def with_request(relay=NOBODY, fragments=1, *, helper=HELPER, **about):
 READY = answer(request(number=1, frame_us=100_000), frame(HELPER, 80_000), size_bytes=150)
 
 
-def with_answer(*fragments, of=2, ego=EGO, radio=RADIO, relay=NOBODY, hop=1):
-    """Return a scene in which fragments of an answer of 150 bytes reached the ego, and the transfer."""
+def with_answer(*fragments, of=2, ego=EGO, radio=RADIO, relay=NOBODY, hop=1, receivers=()):
+    """Return a scene in which fragments of an answer of 150 bytes reached the ego, the relay or given stations, and the transfer."""
     scene = Scene(radio=radio)
     message = answer_message(answer(request(ego=ego, frame_us=100_000), frame(HELPER), size_bytes=150), relay=relay)
     transfer = Transfer.of(message, 100_000, 0, 0, of)
     scene.transfers.add(transfer)
     for fragment in fragments:
-        scene.receive(packet_of(message, hop=hop, fragment=fragment, fragments=of), message.first_target)
+        scene.receive(
+            packet_of(message, hop=hop, fragment=fragment, fragments=of), *(receivers or (message.first_target,))
+        )
     return scene, transfer

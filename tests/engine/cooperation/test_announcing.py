@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.engine.small_world import HELPER, awareness, cooperation, frame, matrix, own_states
+from tests.engine.small_world import EGO, HELPER, OTHER, awareness, cooperation, frame, heard_list, matrix, own_states
 from v2xsim.engine.cooperation.announcing import Announcing, announcement_bytes, announcements
 
 
@@ -39,9 +39,9 @@ def test_congestion_control_makes_a_station_wait_that_has_moved():
     assert due_after(own_states([1]), own_states([1], [(0, 9)]), wait_us=150_000.0) == [False]
 
 
-def announcement(own, row, newest, heard):
+def announcement(own, row, newest=None, heard=(), sequence=0):
     """Return the announcement of one station."""
-    (sent,) = announcements(own, np.array([row]), [newest], [heard])
+    (sent,) = announcements(own, np.array([row]), [newest], [heard_list(heard)], [sequence])
     return sent
 
 
@@ -50,46 +50,65 @@ def test_a_station_announces_its_own_row_as_it_believes_it():
         [1, 2, 3], [(0, 0), (7, 8), (0, 0)], time_us=500, stamp_us=620, velocity_mps=[(0, 0), (3, 4), (0, 0)],
         odometry=np.zeros((3, 3)), antenna_m=[1, 2.5, 1],
     )  # fmt: skip
-    sent = announcement(own, 1, None, np.array([1]))
+    sent = announcement(own, 1)
     assert (sent.origin, sent.capture_us, sent.stamp_us, sent.antenna_height_m) == (2, 500, 620, 2.5)
     assert sent.pose.tolist() == [7, 8, 0, 0]
     assert sent.velocity_mps.tolist() == [3, 4]
     assert sent.size_m.tolist() == [4, 2, 1.5]
 
 
-def test_a_station_announces_whom_it_has_heard():
-    assert announcement(own_states([1]), 0, None, np.array([5, 9])).heard.tolist() == [5, 9]
+def test_a_station_announces_whom_it_has_heard_and_how_well():
+    heard = announcement(own_states([1]), 0, heard={5: 0.4, 9: 1.0}).heard
+    assert (heard.agent.tolist(), heard.share.tolist(), heard.snr_db.tolist()) == ([5, 9], [0.4, 1.0], [20.0, 20.0])
+
+
+def test_only_egos_announce_that_they_want_data():
+    own = own_states([EGO, HELPER], egos=[EGO])
+    assert [announcement(own, row).wants_data for row in (0, 1)] == [True, False]
+
+
+def test_each_station_numbers_its_own_announcements_from_zero():
+    announcing = Announcing(cooperation().awareness_rule)
+    numbers = [announcing.numbered(np.array(agents)) for agents in ([EGO, HELPER], [EGO], [EGO, HELPER, OTHER])]
+    assert numbers == [[0, 0], [1], [2, 1, 0]]
+
+
+def test_numbers_start_again_after_32768_announcements():
+    announcing, agents = Announcing(cooperation().awareness_rule), np.array([EGO])
+    numbers = [announcing.numbered(agents)[0] for _ in range(32_770)]
+    assert numbers[-3:] == [32_767, 0, 1]
+    assert announcement(own_states([EGO]), 0, sequence=32_767).sequence == 32_767
 
 
 def test_a_station_announces_the_matrix_of_its_newest_frame():
     newest = frame(HELPER)
-    assert announcement(own_states([HELPER]), 0, newest, np.zeros(0, np.int64)).matrix is newest.matrix
+    assert announcement(own_states([HELPER]), 0, newest).matrix is newest.matrix
 
 
 def test_each_of_many_stations_announces_what_it_would_announce_alone():
     own = own_states([1, 2, 3], [(0, 0), (7, 8), (5, 5)], antenna_m=[1, 2.5, 4])
-    newest, heard = frame(3), [np.array([2]), np.array([7, 9])]
-    sent = announcements(own, np.array([0, 2]), [None, newest], heard)
-    assert [(one.origin, one.pose.tolist(), one.antenna_height_m, one.heard.tolist()) for one in sent] == [
-        (1, [0, 0, 0, 0], 1, [2]),
-        (3, [5, 5, 0, 0], 4, [7, 9]),
-    ]
+    newest, heard = frame(3), [heard_list({2: 1.0}), heard_list({7: 0.5, 9: 0.5})]
+    sent = announcements(own, np.array([0, 2]), [None, newest], heard, [4, 11])
+    assert [(one.origin, one.sequence, one.pose.tolist(), one.antenna_height_m, one.heard.agent.tolist()) for one in sent] == [
+        (1, 4, [0, 0, 0, 0], 1, [2]),
+        (3, 11, [5, 5, 0, 0], 4, [7, 9]),
+    ]  # fmt: skip
     assert [one.matrix for one in sent] == [None, newest.matrix]
 
 
 def test_a_station_without_a_frame_announces_no_matrix():
-    assert announcement(own_states([1]), 0, None, np.zeros(0, np.int64)).matrix is None
+    assert announcement(own_states([1]), 0).matrix is None
 
 
-def test_an_announcement_without_a_matrix_has_61_bytes():
-    # 200 B on the network less 140 B of headers, and 1 B for the antenna's height.
-    assert announcement_bytes(awareness()) == 61
+def test_an_announcement_without_a_matrix_has_63_bytes():
+    # 200 B on the network less 140 B of headers, 1 B for the antenna's height, and 2 B for the sequence number.
+    assert announcement_bytes(awareness()) == 63
 
 
 def test_a_matrix_adds_its_header_of_7_bytes_and_one_byte_for_each_run_of_equal_cells():
-    assert announcement_bytes(awareness(grid=matrix())) == 61 + 7 + 1
+    assert announcement_bytes(awareness(grid=matrix())) == 63 + 7 + 1
 
 
-def test_each_neighbour_adds_5_bytes():
-    sent = announcement(own_states([1]), 0, None, np.array([5, 9, 11]))
-    assert announcement_bytes(sent) == 61 + 15
+def test_each_neighbour_adds_6_bytes():
+    sent = announcement(own_states([1]), 0, heard={5: 1.0, 9: 1.0, 11: 1.0})
+    assert announcement_bytes(sent) == 63 + 18

@@ -95,7 +95,7 @@ def test_a_helper_is_known_by_its_newest_frame_at_no_loss():
     (other,) = known
     assert other.matrix is newest.matrix
     assert other.position_m.tolist() == [3, 4]
-    assert (other.delivery, other.relay) == (1.0, NOBODY)
+    assert (other.there, other.back, other.evidence, other.relay) == (1.0, 1.0, np.inf, NOBODY)
 
 
 def test_a_station_that_has_lost_its_lidar_is_not_asked():
@@ -129,7 +129,7 @@ CELLS = np.ones((4, 4), bool)
 
 
 def ask_of(helper):
-    return Ask(helper, NOBODY, CELLS, 900)
+    return Ask(helper, NOBODY, 1.0, CELLS, 900)
 
 
 def answering(request):

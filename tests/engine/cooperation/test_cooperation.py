@@ -20,6 +20,7 @@ from tests.engine.small_world import (
     awareness,
     candidates_from,
     detections,
+    forecast_of,
     frame,
     matrix,
     nothing_sent,
@@ -53,6 +54,7 @@ class Post(Exchange):
     phases_us: dict = field(default_factory=dict)
     reported: list = field(default_factory=list)
     matched: list = field(default_factory=list)
+    planned_us: list = field(default_factory=list)
     asked: list = field(default_factory=list)
 
     def announcement_phase_us(self, agent):
@@ -64,10 +66,15 @@ class Post(Exchange):
     def report(self, sent):
         self.reported.append(sent)
 
+    def plan_passing(self, frame_us):
+        self.planned_us.append(frame_us)
+
     def candidates(self, own, frame_us, egos):
         self.matched.append((own, frame_us, [ego.agent for ego, _ in egos]))
         sees = np.full((4, 4), FREE, np.uint8)
-        return candidates_from(*[[Candidate(HELPER, matrix(sees), np.zeros(2), 1.0, NOBODY)] for _ in egos])
+        return candidates_from(
+            *[[Candidate(HELPER, matrix(sees), np.zeros(2), 1.0, 1.0, np.inf, NOBODY)] for _ in egos]
+        )
 
     def ask(self, ego, asks):
         self.asked.append((ego.agent, [one.helper for one in asks], asks))
@@ -95,6 +102,7 @@ class Scene:
             self.tracks,
             zones,
             self.transfers,
+            forecast_of(),
         )
 
 
@@ -134,7 +142,14 @@ def test_a_station_announces_whom_it_has_heard_lately():
     scene = Scene(own_states([EGO, HELPER, OTHER]), now_us=FORGET_US)
     scene.stations.measure(np.array([HELPER]), OTHER, np.array([20.0]), 1)
     scene.stations.measure(np.array([HELPER]), EGO, np.array([20.0]), -1)
-    assert [sent.heard.tolist() for sent in announced_in(scene)] == [[], [OTHER], []]
+    assert [sent.heard.agent.tolist() for sent in announced_in(scene)] == [[], [OTHER], []]
+
+
+def test_a_station_numbers_its_announcements():
+    scene = Scene(own_states([EGO, HELPER]))
+    announced_in(scene)
+    scene.steps.announce(own_states([EGO, HELPER]))
+    assert [(sent.origin, sent.sequence) for sent in scene.post.announced][:2] == [(EGO, 0), (HELPER, 0)]
 
 
 def test_a_station_makes_its_announcement_at_its_own_phase_from_what_it_knows_then():
@@ -194,6 +209,14 @@ def test_an_ego_asks_for_the_cells_that_it_does_not_see():
 def reported_in(scene):
     scene.steps.report(scene.own, FRAME_US)
     return scene.post.reported
+
+
+def test_stations_decide_what_they_pass_on_before_reports_are_sent_and_before_egos_ask():
+    for step in ("report", "match"):
+        # Without an ego too: reports of stations are passed on to those that only listen.
+        scene = Scene(own_states([HELPER], egos=[]), frame(HELPER, FRAME_US))
+        getattr(scene.steps, step)(scene.own, FRAME_US)
+        assert scene.post.planned_us == [FRAME_US]
 
 
 def test_every_station_with_a_lidar_reports_from_the_frame_that_was_just_detected():

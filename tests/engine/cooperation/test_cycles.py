@@ -38,10 +38,10 @@ class Run:
     def wants(self, *asked, egos=(EGO,), sees=(SEES_ALL,), weight=1.0):
         """Let egos want data; each knows one helper for each of the matrices `sees`, and the first one asks some."""
         known = candidates_from(*[
-            [Candidate(HELPER + n, matrix(code), np.zeros(2), 1.0, NOBODY) for n, code in enumerate(sees)] for _ in egos
+            [Candidate(HELPER + n, matrix(code), np.zeros(2), 1.0, 1.0, np.inf, NOBODY) for n, code in enumerate(sees)] for _ in egos
         ])  # fmt: skip
         frames = [frame(ego, FRAME_US) for ego in egos]
-        asks = [[Ask(helper, NOBODY, np.ones((4, 4), bool), 100) for helper in asked], *[[] for _ in egos[1:]]]
+        asks = [[Ask(helper, NOBODY, 1.0, np.ones((4, 4), bool), 100) for helper in asked], *[[] for _ in egos[1:]]]
         self.transfers.cycles.wanted(ASK_US, frames, np.full((len(egos), 4, 4), weight), known, asks)
         return self
 

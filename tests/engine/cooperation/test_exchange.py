@@ -12,6 +12,7 @@ from tests.engine.small_world import (
     capture,
     detections,
     fleet_of,
+    forecast_of,
     frame,
     links_of,
     nothing_sent,
@@ -43,7 +44,7 @@ from v2xsim.world.footprints import FootprintMap
 def test_a_request_asks_the_chosen_helper_for_the_chosen_cells():
     ego = frame(EGO, 100_000, pose=(3, 4, 5, 6), lower=(7, 8))
     cells = np.eye(4, dtype=bool)
-    asked = request_of(12, ego, Ask(HELPER, NOBODY, cells, 900))
+    asked = request_of(12, ego, Ask(HELPER, NOBODY, 1.0, cells, 900))
     assert (asked.number, asked.ego, asked.helper, asked.frame_us) == (12, EGO, HELPER, 100_000)
     assert (asked.allowance_bytes, asked.cell_m) == (900, 2.0)
     assert asked.cells is cells
@@ -83,7 +84,7 @@ def fused_over(exchange_of, **keys):
     answering = Answering(settings, clock, known, tracks)
     exchanges.append(exchange_of(settings, clock, air, known, transfers, answering.answer_to))
     zones = BlindZones(FootprintMap(obstacles(), 2.0))
-    steps = Cooperation(settings, clock, Streams(1), air, exchanges[0], known, tracks, zones, transfers)
+    steps = Cooperation(settings, clock, Streams(1), air, exchanges[0], known, tracks, zones, transfers, forecast_of())
 
     class OneByOne(Detecting):
         detects_many = False
@@ -105,8 +106,9 @@ def fused_over(exchange_of, **keys):
 
 
 def over_the_air(settings, clock, air, known, transfers, answer_to):
-    relaying = Relaying(obstacles(), settings.cooperation, settings.radio, Streams(1), Columns("relays"))
-    return OverTheAir(settings, clock, air, known, transfers, relaying, answer_to)
+    tables = Columns("relays"), Columns("nominations")
+    relaying = Relaying(obstacles(), settings.cooperation, settings.radio, Streams(1), *tables)
+    return OverTheAir(settings, clock, air, known, OwnTracks(STEP_US), transfers, relaying, forecast_of(), answer_to)
 
 
 def at_once(settings, clock, air, known, transfers, answer_to):

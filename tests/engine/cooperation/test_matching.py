@@ -12,14 +12,13 @@ from tests.engine.small_world import (
     candidates_from,
     cooperation,
     each_candidate,
+    forecast_of,
     frame,
     matrix,
-    own_states,
 )
-from v2xsim.comms.relay.links import LinkDelivery
+from v2xsim.engine.cooperation.cycle_forecast import WEIGHTS
 from v2xsim.engine.cooperation.matching import asks, candidates
 from v2xsim.engine.cooperation.paths import Paths
-from v2xsim.engine.cooperation.relaying import ChosenRelay, RelayPlan
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.neighbours import AnnouncedMatrices
 from v2xsim.perception.matching.rule import MatchingRule
@@ -29,12 +28,27 @@ from v2xsim.streams import Streams
 # Whom it may ask
 
 
-def reachable(*helpers, delivery=1.0, relayed=()):
-    """Return whom an ego may ask that knows the matrices of helpers; all links are alike, and RELAY relays to those in `relayed`."""
-    own = own_states([EGO, HELPER, OTHER, RELAY])
-    plan = RelayPlan({(EGO, helper): ChosenRelay(RELAY, 0.0, 0.0, 0.0, 0.0) for helper in relayed})
-    paths = Paths(own, LinkDelivery.everywhere(4, delivery), plan, 0.7)
-    return each_candidate(candidates([EGO], announced_to(helpers), paths))[0]
+def paths_of(*pairs, there=1.0, back=1.0, relay=NOBODY):
+    """Return paths that are all alike, of pairs of an ego and a helper."""
+    ego, helper = np.array(pairs, np.int64).reshape(-1, 2).T
+    count = len(ego)
+    snr_db, rivals = np.full(count, 20.0), np.zeros(count)
+    return Paths(
+        ego,
+        helper,
+        np.full(count, relay, np.int64),
+        np.full(count, there),
+        np.full(count, back),
+        snr_db,
+        rivals,
+        rivals,
+    )
+
+
+def reachable(*helpers, **path):
+    """Return whom an ego may ask that knows the matrices of helpers, and paths to all stations but 99."""
+    paths = paths_of((EGO, HELPER), (EGO, OTHER), (EGO, RELAY), **path)
+    return each_candidate(candidates([EGO], announced_to(helpers), paths, np.arange(3.0)))[0]
 
 
 GRID = matrix()
@@ -54,9 +68,9 @@ def test_an_ego_may_ask_stations_whose_matrix_it_knows():
 
 
 def test_each_ego_has_the_candidates_that_it_would_have_alone():
-    paths = Paths(own_states([EGO, HELPER, OTHER, RELAY]), LinkDelivery.everywhere(4, 1.0), RelayPlan.none(), 0.7)
-    egos, announced = [EGO, EGO, OTHER], announced_to([HELPER, OTHER], [], [RELAY, 99])
-    found = each_candidate(candidates(egos, announced, paths))
+    paths = paths_of((EGO, HELPER), (EGO, OTHER), (OTHER, HELPER), (OTHER, RELAY))
+    egos, announced = [EGO, HELPER, OTHER], announced_to([HELPER, OTHER], [], [RELAY, 99])
+    found = each_candidate(candidates(egos, announced, paths, np.zeros(len(paths.ego))))
     assert [[item.agent for item in known] for known in found] == [[HELPER, OTHER], [], [RELAY]]
 
 
@@ -70,9 +84,14 @@ def test_a_station_that_cannot_be_reached_is_not_asked_and_the_others_are():
     assert [item.agent for item in reachable(OTHER, 99)] == [OTHER]
 
 
+def test_a_station_that_is_reached_one_way_only_is_not_asked():
+    assert reachable(HELPER, there=0.0) == []
+    assert reachable(HELPER, back=0.0) == []
+
+
 def test_a_helper_has_the_delivery_and_the_relay_of_its_path():
-    (known,) = reachable(HELPER, delivery=0.5, relayed=[HELPER])
-    assert (known.delivery, known.relay) == (0.25, RELAY)
+    (known,) = reachable(OTHER, there=0.5, back=0.25, relay=RELAY)
+    assert (known.there, known.back, known.evidence, known.relay) == (0.5, 0.25, 1.0, RELAY)
 
 
 # Whom it asks
@@ -96,7 +115,10 @@ def columns(first, last):
 
 
 def helper(agent, codes, *, position_m=(0.0, 0.0), delivery=1.0, relay=NOBODY, lower=(0, 0)):
-    return Candidate(agent, matrix(codes, lower), np.array(position_m, float), delivery, relay)
+    # Evidence for which the predicted success of a cycle of one packet each way is this delivery.
+    odds = np.log(delivery / (1.0 - delivery)) if delivery < 1.0 else np.inf
+    sure = (WEIGHTS[1] + WEIGHTS[2]) * np.log(0.98 / 0.02)
+    return Candidate(agent, matrix(codes, lower), np.array(position_m, float), 1.0, 1.0, odds - sure, relay)
 
 
 def asked(*known, weight=ALL_BLIND, ego=None, **keys):
@@ -105,7 +127,7 @@ def asked(*known, weight=ALL_BLIND, ego=None, **keys):
 
 def asked_under(rule, known, weight, ego):
     egos = [frame(EGO) if ego is None else ego]
-    return asks(egos, weight[None], candidates_from(known), rule, Streams(1))[0]
+    return asks(egos, weight[None], candidates_from(known), rule, Streams(1), forecast_of())[0]
 
 
 def agents_of(requests):
@@ -167,13 +189,20 @@ def test_each_ego_asks_as_it_would_alone():
     weights, lonely = np.stack([blind_left, ALL_BLIND, blind_right]), []
     known = [helper(HELPER, columns(0, 2)), helper(OTHER, columns(1, 4))]
     egos = [frame(EGO), frame(EGO + 50), frame(EGO + 60)]
-    together = asks(egos, weights, candidates_from(known, lonely, known[::-1]), cooperation(), Streams(1))
+    together = asks(
+        egos, weights, candidates_from(known, lonely, known[::-1]), cooperation(), Streams(1), forecast_of()
+    )
     alone = [asked(*mine, weight=weight) for mine, weight in zip((known, lonely, known[::-1]), weights, strict=True)]
     assert [agents_of(requests) for requests in together] == [[HELPER], [], [OTHER]]
     for requests, expected in zip(together, alone, strict=True):
         assert [(one.helper, one.cells.tolist(), one.allowance_bytes) for one in requests] == [
             (one.helper, one.cells.tolist(), one.allowance_bytes) for one in expected
         ]
+
+
+def test_a_request_has_the_path_and_the_success_that_were_predicted_for_it():
+    (only,) = asked(helper(HELPER, columns(0, 2), delivery=0.5, relay=RELAY), budget_bytes=700)
+    assert (only.relay, only.success, only.allowance_bytes) == (RELAY, pytest.approx(0.5), 700)
 
 
 class Listener(MatchingRule):
@@ -207,7 +236,7 @@ def test_a_matching_rule_is_shown_who_is_reached_by_a_relay_and_how_well():
     view = shown(helper(HELPER, columns(0, 2), relay=RELAY, delivery=0.3), helper(OTHER, columns(0, 2), delivery=0.9))
     assert view.agent.tolist() == [HELPER, OTHER]
     assert view.relayed.tolist() == [True, False]
-    assert view.delivery.tolist() == [0.3, 0.9]
+    assert view.delivery == pytest.approx([0.3, 0.9])
 
 
 def test_a_matching_rule_is_shown_distances_from_the_ego():

@@ -31,7 +31,7 @@ def test_a_request_has_the_number_of_its_message():
     assert (second.number, second.body.number) == (2, 2)
 
 
-def test_a_request_goes_by_the_relay_that_was_planned():
+def test_a_request_goes_by_the_relay_that_the_ego_chose():
     assert asked(Scene(), relay=RELAY)[0].first_target == RELAY
 
 
@@ -41,6 +41,12 @@ def test_a_request_is_recorded_without_data():
     (transfer,) = scene.transfers.without_row()
     assert (transfer.frame_us, transfer.capture_us, transfer.detect_us) == (100_000, -1, -1)
     assert (transfer.outcome, transfer.fragments, transfer.parts) == ("lost", 1, 0)
+
+
+def test_a_request_is_recorded_with_the_success_that_was_predicted():
+    scene = Scene()
+    asked(scene, success=0.75)
+    assert scene.transfers.without_row()[0].predicted == 0.75
 
 
 @pytest.mark.parametrize(("radio", "fragments"), [(RADIO, 2), (IDEAL, 1)])
@@ -115,16 +121,39 @@ def test_a_relay_passes_a_request_on_to_the_helper():
     assert scene.air.sent == []
 
 
-def test_a_helper_that_overhears_the_first_hop_waits_for_the_relay():
+def test_a_helper_that_overhears_the_first_hop_answers_at_once_and_only_once():
     scene, message = with_request(RELAY, answers={HELPER: READY})
-    scene.receive(packet_of(message), HELPER, RELAY)
+    packet = packet_of(message)
+    scene.receive(packet, HELPER, RELAY)
+    assert [sent.relay for sent in scene.air.sent] == [RELAY]
+    assert scene.transfers.of_message(1).arrive_us == NOW_US
+    # The relay cannot know that, and forwards the request.
+    assert scene.air.forwarded == [(packet, RELAY, HELPER)]
+    scene.receive(packet_of(message, hop=2, sender=RELAY, target=HELPER), HELPER)
+    assert len(scene.air.sent) == 1
+    assert scene.requests == [message.body]
+
+
+def test_fragments_from_the_first_hop_and_from_the_relay_complete_a_request_together():
+    scene, message = with_request(RELAY, fragments=2, answers={HELPER: READY})
+    scene.receive(packet_of(message, fragment=0, fragments=2), HELPER)
     assert scene.air.sent == []
-    assert scene.transfers.of_message(1).arrive_us == -1
+    scene.receive(packet_of(message, hop=2, fragment=1, fragments=2, sender=RELAY, target=HELPER), HELPER)
+    assert len(scene.air.sent) == 1
+
+
+def test_an_ego_keeps_what_it_overhears_of_an_answer_on_its_way_to_the_relay():
+    scene, transfer = with_answer(0, relay=RELAY, receivers=(EGO, OTHER))
+    (received,) = scene.known_to(EGO).answers[HELPER]
+    assert received.parts.tolist() == [True, False]
+    assert transfer.parts == 0b01
+    # The relay did not receive it.
+    assert scene.air.forwarded == []
 
 
 def test_a_relay_that_did_not_hear_a_request_passes_nothing_on():
     scene, message = with_request(RELAY)
-    scene.receive(packet_of(message), HELPER, OTHER)
+    scene.receive(packet_of(message), OTHER)
     assert scene.air.forwarded == []
     assert scene.transfers.of_message(1).air_us == -1
 

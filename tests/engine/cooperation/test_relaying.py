@@ -1,164 +1,194 @@
-"""Which station relays between an ego and a helper that cannot reach each other."""
+"""Which relay an ego chooses for its requests, and which stations pass on what a helper broadcasts."""
 
 import numpy as np
 import pytest
 
-from tests.engine.small_world import EGO, HELPER, OTHER, RELAY, cooperation, obstacles, own_states, scenario
+from tests.engine.cooperation.four_stations import APART_M, THERE, links, nothing_seen, vicinities
+from tests.engine.small_world import (
+    CAR_M,
+    EGO,
+    HELPER,
+    OTHER,
+    RELAY,
+    boxes,
+    cooperation,
+    detections,
+    obstacles,
+    scenario,
+)
 from v2xsim.comms.phy.error_rate import per
-from v2xsim.comms.relay.links import LinkDelivery
 from v2xsim.comms.relay.rule import RelayRule
-from v2xsim.engine.cooperation.relaying import ChosenRelay, Relaying, RelayPlan, plan_relays
+from v2xsim.engine.cooperation.relaying import Relaying, RelaysBefore
 from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.records import Detections
 from v2xsim.results.tables import Columns
 from v2xsim.streams import Streams
 
-THERE = [EGO, HELPER, OTHER, RELAY]
-APART_M = [(0, 0), (40, 0), (20, 10), (20, -10)]
+FRAME_US = 300_000
 
 
-def links(**delivery):
-    """Return the delivery of all links of the four stations: 0.9, but what is stated, such as ego_helper=0.1."""
-    row = {"ego": 0, "helper": 1, "other": 2, "relay": 3}
-    matrix = np.full((4, 4), 0.9)
-    for pair, value in {"ego_helper": 0.1, **delivery}.items():
-        one, other = (row[name] for name in pair.split("_"))
-        matrix[one, other] = matrix[other, one] = value
-    return matrix
+def relaying(*walls, rule=None, radio=None, **keys):
+    """Return relays of a run that has just begun, with its tables."""
+    section = cooperation(**{"relay": "best_snr", **keys})
+    if rule is not None:
+        section = section.model_copy(update={"relay": rule})
+    tables = Columns("relays"), Columns("nominations")
+    return Relaying(obstacles(*walls), section, scenario(radio=radio or {}).radio, Streams(1), *tables), *tables
 
 
-def predicted(matrix):
-    """Return the delivery of links as a square array gives it, and a function that returns the same."""
-    delivery = LinkDelivery.of(matrix)
-    return delivery, lambda: delivery
+def paths_of(state, found, seen=None):
+    """Return relay, share there and share back of the paths of egos, by ego and helper."""
+    paths = state.paths(found, nothing_seen(found) if seen is None else seen, FRAME_US)
+    rows = zip(paths.ego, paths.helper, paths.relay, paths.there, paths.back, strict=True)
+    return {(int(ego), int(helper)): (int(relay), there, back) for ego, helper, relay, there, back in rows}
 
 
-def planned(own=None, delivery=None, *, before=None, walls=(), radio=None, **keys):
-    rule = cooperation(**{"relay": "best_snr", **keys})
-    return plan_relays(
-        RelayPlan.none() if before is None else before, own_states(THERE, APART_M) if own is None else own,
-        *predicted(links() if delivery is None else delivery), obstacles(*walls), rule, scenario(radio=radio or {}).radio, Streams(1),
-    )  # fmt: skip
+def relay_of(shares=None, *, state=None, walls=(), keys=None, **about):
+    """Return the relay of the ego's request to the helper."""
+    state = state or relaying(*walls, **(keys or {}))[0]
+    return paths_of(state, vicinities(shares, **about))[EGO, HELPER][0]
 
 
-def relays_of(plan):
-    return {pair: choice.relay for pair, choice in plan.choices.items()}
+def passing_of(shares=None, *, state=None, keys=None, owners=THERE, **about):
+    """Return the stations that pass on what each helper broadcasts."""
+    state = state or relaying(**(keys or {}))[0]
+    found = vicinities(shares, owners=owners, **about)
+    state.plan_passing(found, nothing_seen(found), FRAME_US)
+    return state.passing
 
 
-# Who needs a relay
+# Requests
 
 
-def test_an_ego_gets_a_relay_to_the_helper_that_it_cannot_reach():
-    assert relays_of(planned(delivery=links(ego_other=0.8))) == {(EGO, HELPER): RELAY}
+def test_an_ego_chooses_a_relay_to_a_helper_that_it_hardly_reaches():
+    assert relay_of(links(ego_other=0.8)) == RELAY
 
 
-def test_a_link_just_good_enough_needs_no_relay():
-    assert relays_of(planned(delivery=links(ego_helper=0.7), min_delivery=0.7)) == {}
+@pytest.mark.parametrize("way", ["ego_to_helper", "helper_to_ego"])
+def test_a_direct_link_must_be_good_enough_both_ways(way):
+    good = {"ego_to_helper": 0.9, "helper_to_ego": 0.9}
+    assert relay_of(links(**good)) == NOBODY
+    assert relay_of(links(**{**good, way: 0.7}), keys={"min_delivery": 0.7}) == NOBODY
+    assert relay_of(links(**{**good, way: 0.69}), keys={"min_delivery": 0.7}) in (OTHER, RELAY)
 
 
-def test_only_egos_need_relays():
-    own = own_states(THERE, APART_M, egos=[OTHER])
-    assert relays_of(planned(own)) == {}
+def test_a_relayed_path_that_is_no_better_than_the_weak_direct_one_is_not_used():
+    # Four hops of 0.75 carry a cycle with 0.32; the direct link with 0.6 * 0.6 = 0.36.
+    weak = links(ego_helper=0.6, ego_other=0.75, other_helper=0.75, ego_relay=0.1)
+    assert relay_of(weak) == NOBODY
+    assert relay_of({**weak, (EGO, HELPER): 0.5}) == OTHER
 
 
-def test_both_egos_of_a_bad_link_need_a_relay():
-    own = own_states(THERE, APART_M, egos=[EGO, HELPER])
-    assert set(relays_of(planned(own))) == {(EGO, HELPER), (HELPER, EGO)}
+def test_a_path_has_the_shares_of_its_hops_multiplied():
+    shares = links(ego_to_relay=0.75, relay_to_helper=0.8, helper_to_relay=0.85, relay_to_ego=0.95, ego_other=0.0)
+    (relay, there, back) = paths_of(relaying()[0], vicinities(shares))[EGO, HELPER]
+    assert (relay, there, back) == (RELAY, pytest.approx(0.75 * 0.8), pytest.approx(0.85 * 0.95))
 
 
-def test_a_station_without_a_lidar_has_nothing_to_relay():
-    own = own_states(THERE, APART_M, without_lidar=[HELPER])
-    assert relays_of(planned(own)) == {}
+def test_a_direct_path_has_the_shares_of_the_link():
+    assert paths_of(relaying()[0], vicinities(links(ego_to_helper=0.8, helper_to_ego=0.75)))[EGO, HELPER] == (
+        NOBODY,
+        0.8,
+        0.75,
+    )
 
 
-def at(helper_m):
-    """Return stations with the helper at an offset from the ego, which is far from the origin of the map."""
-    return own_states(THERE, np.array([(0, 0), helper_m, (20, 10), (20, -10)]) + np.array([1000, 500]))
+def test_an_ego_has_a_path_to_each_station_that_announced_a_matrix_to_it():
+    found = paths_of(relaying()[0], vicinities(with_matrix=(HELPER, RELAY), unknown=[(EGO, OTHER)]))
+    assert list(found) == [(EGO, HELPER), (EGO, RELAY)]
 
 
-@pytest.mark.parametrize("helper_m", [(59.0, 0.0), (36.0, 47.0), (0.0, -59.0)])
-def test_a_helper_whose_matrix_can_overlap_gets_a_relay(helper_m):
-    assert relays_of(planned(at(helper_m), matrix={"extent_m": 30})) != {}
+def test_each_ego_chooses_by_what_it_knows_itself():
+    # The helper asks too. Each end knows only one of the two candidates.
+    both = {"owners": (EGO, HELPER), "egos": (EGO, HELPER), "with_matrix": (EGO, HELPER)}
+    found = paths_of(relaying()[0], vicinities(**both, unknown=[(EGO, OTHER), (HELPER, RELAY)]))
+    assert {pair: path[0] for pair, path in found.items()} == {(EGO, HELPER): RELAY, (HELPER, EGO): OTHER}
 
 
-@pytest.mark.parametrize("helper_m", [(60.0, 0.0), (37.0, 48.0), (0.0, -60.0), (61.0, 0.0)])
-def test_a_helper_whose_matrix_cannot_overlap_gets_none(helper_m):
-    assert relays_of(planned(at(helper_m), matrix={"extent_m": 30})) == {}
+def test_a_helper_whose_matrix_cannot_overlap_gets_no_relay():
+    def far(helper_m):
+        places = np.array([(0, 0), helper_m, (20, 10), (20, -10)], float) + np.array([1000, 500])
+        return relay_of(places_m=places, keys={"matrix": {"extent_m": 30}})
+
+    assert [far(place) for place in ((60.0, 0.0), (37.0, 48.0), (0.0, -60.0))] == [NOBODY] * 3
+    assert NOBODY not in [far(place) for place in ((59.0, 0.0), (36.0, 47.0), (0.0, -59.0))]
 
 
 def test_heights_of_antennas_do_not_keep_matrices_apart():
-    own = own_states(THERE, APART_M, antenna_m=[1, 60, 1, 1])
-    assert relays_of(planned(own, matrix={"extent_m": 30})) != {}
+    assert relay_of(antenna_m=[1, 60, 1, 1], keys={"matrix": {"extent_m": 30}}) != NOBODY
 
 
-def test_nobody_needs_a_relay_to_itself():
-    delivery = links(ego_helper=0.9)
-    np.fill_diagonal(delivery, 0.0)
-    assert relays_of(planned(delivery=delivery)) == {}
+def test_a_scenario_without_relays_has_none_but_has_paths():
+    state, table, _ = relaying(relay="none")
+    assert paths_of(state, vicinities())[EGO, HELPER] == (NOBODY, 0.1, 0.1)
+    assert table.finished().num_rows == 0
 
 
-def test_a_scenario_without_relays_has_none():
-    assert relays_of(planned(relay="none")) == {}
-
-
-def test_three_stations_are_enough_for_a_relay():
-    own, delivery = own_states([EGO, HELPER, OTHER], APART_M[:3]), links()[:3, :3]
-    assert relays_of(planned(own, delivery)) == {(EGO, HELPER): OTHER}
+def test_an_ego_that_knows_nobody_has_no_path():
+    assert paths_of(relaying()[0], vicinities(unknown=[(EGO, agent) for agent in THERE])) == {}
 
 
 def test_two_stations_have_nobody_to_relay():
-    own = own_states([EGO, HELPER], APART_M[:2])
-    assert relays_of(planned(own, links()[:2, :2])) == {}
+    assert relay_of(agents=THERE[:2], shares=links(THERE[:2])) == NOBODY
 
 
-# Who relays
+def test_the_station_with_agent_id_zero_can_relay():
+    agents = (0, EGO, HELPER)
+    assert relay_of(links(agents), agents=agents, places_m=((20, 0), (0, 0), (40, 0))) == 0
 
 
-def test_a_station_relays_only_if_both_its_hops_are_good_enough():
-    assert relays_of(planned(delivery=links(other_helper=0.6, ego_relay=0.6)))[EGO, HELPER] == NOBODY
+def test_of_equal_candidates_the_lowest_agent_id_relays():
+    assert relay_of() == OTHER
 
 
-def test_the_station_in_the_first_row_can_relay():
-    own = own_states([0, EGO, HELPER], [(20, 0), (0, 0), (40, 0)])
-    delivery = np.array([[0.0, 0.9, 0.9], [0.9, 0.0, 0.1], [0.9, 0.1, 0.0]])
-    assert relays_of(planned(own, delivery)) == {(EGO, HELPER): 0}
-
-
-def test_a_relay_has_the_score_of_its_rule():
-    plan = planned(delivery=links(ego_other=0.8, other_helper=0.75, ego_relay=0.85))
-    assert plan.choices[EGO, HELPER].score == pytest.approx(0.85)
-
-
-def test_a_pair_without_a_relay_has_no_score():
-    assert np.isnan(planned(delivery=links(other_helper=0.6, ego_relay=0.6)).choices[EGO, HELPER].score)
-
-
-def with_relay(relay):
-    return RelayPlan({(EGO, HELPER): ChosenRelay(relay, 0.0, 0.0, 0.0, 0.0)})
+# Hysteresis
 
 
 def test_a_relay_in_use_is_kept_unless_another_is_clearly_better():
-    better_by = {0.05: OTHER, 0.15: RELAY}
-    for gap, relay in better_by.items():
-        delivery = links(ego_other=0.95 - gap, other_helper=0.95 - gap, ego_relay=0.95, relay_helper=0.95)
-        assert relays_of(planned(delivery=delivery, before=with_relay(OTHER))) == {(EGO, HELPER): relay}
+    for gap, relay in {0.05: OTHER, 0.15: RELAY}.items():
+        state, *_ = relaying()
+        assert relay_of(links(ego_relay=0.1), state=state) == OTHER
+        better = links(ego_other=0.95 - gap, other_helper=0.95 - gap, ego_relay=0.95, relay_helper=0.95)
+        assert relay_of(better, state=state) == relay
 
 
-def test_without_a_relay_in_use_the_best_one_is_taken():
-    delivery = links(ego_other=0.90, other_helper=0.90, ego_relay=0.95, relay_helper=0.95)
-    assert relays_of(planned(delivery=delivery)) == {(EGO, HELPER): RELAY}
+def test_a_relay_that_no_longer_qualifies_is_replaced():
+    state, *_ = relaying()
+    assert relay_of(state=state) == OTHER
+    assert relay_of(links(other_to_helper=0.6), state=state) == RELAY
+    assert relay_of(unknown=[(EGO, OTHER)], state=state) == RELAY
 
 
-@pytest.mark.parametrize("gone", [99, NOBODY])
-def test_a_relay_that_has_left_is_replaced_by_the_best_one(gone):
-    delivery = links(ego_other=0.90, other_helper=0.90, ego_relay=0.95, relay_helper=0.95)
-    assert relays_of(planned(delivery=delivery, before=with_relay(gone))) == {(EGO, HELPER): RELAY}
+def test_hysteresis_of_one_ego_does_not_move_another():
+    state, *_ = relaying()
+    about = {"owners": (EGO, HELPER), "egos": (EGO, HELPER), "with_matrix": (EGO, HELPER)}
+    paths_of(state, vicinities(links(ego_relay=0.1, helper_other=0.1), **about))
+    first = vicinities(links(ego_relay=0.1), **about, unknown=[(HELPER, OTHER)])
+    assert {pair: path[0] for pair, path in paths_of(state, first).items()} == {
+        (EGO, HELPER): OTHER,
+        (HELPER, EGO): NOBODY,
+    }
+    second = vicinities(links(relay_helper=0.95, ego_relay=0.95), **about)
+    # The ego keeps its relay; the helper had none and takes the best.
+    assert {pair: path[0] for pair, path in paths_of(state, second).items()} == {
+        (EGO, HELPER): OTHER,
+        (HELPER, EGO): RELAY,
+    }
+
+
+def test_a_choice_is_remembered_by_station_and_pair():
+    before = RelaysBefore(np.array([[1, 1, 2], [3, 1, 2], [3, 2, 1]]), np.array([7, 8, 9]))
+    wanted = np.array([[3, 2, 1], [1, 1, 2], [2, 1, 2], [3, 1, 2]])
+    assert before.of(wanted).tolist() == [9, 7, NOBODY, 8]
+    assert RelaysBefore().of(wanted).tolist() == [NOBODY] * 4
+    assert before.of(np.zeros((0, 3), np.int64)).tolist() == []
 
 
 # What a relay rule reads
 
 
 class Listener(RelayRule):
-    """A relay rule that keeps what it was shown, and prefers nobody."""
+    """A relay rule that keeps the last view and gives all the same score."""
 
     def __init__(self):
         self.view = None
@@ -168,54 +198,79 @@ class Listener(RelayRule):
         return np.zeros(view.shape)
 
 
-def shown(own=None, *, walls=(), radio=None, **keys):
+def shown(shares=None, *, walls=(), radio=None, seen=None, keys=None, **about):
     listener = Listener()
-    rule = cooperation(**keys).model_copy(update={"relay": listener})
-    plan_relays(
-        RelayPlan.none(), own_states(THERE, APART_M) if own is None else own, *predicted(links()), obstacles(*walls), rule,
-        scenario(radio=radio or {}).radio, Streams(1),
-    )  # fmt: skip
+    state, *_ = relaying(*walls, rule=listener, radio=radio, **(keys or {}))
+    paths_of(state, vicinities(shares, **about), seen)
     return listener.view
 
 
-def test_a_relay_rule_is_shown_where_antennas_are_as_stations_believe():
-    view = shown(own_states(THERE, APART_M, antenna_m=[1, 2, 3, 4], odometry=np.zeros((4, 3))))
-    assert view.antenna_m.tolist() == [[0, 0, 1], [40, 0, 2], [20, 10, 3], [20, -10, 4]]
+def test_a_relay_rule_is_shown_the_pair_and_its_candidates_where_they_are_now():
+    view = shown(antenna_m=[1, 2, 3, 4], velocity_mps=[(1, 0), (2, 0), (3, 0), (4, 0)])
+    assert (view.requester.agent.tolist(), view.helper.agent.tolist()) == ([EGO], [HELPER])
+    assert (view.candidate.agent.tolist(), view.pair.tolist()) == ([OTHER, RELAY], [0, 0])
+    assert view.requester.antenna_m.tolist() == [[0, 0, 1]]
+    assert view.helper.antenna_m.tolist() == [[40, 0, 2]]
+    assert view.candidate.antenna_m.tolist() == [[20, 10, 3], [20, -10, 4]]
+    speeds = [part.velocity_mps.tolist() for part in (view.requester, view.helper, view.candidate)]
+    assert speeds == [[[1, 0]], [[2, 0]], [[3, 0], [4, 0]]]
 
 
-def test_a_relay_rule_is_shown_the_bodies_of_vehicles_and_none_of_roadside_units():
-    own = own_states(THERE, APART_M, roadside=[HELPER])
-    view = shown(own)
-    assert view.body.tolist() == [0, -1, 1, 2]
-    assert view.boxes.center_m.tolist() == [[0, 0, 0], [20, 10, 0], [20, -10, 0]]
-    assert view.boxes.size_m.tolist() == [[4, 2, 1.5]] * 3
+def test_a_relay_rule_is_shown_which_candidates_are_roadside_units():
+    view = shown(roadside=(RELAY,))
+    assert (view.requester.is_roadside.tolist(), view.candidate.is_roadside.tolist()) == ([False], [False, True])
 
 
-def test_bodies_head_where_their_stations_do():
-    own = own_states(THERE, APART_M)
-    own.pose[:, 2], own.pose[:, 3] = 5.0, [0.1, 0.2, 0.3, 0.4]
-    view = shown(own)
-    assert view.boxes.yaw_rad.tolist() == [0.1, 0.2, 0.3, 0.4]
-    assert view.boxes.center_m[:, 2].tolist() == [5.0] * 4
+def test_a_relay_rule_is_shown_the_worse_direction_of_each_hop():
+    shares = links(ego_to_relay=0.75, relay_to_helper=0.8, helper_to_relay=0.85, relay_to_ego=0.95)
+    view = shown(shares)
+    assert view.to_requester.delivery.tolist() == [0.9, 0.75]
+    assert view.to_helper.delivery.tolist() == [0.9, 0.8]
+    assert view.to_requester.snr_db.tolist() == [20.0, 20.0]
 
 
-def test_a_relay_rule_is_shown_pairs_and_who_qualifies():
-    view = shown()
-    assert (view.requester.tolist(), view.helper.tolist()) == ([0], [1])
-    assert view.usable.tolist() == [[False, False, True, True]]
-
-
-def test_a_relay_rule_draws_a_number_for_each_pair_and_station_that_holds_for_the_run():
-    two = own_states(THERE, APART_M, egos=[EGO, HELPER])
-    first, again = shown(two), shown(two)
-    assert first.uniform.shape == (2, 4)
-    assert len(set(first.uniform.ravel())) == 8
+def test_a_relay_rule_draws_a_number_for_each_pair_and_candidate_that_holds_for_the_run():
+    two = {"owners": (EGO, HELPER), "egos": (EGO, HELPER), "with_matrix": (EGO, HELPER)}
+    first, again = shown(**two), shown(**two)
+    assert len(set(first.uniform.tolist())) == 4
     assert first.uniform.tolist() == again.uniform.tolist()
+    # Neither another pair nor another candidate changes a draw.
+    assert shown().uniform.tolist() == first.uniform[:2].tolist()
+    assert shown(unknown=[(EGO, OTHER)]).uniform.tolist() == first.uniform[1:2].tolist()
 
 
-def test_another_pair_changes_no_draw():
-    two = own_states(THERE, APART_M, egos=[EGO, HELPER])
-    assert shown().uniform[0].tolist() == shown(two).uniform[0].tolist()
+def test_an_announced_truck_in_the_way_counts_in_the_height_term():
+    # Another station is a truck that stands between the ego and the relay.
+    beside = shown(places_m=((0, 0), (40, 0), (10, -5), (20, -10)))
+    assert beside.candidate.agent.tolist() == [OTHER, RELAY]
+    # Its car of 1.5 m reaches into the Fresnel zone below antennas of 1.6 m.
+    assert beside.clearance[1, 0] < 1.0 == shown().clearance[1, 0]
+
+
+def test_a_blocker_that_is_not_connected_counts_in_the_height_term_if_the_station_detected_it():
+    truck = Detections(boxes([(10, -5)], size_m=(4.0, 4.0, 3.5)), np.zeros((1, 2)), np.ones(1), np.zeros(1, np.int64))
+    assert shown().height.tolist() == [1.0, 1.0]
+    assert shown(seen=[(0, truck)]).height.tolist() == [1.0, -1.0]
+
+
+def test_a_station_does_not_count_what_only_another_station_detected():
+    truck = Detections(boxes([(10, -5)], size_m=(4.0, 4.0, 3.5)), np.zeros((1, 2)), np.ones(1), np.zeros(1, np.int64))
+    two = {"owners": (EGO, HELPER), "egos": (EGO, HELPER), "with_matrix": (EGO, HELPER)}
+    view = shown(**two, seen=[(0, Detections.none()), (0, truck)])
+    assert view.decider.tolist() == [0, 1]
+    # Both pairs have the same two candidates; only the helper, the requester of the second pair, saw the truck.
+    assert view.height.tolist() == [1.0, 1.0, 1.0, -1.0]
+
+
+def test_the_bodies_of_the_ends_never_obstruct():
+    # The ego detects the helper's and the relay's own bodies, half a metre from where they announced themselves.
+    own = detections([(40.5, 0), (20.5, -10)])
+    assert CAR_M[2] < 1.6
+    assert shown(seen=[(0, own)]).height.tolist() == [1.0, 1.0]
+
+
+def test_a_wall_counts_in_the_height_term():
+    assert shown(walls=[(9, -6, 11, -4)]).height.tolist() == [1.0, -1.0]
 
 
 def test_a_usable_link_is_shorter_with_less_power_by_the_path_loss():
@@ -233,7 +288,7 @@ def test_a_decade_of_distance_costs_20_db_on_a_clear_highway():
 
 def test_the_range_of_a_link_ends_where_its_snr_delivers_just_well_enough():
     settings = scenario(radio={"channel": "tr37885_highway"}).radio
-    view = shown(radio={"channel": "tr37885_highway"}, min_delivery=0.6)
+    view = shown(radio={"channel": "tr37885_highway"}, keys={"min_delivery": 0.6})
     loss_db = 32.4 + 20 * np.log10(view.range_m) + 20 * np.log10(settings.carrier_ghz)
     # Thermal noise of -174 dBm/Hz over 10 MHz, and 9 dB of the receiver.
     snr_db = settings.tx_power_dbm - loss_db - (-173.98 + 70 + 9)
@@ -241,66 +296,119 @@ def test_the_range_of_a_link_ends_where_its_snr_delivers_just_well_enough():
 
 
 def test_a_demand_for_certain_delivery_has_the_range_of_one_for_99_percent():
-    assert shown(min_delivery=1.0).range_m == shown(min_delivery=0.99).range_m
-    assert shown(min_delivery=1.0).range_m < shown(min_delivery=0.9).range_m
+    def range_of(min_delivery):
+        return shown(
+            {**links(), **dict.fromkeys(links(), 1.0), (EGO, HELPER): 0.1}, keys={"min_delivery": min_delivery}
+        ).range_m
+
+    assert range_of(1.0) == range_of(0.99) < range_of(0.9)
 
 
-# A plan
-
-
-def test_relays_of_a_helper_pass_its_announcements_on():
-    plan = RelayPlan({
-        (EGO, HELPER): ChosenRelay(RELAY, 0.0, 0.0, 0.0, 0.0), (OTHER, HELPER): ChosenRelay(9, 0.0, 0.0, 0.0, 0.0),
-        (EGO, OTHER): ChosenRelay(NOBODY, 0.0, 0.0, 0.0, 0.0),
-    })  # fmt: skip
-    assert plan.forwarders == {HELPER: {RELAY, 9}}
-
-
-def test_a_pair_that_was_not_planned_has_no_relay():
-    assert RelayPlan.none().relay_of(EGO, HELPER) == NOBODY
-
-
-def test_a_pair_has_its_own_relay():
-    assert with_relay(RELAY).relay_of(EGO, HELPER) == RELAY
-    assert with_relay(RELAY).relay_of(HELPER, EGO) == NOBODY
-
-
-# From tick to tick
-
-
-def relaying(table, **keys):
-    return Relaying(obstacles(), cooperation(**{"relay": "best_snr", **keys}), scenario().radio, Streams(1), table)
-
-
-def test_nobody_relays_before_the_first_tick():
-    assert relaying(Columns("relays")).plan.choices == {}
-
-
-def test_the_relay_of_the_tick_before_is_kept_if_it_is_nearly_as_good():
-    kept = relaying(Columns("relays"))
-    own = own_states(THERE, APART_M)
-    kept.replan(own, *predicted(links(ego_other=0.95, other_helper=0.95)), 0)
-    kept.replan(own, *predicted(links(ego_relay=0.95, relay_helper=0.95)), 100_000)
-    assert relays_of(kept.plan) == {(EGO, HELPER): OTHER}
+# The record of requests
 
 
 def test_each_choice_is_recorded_with_the_frame_that_it_holds_for():
-    table = Columns("relays")
-    relaying(table).replan(own_states(THERE, APART_M), *predicted(links(ego_other=0.8, ego_relay=0.85)), 300_000)
+    state, table, _ = relaying()
+    paths_of(state, vicinities(links(ego_other=0.8, ego_relay=0.85, helper_to_ego=0.25)))
     (row,) = table.finished().to_pylist()
-    assert (row["time_us"], row["requester"], row["helper"], row["relay"]) == (300_000, EGO, HELPER, RELAY)
+    assert (row["time_us"], row["requester"], row["helper"], row["relay"]) == (FRAME_US, EGO, HELPER, RELAY)
     assert row["score"] == pytest.approx(0.85)
-    # Two standing stations never part, and nothing stands between the antennas.
+    # Standing stations never part, and nothing stands between the antennas.
+    assert (row["mobility"], row["height"]) == (1.0, 1.0)
+    # The direct link in its worse direction.
+    assert row["delivery"] == pytest.approx(0.1)
+
+
+def test_a_pair_without_a_relay_is_recorded_without_a_score():
+    state, table, _ = relaying()
+    paths_of(state, vicinities(links(ego_other=0.1, ego_relay=0.1)))
+    (row,) = table.finished().to_pylist()
+    assert row["relay"] == NOBODY
+    assert np.isnan([row["score"], row["height"], row["mobility"]]).all()
+
+
+def test_an_ego_without_bad_links_records_nothing():
+    state, table, _ = relaying()
+    paths_of(state, vicinities(links(ego_helper=0.9)))
+    assert table.finished().num_rows == 0
+
+
+# Passing on
+
+
+def test_nobody_passes_anything_on_at_first():
+    assert relaying()[0].passing == {}
+
+
+def test_the_best_of_all_candidates_nominates_itself_if_all_know_the_same():
+    assert passing_of() == {HELPER: {OTHER}}
+    assert passing_of(links(helper_to_other=0.75)) == {HELPER: {RELAY}}
+
+
+def test_two_stations_nominate_themselves_if_neither_knows_of_the_other():
+    assert passing_of(unknown=[(OTHER, RELAY), (RELAY, OTHER)]) == {HELPER: {OTHER, RELAY}}
+
+
+def test_no_station_nominates_itself_if_each_believes_that_the_other_one_is_better():
+    # The ego told each of them something else: that it hears the other one better.
+    told = {
+        (OTHER, EGO): {HELPER: 0.1, OTHER: 0.75, RELAY: 0.99},
+        (RELAY, EGO): {HELPER: 0.1, OTHER: 0.99, RELAY: 0.75},
+    }
+    first_hop = links(helper_to_other=0.99, helper_to_relay=0.99)
+    assert passing_of(first_hop, told=told) == {}
+
+
+def test_a_station_in_charge_stays_while_another_is_only_a_little_better():
+    state, *_ = relaying()
+    assert passing_of(links(helper_to_other=0.75), state=state) == {HELPER: {RELAY}}
+    # With equal scores, the station with the lower id would be chosen. Both remember what they chose.
+    assert passing_of(state=state) == {HELPER: {RELAY}}
+    assert passing_of(links(helper_to_relay=0.75, helper_to_other=0.99, other_to_ego=0.99), state=state) == {
+        HELPER: {OTHER}
+    }
+
+
+def test_a_newcomer_that_remembers_nothing_may_decide_otherwise_than_a_station_in_charge():
+    state, *_ = relaying()
+    assert passing_of(state=state, unknown=[(OTHER, HELPER)], owners=(RELAY,)) == {}
+    assert passing_of(links(helper_to_other=0.1), state=state, owners=(RELAY,)) == {HELPER: {RELAY}}
+    # The relay keeps itself, the other one thinks itself best.
+    assert passing_of(state=state) == {HELPER: {OTHER, RELAY}}
+
+
+def test_stations_stop_passing_on_when_the_need_is_over():
+    state, *_ = relaying()
+    passing_of(state=state)
+    assert passing_of(links(ego_helper=0.9), state=state) == {}
+
+
+def test_stations_pass_on_different_helpers_independently():
+    shares = links(helper_to_other=0.1, ego_to_relay=0.1)
+    about = {"egos": (EGO, HELPER), "with_matrix": (EGO, HELPER)}
+    assert passing_of(shares, **about) == {HELPER: {RELAY}, EGO: {OTHER}}
+
+
+def test_a_rule_without_relays_is_never_asked_to_pass_on():
+    assert relaying(relay="none")[0].relays is False
+    assert passing_of(keys={"relay": "none"}) == {}
+
+
+def test_each_nomination_is_recorded():
+    state, _, table = relaying()
+    passing_of(links(helper_to_ego=0.25, helper_to_relay=0.8, helper_to_other=0.6), state=state)
+    (row,) = table.finished().to_pylist()
+    assert (row["time_us"], row["station"], row["requester"], row["helper"]) == (FRAME_US, RELAY, EGO, HELPER)
+    assert row["score"] == pytest.approx(0.8)
+    assert row["delivery"] == 0.25
     assert (row["mobility"], row["height"]) == (1.0, 1.0)
 
 
-def test_a_choice_is_recorded_with_the_delivery_that_the_direct_link_promised():
-    table = Columns("relays")
-    relaying(table).replan(own_states(THERE, APART_M), *predicted(links(ego_helper=0.25)), 300_000)
-    assert table.finished().to_pylist()[0]["delivery"] == 0.25
-
-
-def test_a_tick_without_bad_links_records_nothing():
-    table = Columns("relays")
-    relaying(table).replan(own_states(THERE, APART_M), *predicted(links(ego_helper=0.9)), 0)
+def test_without_a_nomination_nothing_is_recorded():
+    state, _, table = relaying()
+    passing_of(links(ego_helper=0.9), state=state)
     assert table.finished().num_rows == 0
+
+
+def test_stations_stand_where_described():
+    assert APART_M[1] == (40, 0)

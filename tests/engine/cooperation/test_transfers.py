@@ -1,5 +1,6 @@
 """What becomes of requests and answers."""
 
+import math
 import weakref
 
 import pytest
@@ -201,7 +202,7 @@ def numbers(transfers):
 
 def test_a_request_is_a_row_with_its_times():
     message = request_message(request(), relay=RELAY, size_bytes=24, queued_us=7)
-    transfer = Transfer.of(message, 6, -1, -1, 2)
+    transfer = Transfer.of(message, 6, -1, -1, 2, 0.25)
     transfer.receive(0, -1)
     transfer.on_air(8)
     transfers = of(transfer)
@@ -209,7 +210,7 @@ def test_a_request_is_a_row_with_its_times():
     assert rows(transfers) == [{
         "message": 7, "kind": "request", "origin": EGO, "destination": HELPER, "relay": RELAY, "frame_us": 6,
         "capture_us": -1, "detect_us": -1, "queue_us": 7, "air_us": 8, "arrive_us": -1, "fuse_us": -1, "size_bytes": 24,
-        "fragments": 2, "arrived": 1, "outcome": "lost",
+        "fragments": 2, "arrived": 1, "predicted": 0.25, "outcome": "lost",
     }]  # fmt: skip
 
 
@@ -223,6 +224,19 @@ def test_an_answer_is_a_row_with_what_became_of_it():
     assert (row["message"], row["kind"], row["origin"], row["destination"]) == (9, "data", HELPER, EGO)
     assert (row["capture_us"], row["detect_us"], row["arrive_us"], row["arrived"]) == (4, 5, 10, 2)
     assert row["outcome"] == "superseded"
+    # The ego predicts the whole cycle when it asks; its request has the prediction.
+    assert math.isnan(row["predicted"])
+
+
+def test_a_fragment_that_arrives_twice_counts_once():
+    transfer = Transfer.of(answer_message(answer(), number=9), 6, 4, 5, 2)
+    assert [transfer.receive(fragment, time_us) for fragment, time_us in ((0, 1), (0, 2), (1, 3), (1, 4))] == [
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert transfer.arrive_us == 3
 
 
 def test_a_request_gets_its_row_when_nothing_of_it_is_under_way():

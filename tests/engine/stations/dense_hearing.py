@@ -1,45 +1,70 @@
-"""What stations measure of each other's packets, in square arrays over all stations: a reference for the table of pairs."""
+"""What stations measure of each other's packets, one pair at a time: a reference for the table of pairs."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from v2xsim.comms.access.scheme import error_points_of
-from v2xsim.comms.pairs import kept_rows, rekeyed
-from v2xsim.comms.phy.error_points import delivery_at
+NUMBERS = 1 << 15
 
-_NEVER_US = np.iinfo(np.int64).min // 2
+
+@dataclass
+class Pair:
+    """What one station measured on the packets of one sender."""
+
+    snr_db: float
+    last_us: int
+    share: float = 0.5
+    trials: int = 0
+    sequence: int = -1
+
+    def counts(self, arrived):
+        """Enter that one announcement arrived, or did not."""
+        weight = max(0.1, 1.0 / (self.trials + 3))
+        self.share += weight * (arrived - self.share)
+        self.trials += 1
+
+    def arrives(self, number):
+        """Enter the arrival of an announcement and the loss of those before it."""
+        lost = 0 if self.sequence < 0 else (number - self.sequence - 1) % NUMBERS
+        if lost > NUMBERS // 2:
+            return
+        # After some sixty losses the share is nearly zero.
+        for _ in range(min(lost, 60)):
+            self.counts(0.0)
+        self.counts(1.0)
+        self.sequence = number
 
 
 class DenseHearing:
-    """The measurements of all stations: receivers in rows, senders in columns. The methods are those of `Hearing`."""
+    """The measurements of all stations, by receiver and sender. The methods are those of `Hearing`."""
 
-    def __init__(self, forget_us):
-        self.forget_us, self.agent = forget_us, np.zeros(0, np.int64)
-        self.snr_db, self.last_us = np.zeros((0, 0)), np.zeros((0, 0), np.int64)
+    def __init__(self, forget_us, period_us):
+        self.forget_us, self.period_us, self.agent, self.pairs = forget_us, period_us, np.zeros(0, np.int64), {}
 
     def enter(self, agent):
-        self.snr_db = rekeyed(self.agent, agent, self.snr_db, 0.0)
-        self.last_us = rekeyed(self.agent, agent, self.last_us, _NEVER_US)
+        self.pairs = {key: pair for key, pair in self.pairs.items() if key[0] in agent and key[0] in self.agent}
         self.agent = agent
 
-    def note(self, receivers, sender, snr_db, time_us):
-        rows = kept_rows(self.agent, np.append(receivers, sender))
-        rx, tx = rows[:-1], rows[-1]
-        if tx < 0:
-            return
-        snr_db, rx = snr_db[rx >= 0], rx[rx >= 0]
-        starts_again = time_us - self.last_us[rx, tx] > self.forget_us
-        mean_db = (1.0 - 0.4) * self.snr_db[rx, tx] + 0.4 * snr_db
-        self.snr_db[rx, tx] = np.where(starts_again, snr_db, mean_db)
-        self.last_us[rx, tx] = time_us
+    def note(self, receivers, sender, snr_db, time_us, sequence=-1):
+        for receiver, level in zip(receivers.tolist(), snr_db.tolist(), strict=True):
+            if receiver not in self.agent:
+                continue
+            pair = self.pairs.get((receiver, sender))
+            if pair is None or time_us - pair.last_us > self.forget_us:
+                pair = self.pairs[receiver, sender] = Pair(level, time_us)
+            else:
+                pair.snr_db, pair.last_us = (1.0 - 0.4) * pair.snr_db + 0.4 * level, time_us
+            if sequence >= 0:
+                pair.arrives(sequence)
 
     def heard_lately(self, agent, now_us):
-        rows = np.flatnonzero(self.agent == agent)
-        lately = (now_us - self.last_us[rows] <= self.forget_us).any(axis=0)
-        return self.agent[lately], self.snr_db[rows].ravel()[lately] if len(rows) else np.zeros(0)
-
-    def delivery(self, now_us, radio):
-        measured = np.where(now_us - self.last_us <= self.forget_us, self.snr_db, -np.inf)
-        snr_db = np.maximum(measured, measured.T)
-        finite = np.isfinite(snr_db)
-        curve = error_points_of(radio.access, radio.mcs, radio.bandwidth_mhz)
-        return np.where(finite, delivery_at(np.where(finite, snr_db, 0.0), curve), 0.0)
+        """Return sender, SNR and share of each station that a station heard lately, in rising order of senders."""
+        found = []
+        for (receiver, sender), pair in sorted(self.pairs.items()):
+            silent_us = now_us - pair.last_us
+            if receiver == agent and silent_us <= self.forget_us:
+                now = Pair(pair.snr_db, pair.last_us, pair.share, pair.trials)
+                for _ in range(silent_us // self.period_us - 1):
+                    now.counts(0.0)
+                found.append((sender, now.snr_db, now.share))
+        return found

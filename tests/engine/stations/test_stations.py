@@ -1,13 +1,13 @@
 """The knowledge of all stations."""
 
 import numpy as np
+import pytest
 
-from tests.engine.small_world import fleet_in, frame, snapshot
+from tests.engine.small_world import awareness, fleet_in, frame, snapshot
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.engine.stations.stations import Stations
-from v2xsim.scenario.schema_radio import Radio
 
 
 def own(agents, egos=(), time_us=0):
@@ -25,7 +25,7 @@ def stations(frames_kept=3, detect_us=50, forget_us=1000, max_age_us=500):
 
 def heard_lately(all_of, agents, now_us):
     """Return the stations that each of some stations has heard lately."""
-    return [heard.tolist() for heard in all_of.heard_lately(np.array(agents), now_us)]
+    return [heard.agent.tolist() for heard in all_of.heard_lately(np.array(agents), now_us)]
 
 
 def test_only_so_many_frames_are_kept():
@@ -74,12 +74,33 @@ def test_what_was_heard_is_forgotten_in_time():
     assert heard_lately(all_of, [2], 1101) == [[]]
 
 
-def test_delivery_is_forgotten_with_what_was_heard():
+def test_only_egos_keep_announcements_unless_all_stations_may_relay():
+    for all_listen, knowing in ((False, [5]), (True, [2, 5])):
+        all_of = Stations(3, 50, 1000, 500, 100, all_listen)
+        all_of.enter(own([2, 5, 7], egos=[5]))
+        all_of.neighbours.hear(awareness(7), 0, np.array([2, 5]), 0)
+        assert [agent for agent in (2, 5) if all_of.neighbours.known_by(agent)] == knowing
+
+
+def test_a_station_that_listens_forgets_what_it_heard_when_it_has_been_away_for_long():
+    all_of = Stations(3, 50, 1000, 500, 100, True)
+    all_of.enter(own([2, 7], time_us=0))
+    all_of.neighbours.hear(awareness(7), 0, np.array([2]), 0)
+    all_of.enter(own([7], time_us=100))
+    all_of.tidy(20_000_000, 20_000_000, 19_000_000)
+    all_of.enter(own([2, 7], time_us=20_000_000))
+    assert all_of.neighbours.known_by(2) == []
+    all_of.neighbours.hear(awareness(7, 20_000_000), 20_000_000, np.array([2]), 20_000_000)
+    assert [item.awareness.origin for item in all_of.neighbours.known_by(2)] == [7]
+
+
+def test_a_station_knows_snr_and_share_of_those_that_it_heard_lately():
     all_of = stations(forget_us=1000)
     all_of.enter(own([2, 5]))
-    all_of.measure(np.array([2]), 5, np.array([30.0]), 100)
-    assert all_of.all_delivery(1100, Radio()).square()[0, 1] > 0.99
-    assert all_of.all_delivery(1101, Radio()).square()[0, 1] == 0.0
+    all_of.measure(np.array([2]), 5, np.array([30.0]), 100, 0)
+    assert all_of.heard_by(2, 150) == {5: (30.0, pytest.approx(2 / 3))}
+    assert list(all_of.heard_by(2, 1100)) == [5]
+    assert all_of.heard_by(2, 1101) == {}
 
 
 def test_who_stays_remembers_whom_it_heard_when_others_come():

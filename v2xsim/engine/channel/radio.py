@@ -120,12 +120,12 @@ class RadioAir:
         self._enqueue([copy], 0)
 
     def relays(self, origins: Set[int]) -> None:
-        """Note the stations whose announcements a relay forwards: a relay acts on those that are under way, too."""
+        """Note the stations whose broadcasts a relay forwards: a relay acts on those that are under way, too."""
         if origins:
             self._awaited.watch(
                 number
                 for number, packet in self._flying.items()
-                if packet.sender in origins and packet.hop == 1 and packet.message.kind == AWARENESS
+                if packet.sender in origins and packet.hop == 1 and packet.target == EVERYBODY
             )
 
     def settle(self) -> None:

@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float, Int64
 
 from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
 from v2xsim.comms.messages.sizes import awareness_bytes, encoded_matrix_bytes
-from v2xsim.engine.stations.contents import Awareness
+from v2xsim.engine.stations.agent_set import grown
+from v2xsim.engine.stations.contents import SEQUENCE_NUMBERS, Awareness, HeardList
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import OwnStates
 
@@ -17,6 +18,15 @@ class Announcing:
 
     def __init__(self, rule: AwarenessRule) -> None:
         self._announcer = Announcer(rule)
+        # By agent id: number of announcements so far.
+        self._count = np.zeros(0, np.int64)
+
+    def numbered(self, agents: Int64[np.ndarray, " senders"]) -> list[int]:
+        """Return the sequence number of the next announcement of each of some stations, and count it."""
+        self._count = grown(self._count, int(agents.max(initial=-1)) + 1)
+        number = self._count[agents] % SEQUENCE_NUMBERS
+        self._count[agents] += 1
+        return [int(one) for one in number]
 
     def due(
         self, states: OwnStates, wait_us: Float[np.ndarray, " stations"], now_us: int
@@ -34,8 +44,8 @@ class Announcing:
 
 
 def announcements(
-    states: OwnStates, rows: Int64[np.ndarray, " senders"], frames: Sequence[Frame | None],
-    heard: Sequence[Int64[np.ndarray, " _"]],
+    states: OwnStates, rows: Int64[np.ndarray, " senders"], frames: Sequence[Frame | None], heard: Sequence[HeardList],
+    sequence: Sequence[int],
 ) -> list[Awareness]:  # fmt: skip
     """Return the content of the announcements of some stations.
 
@@ -43,16 +53,18 @@ def announcements(
         states: State of each station as the station itself knows it; only the senders' rows are read, each for its own message.
         rows: Row of each station that announces itself.
         frames: Newest frame of each of them; None for one without a lidar.
-        heard: Agent ids of the stations that each of them has heard lately.
+        heard: What each of them measured on the packets of stations that it has heard lately.
+        sequence: Number of each announcement among those of its sender.
     """
     return [
         Awareness(
-            origin=agent, capture_us=states.time_us, stamp_us=stamp_us, pose=pose, velocity_mps=velocity_mps,
+            origin=agent, sequence=number, wants_data=wants_data, capture_us=states.time_us, stamp_us=stamp_us, pose=pose, velocity_mps=velocity_mps,
             antenna_height_m=height_m, size_m=size_m, matrix=frame.matrix if frame else None, heard=known,
         )
-        for agent, stamp_us, pose, velocity_mps, height_m, size_m, frame, known in zip(
-            states.agent[rows].tolist(), states.stamp_us[rows].tolist(), states.pose[rows], states.velocity_mps[rows],
-            states.antenna_height_m[rows].tolist(), states.size_m[rows], frames, heard, strict=True,
+        for agent, wants_data, stamp_us, pose, velocity_mps, height_m, size_m, frame, known, number in zip(
+            states.agent[rows].tolist(), states.ego[rows].tolist(), states.stamp_us[rows].tolist(), states.pose[rows],
+            states.velocity_mps[rows], states.antenna_height_m[rows].tolist(), states.size_m[rows], frames, heard, sequence,
+            strict=True,
         )
     ]  # fmt: skip
 

@@ -54,6 +54,9 @@ class AtOnce:
             knowledge.take_report(report, self._clock.now_us, self._counts_copies)
         self._stations.bulletin.report(report, self._clock.now_us, self._counts_copies)
 
+    def plan_passing(self, frame_us: int) -> None:
+        """Do nothing: what is broadcast reaches every ego."""
+
     def candidates(self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]) -> Candidates:
         """Return, for each ego, all other stations with a frame, or only those on the directory's short list."""
         now_us = self._clock.now_us
@@ -71,7 +74,7 @@ class AtOnce:
         position_m = np.array([frame.pose[:2] for frame in frames]).reshape(-1, 2)
         return Candidates(
             np.concatenate([[0], np.cumsum(may_ask.sum(axis=1))]), agent[row], position_m[row], np.ones(len(row)),
-            np.full(len(row), NOBODY, np.int64), row, [frame.matrix for frame in frames],
+            np.ones(len(row)), np.full(len(row), np.inf), np.full(len(row), NOBODY, np.int64), row, [frame.matrix for frame in frames],
         )  # fmt: skip
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:

@@ -53,6 +53,14 @@ def newest_answers(knowledge: Knowledge, ego: Frame, max_age_us: int) -> list[Re
     return newest
 
 
+def answered_whole(knowledge: Knowledge, frame_us: int) -> set[int]:
+    """Return the agent ids of the helpers whose whole answer to an ego's request for one of its frames has arrived."""
+    return {
+        helper for helper, answers in knowledge.answers.items()
+        if any(item.answer.request.frame_us == frame_us and item.parts.all() for item in answers)
+    }  # fmt: skip
+
+
 def arrived_of(received: ReceivedAnswer, ego: Frame) -> Arrived:
     """Return the data of an answer that has arrived, on the grid of the ego's present matrix.
 

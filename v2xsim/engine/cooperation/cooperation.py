@@ -11,8 +11,9 @@ from v2xsim.engine.channel.air import Air
 from v2xsim.engine.clock import Clock, Order
 from v2xsim.engine.cooperation.announcing import Announcing, announcements
 from v2xsim.engine.cooperation.blind_zone import BlindZones
-from v2xsim.engine.cooperation.collecting import Arrived, arrived_of, arrived_reports, newest_answers
+from v2xsim.engine.cooperation.collecting import Arrived, answered_whole, arrived_of, arrived_reports, newest_answers
 from v2xsim.engine.cooperation.collective import Reporting, reported_to
+from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
 from v2xsim.engine.cooperation.exchange import Exchange
 from v2xsim.engine.cooperation.matching import asks
 from v2xsim.engine.cooperation.transfers import Transfers
@@ -60,7 +61,7 @@ class Cooperation:
 
     def __init__(
         self, scenario: Scenario, clock: Clock, streams: Streams, air: Air, exchange: Exchange, stations: Stations,
-        tracks: OwnTracks, blind_zones: BlindZones, transfers: Transfers,
+        tracks: OwnTracks, blind_zones: BlindZones, transfers: Transfers, forecast: CycleForecast,
         stages: Stages | None = None,
     ) -> None:  # fmt: skip
         rule = scenario.cooperation
@@ -68,7 +69,7 @@ class Cooperation:
         self._detect_us = round(rule.detect_ms * 1e3)
         self._clock, self._streams, self._air, self._exchange = clock, streams, air, exchange
         self._stations, self._tracks, self._blind_zones, self._transfers = stations, tracks, blind_zones, transfers
-        self._stages = stages or Stages()
+        self._forecast, self._stages = forecast, stages or Stages()
         self._announcing, self._reporting = Announcing(rule.awareness_rule), Reporting(rule.redundancy)
 
     def announce(self, states: OwnStates) -> None:
@@ -93,7 +94,8 @@ class Cooperation:
                 self._stations.detected_frame(agent, now_us) if lidars else None
                 for agent, lidars in zip(agents.tolist(), states.lidars[rows].tolist(), strict=True)
             ]
-            for said in announcements(states, rows, frames, self._stations.heard_lately(agents, now_us)):
+            heard, sequence = self._stations.heard_lately(agents, now_us), self._announcing.numbered(agents)
+            for said in announcements(states, rows, frames, heard, sequence):
                 self._exchange.announce(said)
 
     def match(self, states: OwnStates, frame_us: int) -> None:
@@ -102,17 +104,20 @@ class Cooperation:
         newest = [self._stations.detected_frame(agent, now_us) for agent in states.agent[states.ego].tolist()]
         egos = [ego for ego in newest if ego is not None and ego.time_us == frame_us]
         zones = self._blind_zones.of_all(egos)
+        self._exchange.plan_passing(frame_us)
         known = self._exchange.candidates(states, frame_us, list(zip(egos, zones, strict=True)))
         if not egos:
             return
         weight = np.stack([zone.weight for zone in zones])
-        requests = asks(egos, weight, known, self._rule, self._streams)
+        requests = asks(egos, weight, known, self._rule, self._streams, self._forecast)
         self._transfers.cycles.wanted(now_us, egos, weight, known, requests)
         for ego, of_ego in zip(egos, requests, strict=True):
+            self._forecast.of(ego.agent).asked[frame_us] = [(ask.helper, ask.success) for ask in of_ego]
             self._exchange.ask(ego, of_ego)
 
     def report(self, states: OwnStates, frame_us: int) -> None:
         """Let every station with a lidar broadcast its detections by the rules of collective perception."""
+        self._exchange.plan_passing(frame_us)
         now_us, wait_us = self._clock.now_us, self._air.wait_us(_TYPICAL_BYTES)
         rows = np.flatnonzero(states.lidars > 0).tolist()
         newest = [self._stations.detected_frame(agent, now_us) for agent in states.agent[rows].tolist()]
@@ -148,6 +153,7 @@ class Cooperation:
                 )
                 for newest, detections in reported_to(knowledge, ego)
             ]  # fmt: skip
+        self._forecast.of(ego.agent).learn(ego.time_us, answered_whole(knowledge, ego.time_us))
         contributions = []
         for received in newest_answers(knowledge, ego, self._max_age_us):
             transfer, size_bytes = self._transfers.of_message(received.number), received.answer.size_bytes

@@ -32,6 +32,9 @@ class Exchange(Protocol):
     def report(self, report: Report) -> None:
         """Send a station's collective perception message to all stations."""
 
+    def plan_passing(self, frame_us: int) -> None:
+        """Let each station decide whether it passes on what others broadcast, from now on; `frame_us` is recorded."""
+
     def candidates(self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]) -> Candidates:
         """Return the stations that each ego may ask, for frames captured at `frame_us`."""
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
+from v2xsim.comms.messages.sizes import request_bytes
 from v2xsim.engine.cooperation.answer_sizes import codes_bytes, predicted_bytes
+from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
 from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.frame import Frame
@@ -30,8 +32,10 @@ class Candidates:
         offset: Index of the first candidate of each ego; one entry more than egos.
         agent: Agent id of each helper.
         position_m: Announced position of each helper.
-        delivery: Predicted probability that a packet arrives over the path that would be used, 0 to 1; computed from
-            the present quality of all links, which an ego could not know (`v2xsim.engine.cooperation.paths`).
+        there: Predicted probability that a packet gets to the helper over the path that would be used, 0 to 1.
+        back: Predicted probability that a packet gets back, 0 to 1.
+        evidence: Part of the log odds of a whole cycle that does not depend on the size of its messages; infinite if no message is
+            ever lost.
         relay: Agent id of the station that would forward messages, NOBODY for the direct link.
         matrix: Row in `matrices` of each helper's perception matrix, as last announced.
         matrices: Announced perception matrices. Several egos know the same ones.
@@ -40,18 +44,12 @@ class Candidates:
     offset: Int64[np.ndarray, " egos_plus_1"]
     agent: Int64[np.ndarray, " helpers"]
     position_m: Float[np.ndarray, "helpers 2"]
-    delivery: Float[np.ndarray, " helpers"]
+    there: Float[np.ndarray, " helpers"]
+    back: Float[np.ndarray, " helpers"]
+    evidence: Float[np.ndarray, " helpers"]
     relay: Int64[np.ndarray, " helpers"]
     matrix: Int64[np.ndarray, " helpers"]
     matrices: Sequence[PerceptionMatrix]
-
-    def where(self, is_kept: Bool[np.ndarray, " helpers"]) -> "Candidates":
-        """Return only some of the candidates of each ego."""
-        offset = np.concatenate([[0], np.cumsum(is_kept)])[self.offset]
-        return Candidates(
-            offset, self.agent[is_kept], self.position_m[is_kept], self.delivery[is_kept], self.relay[is_kept],
-            self.matrix[is_kept], self.matrices,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,30 +60,38 @@ class Ask:
         helper: Agent id of the helper.
         relay: Agent id of the station that forwards the request and the answer, NOBODY for the direct link.
         cells: Whether the ego asks for each cell of its matrix.
+        success: Predicted probability that the whole answer arrives by the deadline, 0 to 1.
         allowance_bytes: Largest payload of the answer.
     """
 
     helper: int
     relay: int
+    success: float
     cells: Bool[np.ndarray, "nx ny"]
     allowance_bytes: int
 
 
-def candidates(egos: Sequence[int], announced: AnnouncedMatrices, paths: Paths) -> Candidates:
+def candidates(
+    egos: Sequence[int], announced: AnnouncedMatrices, paths: Paths, evidence: Float[np.ndarray, " paths"]
+) -> Candidates:
     """Return the stations that announced a matrix to each ego and that the ego can reach, directly or through a relay.
 
     Args:
         egos: Agent id of each ego.
         announced: The matrices that reached each ego.
-        paths: Predicted delivery between stations, and the relays in use.
+        paths: The path of each ego to each of them.
+        evidence: Evidence for the success of a cycle over each path (`v2xsim.engine.cooperation.cycle_forecast`).
     """
     count = np.diff(announced.offset)
-    found = paths.between(np.repeat(np.array(egos, np.int64), count), announced.agent)
-    everybody = Candidates(
-        announced.offset, announced.agent, announced.position_m, found.delivery, found.relay, announced.matrix,
-        announced.matrices,
+    row = paths.rows_of(np.repeat(np.array(egos, np.int64), count), announced.agent)
+    is_reached = row >= 0
+    is_reached[is_reached] = paths.cycle[row[is_reached]] > 0.0
+    row = row[is_reached]
+    return Candidates(
+        np.concatenate([[0], np.cumsum(is_reached)])[announced.offset], announced.agent[is_reached],
+        announced.position_m[is_reached], paths.there[row], paths.back[row], evidence[row], paths.relay[row],
+        announced.matrix[is_reached], announced.matrices,
     )  # fmt: skip
-    return everybody.where(found.exists)
 
 
 def asks(
@@ -94,6 +100,7 @@ def asks(
     known: Candidates,
     rule: Cooperation,
     streams: Streams,
+    forecast: CycleForecast,
 ) -> list[list[Ask]]:
     """Return for each ego the helpers that it asks, with cells and allowance of each, best helper first.
 
@@ -106,18 +113,20 @@ def asks(
         known: Possible helpers of each ego.
         rule: Section `cooperation` of the scenario.
         streams: Random streams, for matching rules that draw.
+        forecast: Prediction of the success of cycles.
     """
     requests: list[list[Ask]] = [[] for _ in egos]
     if len(known.agent) == 0 or rule.max_helpers == 0 or rule.budget_bytes == 0 or not rule.matching.asks:
         return requests
-    views = _views(egos, weight, known, rule, streams)
+    views = _views(egos, weight, known, rule, streams, forecast)
     chosen = chosen_helpers(rule.matching, views)
     cost = views.cost_bytes[chosen.helper]
     total = np.bincount(chosen.requester, cost, len(egos))
     allowance_bytes = (rule.budget_bytes * cost / total[chosen.requester]).astype(np.int64)
+    helper = chosen.helper
     rows = zip(
-        chosen.requester.tolist(), known.agent[chosen.helper].tolist(), known.relay[chosen.helper].tolist(), chosen.cells,
-        allowance_bytes.tolist(), strict=True,
+        chosen.requester.tolist(), known.agent[helper].tolist(), known.relay[helper].tolist(), views.delivery[helper].tolist(),
+        chosen.cells, allowance_bytes.tolist(), strict=True,
     )  # fmt: skip
     for ego, *ask in rows:
         requests[ego].append(Ask(*ask))
@@ -130,6 +139,7 @@ def _views(
     known: Candidates,
     rule: Cooperation,
     streams: Streams,
+    forecast: CycleForecast,
 ) -> MatchingViews:
     """Return what the matching rule is shown; arguments as in `asks`."""
     lower = np.array([ego.matrix.lower for ego in egos])
@@ -143,10 +153,11 @@ def _views(
         ego, agent = egos[row], known.agent[known.offset[row] : known.offset[row + 1]]
         return streams.uniforms("matching", ego.agent, ego.time_us, agent)[:, 0]
 
+    cost_bytes = _cost_bytes(observed, occupied, np.repeat(count, count), rule)
+    success = forecast.success(known.evidence, known.there, known.back, request_bytes(weight[0].size), cost_bytes)
     return MatchingViews(
-        weight, lower, known.offset, known.agent, np.hypot(gap_m[:, 0], gap_m[:, 1]), known.delivery, known.relay != NOBODY,
-        _cost_bytes(observed, occupied, np.repeat(count, count), rule), known.matrix, codes, lowers, rule.budget_bytes,
-        rule.max_helpers, draw,
+        weight, lower, known.offset, known.agent, np.hypot(gap_m[:, 0], gap_m[:, 1]), success, known.relay != NOBODY,
+        cost_bytes, known.matrix, codes, lowers, rule.budget_bytes, rule.max_helpers, draw,
     )  # fmt: skip
 
 

@@ -1,13 +1,11 @@
 """An exchange that sends messages over a channel, which may delay and lose them."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import count
 
 import numpy as np
 
 from v2xsim.comms.messages.sizes import request_bytes
-from v2xsim.comms.relay.links import LinkDelivery
 from v2xsim.engine.channel.air import Air, Heard
 from v2xsim.engine.channel.messages import (
     AnswerMessage,
@@ -20,6 +18,7 @@ from v2xsim.engine.channel.messages import (
 from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.announcing import announcement_bytes
 from v2xsim.engine.cooperation.blind_zone import BlindZone
+from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
 from v2xsim.engine.cooperation.exchange import AnswerTo, fragments_of, request_of
 from v2xsim.engine.cooperation.matching import Ask, Candidates, candidates
 from v2xsim.engine.cooperation.paths import Paths
@@ -29,7 +28,10 @@ from v2xsim.engine.cooperation.transfers import Transfer, Transfers
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Awareness, Report
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import OwnStates
+from v2xsim.engine.stations.own_tracks import OwnTracks
 from v2xsim.engine.stations.stations import Stations
+from v2xsim.engine.stations.vicinity import Vicinities
+from v2xsim.records import Detections
 from v2xsim.scenario.schema import Scenario
 
 # Kinds of messages that are for one station.
@@ -40,11 +42,11 @@ class OverTheAir:
     """Sends announcements, reports, requests and answers as messages; the methods are those of `Exchange`."""
 
     def __init__(
-        self, scenario: Scenario, clock: Clock, air: Air, stations: Stations, transfers: Transfers, relaying: Relaying,
-        answer_to: AnswerTo,
+        self, scenario: Scenario, clock: Clock, air: Air, stations: Stations, tracks: OwnTracks, transfers: Transfers,
+        relaying: Relaying, forecast: CycleForecast, answer_to: AnswerTo,
     ) -> None:  # fmt: skip
         rule = scenario.cooperation
-        self._radio, self._min_delivery = scenario.radio, rule.min_delivery
+        self._radio, self._tracks, self._forecast = scenario.radio, tracks, forecast
         self._clock, self._air, self._stations, self._transfers = clock, air, stations, transfers
         self._relaying, self._answer_to = relaying, answer_to
         # An ideal channel needs no measurements and no relays, and carries a message of any size in one packet.
@@ -60,43 +62,71 @@ class OverTheAir:
 
     def announce(self, awareness: Awareness) -> None:
         """Broadcast a station's announcement."""
-        origin = awareness.origin
         message = AwarenessMessage(
-            next(self._numbers), origin, EVERYBODY, NOBODY, announcement_bytes(awareness), self._clock.now_us, awareness
+            next(self._numbers),
+            awareness.origin,
+            EVERYBODY,
+            NOBODY,
+            announcement_bytes(awareness),
+            self._clock.now_us,
+            awareness,
         )
         # Only a relay must act at once; all other stations read the announcement at the next step of a process.
-        is_awaited = origin in self._relaying.plan.forwarders
-        self._air.send(message, period_us=self._period_us, awaited=is_awaited)
+        self._air.send(message, period_us=self._period_us, awaited=self._is_passed_on(message))
 
     def report(self, report: Report) -> None:
         """Broadcast a station's collective perception message."""
         number, now_us = next(self._numbers), self._clock.now_us
         message = ReportMessage(number, report.origin, EVERYBODY, NOBODY, report.size_bytes, now_us, report)
-        # No station acts on a report before its fusion.
-        self._air.send(message, awaited=False)
+        # No other station acts on a report before its fusion.
+        self._air.send(message, awaited=self._is_passed_on(message))
+
+    def _is_passed_on(self, message: Message) -> bool:
+        return message.origin in self._relaying.passing
+
+    def plan_passing(self, frame_us: int) -> None:
+        """Let each station decide whether it passes on what others broadcast, from now on; `frame_us` is recorded."""
+        if self._is_ideal or not self._relaying.relays:
+            return
+        agents = self._stations.states.agent
+        self._relaying.plan_passing(*self._known_to(agents), frame_us)
+        self._air.relays(self._relaying.passing.keys())
 
     def candidates(self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]) -> Candidates:
-        """Plan the relays, then return the stations that each ego knows from announcements and can reach."""
-        now_us = self._clock.now_us
-        delivery = LinkDelivery.everywhere(len(states), 1.0)
-        if not self._is_ideal:
-            delivery = self._stations.delivery(now_us, self._radio)
-            predict = partial(self._stations.all_delivery, now_us, self._radio)
-            self._relaying.replan(states, delivery, predict, frame_us)
-            self._air.relays(self._relaying.plan.forwarders.keys())
-        paths = Paths(states, delivery, self._relaying.plan, self._min_delivery)
+        """Return the stations that each ego knows from announcements and can reach, directly or through a relay."""
         agents = [ego.agent for ego, _ in egos]
-        return candidates(agents, self._stations.neighbours.matrices(agents, now_us), paths)
+        announced = self._stations.neighbours.matrices(agents, self._clock.now_us)
+        if self._is_ideal:
+            ego = np.repeat(np.array(agents, np.int64), np.diff(announced.offset))
+            return candidates(agents, announced, Paths.perfect(ego, announced.agent), np.full(len(ego), np.inf))
+        # An ego may have left since its capture.
+        present = np.array([agent for agent in agents if states.index(agent) >= 0], np.int64)
+        paths = self._relaying.paths(*self._known_to(present), frame_us)
+        return candidates(agents, announced, paths, self._forecast.evidence(paths))
+
+    def _known_to(self, agents: np.ndarray) -> tuple[Vicinities, list[tuple[int, Detections]]]:
+        """Return what some stations know of the stations around them, and what each of them detected last."""
+        now_us = self._clock.now_us
+        vicinities = self._stations.vicinities(agents, now_us)
+        lidars, detected = vicinities.own.lidars.tolist(), []
+        for row, agent in enumerate(agents.tolist()):
+            frame = self._stations.detected_frame(agent, now_us) if lidars[row] else None
+            if frame is None:
+                detected.append((int(vicinities.own.stamp_us[row]), Detections.none()))
+            else:
+                detected.append((frame.stamp_us, self._tracks.with_velocities(frame)))
+        return vicinities, detected
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:
         """Send an ego's requests to helpers, one message each."""
         size_bytes = request_bytes(ego.matrix.code.size)
+        fragments = self._fragments(size_bytes)
         for ask in asks:
             request = request_of(next(self._numbers), ego, ask)
             message = RequestMessage(
                 request.number, ego.agent, request.helper, ask.relay, size_bytes, self._clock.now_us, request
             )
-            self._send(message, Transfer.of(message, ego.time_us, -1, -1, self._fragments(size_bytes)))
+            self._send(message, Transfer.of(message, ego.time_us, -1, -1, fragments, ask.success))
 
     def receive(self, heard: Heard) -> None:
         """Process a packet at every station that received it.
@@ -105,18 +135,21 @@ class OverTheAir:
         """
         packet, message = heard.packet, heard.packet.message
         if not self._is_ideal:
-            self._stations.measure(heard.receivers, packet.sender, heard.snr_db, heard.time_us)
+            # A sequence number tells how many announcements of its sender were lost on this link.
+            is_first = packet.hop == 1 and packet.fragment == 0
+            sequence = message.body.sequence if is_first and isinstance(message, AwarenessMessage) else -1
+            self._stations.measure(heard.receivers, packet.sender, heard.snr_db, heard.time_us, sequence)
+        # Only first-hop packets are passed on, so a packet takes two hops at most.
+        if packet.hop == 1 and message.destination == EVERYBODY:
+            self._pass_on(heard, message)
         if isinstance(message, AwarenessMessage):
-            # Only first-hop packets are relayed, so a packet takes two hops at most.
-            if packet.hop == 1:
-                self._relay_announcement(heard, message)
             is_whole = packet.fragments == 1
             receivers = heard.receivers if is_whole else np.array(self._completed_at(heard), np.int64)
             self._stations.neighbours.hear(message.body, message.queued_us, receivers, heard.time_us)
         elif isinstance(message, ReportMessage):
             for ego in self._completed_at(heard):
                 self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies)
-        elif np.count_nonzero(heard.receivers == packet.target):
+        else:
             self._receive_addressed(heard, packet, message)
 
     def over(self, message: Message) -> None:
@@ -126,13 +159,13 @@ class OverTheAir:
         else:
             self._broadcasts.forget(message.number)
 
-    def _relay_announcement(self, heard: Heard, message: AwarenessMessage) -> None:
-        """Let a helper's relays that received its announcement forward the packet."""
-        forwarders = self._relaying.plan.forwarders.get(message.origin)
-        if not forwarders:
+    def _pass_on(self, heard: Heard, message: Message) -> None:
+        """Let the stations that decided to pass on what the sender broadcasts, and received this packet, send it again."""
+        stations = self._relaying.passing.get(message.origin)
+        if not stations:
             return
-        for relay in sorted(forwarders.intersection(heard.receivers.tolist())):
-            self._air.forward(heard.packet, sender=relay, target=EVERYBODY)
+        for station in sorted(stations.intersection(heard.receivers.tolist())):
+            self._air.forward(heard.packet, sender=station, target=EVERYBODY)
 
     def _completed_at(self, heard: Heard) -> list[int]:
         """Return the egos at which this packet completes its broadcast message."""
@@ -143,12 +176,20 @@ class OverTheAir:
         return [ego for ego in egos if self._broadcasts.completes(heard.packet, ego)]
 
     def _receive_addressed(self, heard: Heard, packet: Packet, message: Message) -> None:
-        """Process a packet of a request or an answer at the station to which it is addressed: a relay or the destination."""
+        """Process a packet of a request or an answer at the relay that must forward it, and at its destination.
+
+        The destination also keeps what it overhears from the first hop, while the packet is still addressed to the relay.
+        """
+        reaches_target, reaches_end = (
+            np.count_nonzero(heard.receivers == agent) > 0 for agent in (packet.target, message.destination)
+        )
         transfer = self._transfers.of_message(message.number)
-        transfer.on_air(heard.start_us)
-        # A relay forwards each fragment at once, without waiting for the others.
-        if message.destination != packet.target:
+        if reaches_target or reaches_end:
+            transfer.on_air(heard.start_us)
+        # A relay forwards each fragment at once, without waiting for the others. It cannot know what the destination overheard.
+        if reaches_target and message.destination != packet.target:
             self._air.forward(packet, sender=packet.target, target=message.destination)
+        if not reaches_end:
             return
         is_whole = transfer.receive(packet.fragment, heard.time_us)
         if isinstance(message, AnswerMessage):

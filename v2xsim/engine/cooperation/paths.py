@@ -1,69 +1,56 @@
-"""The path from an ego to a helper, directly or through a relay, and the probability that a packet crosses it."""
+"""The path from an ego to each helper, directly or through a relay, as the ego knows it, and the success that it predicts."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 
-from v2xsim.comms.relay.links import LinkDelivery
-from v2xsim.engine.cooperation.relaying import RelayPlan
 from v2xsim.engine.stations.contents import NOBODY
-from v2xsim.engine.stations.own_state import OwnStates, rows_of
-
-
-@dataclass(frozen=True)
-class FoundPaths:
-    """The path of each of some pairs of an ego and a helper.
-
-    Attributes:
-        exists: Whether there is a path at all.
-        delivery: Predicted probability that a packet crosses the whole path, 0 to 1; 0 without a path.
-        relay: Agent id of the station that forwards packets, NOBODY for the direct link or without a path.
-    """
-
-    exists: Bool[np.ndarray, " pairs"]
-    delivery: Float[np.ndarray, " pairs"]
-    relay: Int64[np.ndarray, " pairs"]
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The quality of the links of stations with lidars at present.
-
-    No single station could know all of this: it includes the present quality of links between other stations, and shows
-    without delay which stations have left.
+    """The paths of some egos to the helpers that they know.
 
     Attributes:
-        states: State of each station as the station itself knows it.
-        delivery: Predicted delivery of the links of stations with lidars.
-        relays: Relays for the pairs of ego and helper whose direct link is too weak.
-        min_delivery: Least delivery of a direct link, 0 to 1; below it, a relay is used if there is one.
+        ego: Agent id of the ego of each path, in rising order.
+        helper: Agent id of the helper; those of one ego in rising order.
+        relay: Agent id of the station that forwards request and answer; NOBODY for the direct link.
+        there: Predicted probability that one packet gets from the ego to the helper, 0 to 1.
+        back: Predicted probability that one packet gets from the helper to the ego, 0 to 1.
+        snr_db: Mean SNR of the worst hop, in its worse direction; minus infinity if it is unknown.
+        rivals_of_request: Number of other stations that may disturb the request, as `v2xsim.engine.cooperation.rivals` counts them.
+        rivals_of_answer: Number of other stations that may disturb the answer.
     """
 
-    states: OwnStates
-    delivery: LinkDelivery
-    relays: RelayPlan
-    min_delivery: float
+    ego: Int64[np.ndarray, " paths"]
+    helper: Int64[np.ndarray, " paths"]
+    relay: Int64[np.ndarray, " paths"]
+    there: Float[np.ndarray, " paths"]
+    back: Float[np.ndarray, " paths"]
+    snr_db: Float[np.ndarray, " paths"]
+    rivals_of_request: Float[np.ndarray, " paths"]
+    rivals_of_answer: Float[np.ndarray, " paths"]
 
-    def between(self, ego: Int64[np.ndarray, " pairs"], helper: Int64[np.ndarray, " pairs"]) -> FoundPaths:
-        """Return the path that each ego would use to a helper; none if no path delivers anything or one of them has left.
+    @staticmethod
+    def perfect(ego: Int64[np.ndarray, " paths"], helper: Int64[np.ndarray, " paths"]) -> "Paths":
+        """Return direct links that lose nothing."""
+        sure, none = np.ones(len(ego)), np.zeros(len(ego))
+        return Paths(
+            ego, helper, np.full(len(ego), NOBODY, np.int64), sure, sure, np.full(len(ego), np.inf), none, none
+        )
 
-        Args:
-            ego: Agent id of the ego of each pair.
-            helper: Agent id of the helper of each pair.
-        """
-        i, j = rows_of(self.states.agent, ego), rows_of(self.states.agent, helper)
-        there = np.flatnonzero((i >= 0) & (j >= 0))
-        delivery, relay = np.zeros(len(ego)), np.full(len(ego), NOBODY, np.int64)
-        delivery[there] = self.delivery.between(i[there], j[there])
-        weak = there[delivery[there] < self.min_delivery]
-        # Without a relay, a bad direct link is better than none.
-        relay[weak] = self.relays.relays_of(ego[weak], helper[weak])
-        middle = rows_of(self.states.agent, relay)
-        relay[middle < 0] = NOBODY
-        relayed = weak[middle[weak] >= 0]
-        hops = self.delivery.between(i[relayed], middle[relayed]), self.delivery.between(middle[relayed], j[relayed])
-        delivery[relayed] = hops[0] * hops[1]
-        exists = delivery > 0.0
-        exists[there[delivery[there] >= self.min_delivery]] = exists[relayed] = True
-        return FoundPaths(exists, delivery, relay)
+    @property
+    def cycle(self) -> Float[np.ndarray, " paths"]:
+        """Predicted probability that a request and an answer of one packet each get through, 0 to 1."""
+        return self.there * self.back
+
+    def rows_of(
+        self, ego: Int64[np.ndarray, " pairs"], helper: Int64[np.ndarray, " pairs"]
+    ) -> Int64[np.ndarray, " pairs"]:
+        """Return the row of the path of each pair; -1 if there is none."""
+        pairs = np.stack([np.concatenate([self.ego, ego]), np.concatenate([self.helper, helper])])
+        _, index = np.unique(pairs, axis=1, return_inverse=True)
+        row = np.full(index.max(initial=-1) + 1, -1, np.int64)
+        row[index.ravel()[: len(self.ego)]] = np.arange(len(self.ego))
+        return row[index.ravel()[len(self.ego) :]]

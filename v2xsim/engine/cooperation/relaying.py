@@ -1,23 +1,28 @@
-"""Choice of relays for pairs of an ego and a helper whose direct link is too weak."""
+"""Choice of relays: egos choose those of their requests, and stations decide by themselves whether they pass on broadcasts.
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+Each decision reads what one station knows (`v2xsim.engine.stations.vicinity`). So two stations may both pass on the same
+announcement, or none, because each believes that another one is better placed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int64
 
 from v2xsim.comms.access.scheme import error_points_of
-from v2xsim.comms.channel.neighbours import neighbours
 from v2xsim.comms.channel.path_loss.model import range_of
 from v2xsim.comms.phy.error_points import snr_needed_db
 from v2xsim.comms.phy.noise import noise_dbm
-from v2xsim.comms.relay.choice import chosen_relays, usable_stations
-from v2xsim.comms.relay.links import LinkDelivery
-from v2xsim.comms.relay.rule import RelayView
+from v2xsim.comms.relay.choice import RelayChoice, chosen_relays
+from v2xsim.comms.relay.rule import Ends, HopQuality, RelayView
+from v2xsim.engine.cooperation.known_bodies import known_bodies
+from v2xsim.engine.cooperation.paths import Paths
+from v2xsim.engine.cooperation.relay_candidates import Candidates, KnownPairs, passing, relays_of_requests, requests
+from v2xsim.engine.cooperation.rivals import rivals_of
 from v2xsim.engine.stations.contents import NOBODY
-from v2xsim.engine.stations.own_state import OwnStates, rows_of
-from v2xsim.records import Boxes, Obstacles
+from v2xsim.engine.stations.vicinity import Vicinities
+from v2xsim.records import Detections, Obstacles
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Cooperation
 from v2xsim.scenario.schema_radio import Radio
@@ -25,173 +30,167 @@ from v2xsim.streams import Streams
 
 
 @dataclass(frozen=True)
-class ChosenRelay:
-    """The relay between one ego and one helper whose direct link is too weak.
+class RelaysBefore:
+    """The relay that each station chose last for each pair, for the hysteresis of relay rules.
 
     Attributes:
-        relay: Agent id of the station that forwards messages, NOBODY if no station qualifies.
-        height: Height term of the relay's score, -1 to 1; NaN if the relay rule has no such term.
-        mobility: Mobility term of the relay's score, 0 to 1; NaN if the relay rule has no such term.
-        score: Score of the relay under the relay rule; higher is better.
-        delivery: Predicted probability that a data packet crosses the direct link, 0 to 1.
+        pair: Agent ids of station, requester and helper of each pair, as rows in rising order.
+        relay: Agent id of the relay.
     """
 
-    relay: int
-    height: float
-    mobility: float
-    score: float
-    delivery: float
+    pair: Int64[np.ndarray, "pairs 3"] = field(default_factory=lambda: np.zeros((0, 3), np.int64))
+    relay: Int64[np.ndarray, " pairs"] = field(default_factory=lambda: np.zeros(0, np.int64))
 
-
-@dataclass(frozen=True)
-class RelayPlan:
-    """The relays in use at one tick, one for each pair of ego and helper that needs one."""
-
-    choices: dict[tuple[int, int], ChosenRelay]
-
-    @staticmethod
-    def none() -> "RelayPlan":
-        """Return a plan without relays."""
-        return RelayPlan({})
-
-    @cached_property
-    def forwarders(self) -> dict[int, set[int]]:
-        """Agent ids of the relays that forward each helper's announcements to egos beyond the helper's own range."""
-        forwarders: dict[int, set[int]] = {}
-        for (_, helper), choice in self.choices.items():
-            if choice.relay != NOBODY:
-                forwarders.setdefault(helper, set()).add(choice.relay)
-        return forwarders
-
-    def relay_of(self, ego: int, helper: int) -> int:
-        """Return the agent id of the relay between an ego and a helper; NOBODY if they have none."""
-        choice = self.choices.get((ego, helper))
-        return NOBODY if choice is None else choice.relay
-
-    def relays_of(
-        self, ego: Int64[np.ndarray, " pairs"], helper: Int64[np.ndarray, " pairs"]
-    ) -> Int64[np.ndarray, " pairs"]:
-        """Return the agent id of the relay of each pair; NOBODY if it has none."""
-        pairs = zip(ego.tolist(), helper.tolist(), strict=True)
-        return np.array([self.relay_of(*pair) for pair in pairs], np.int64)
+    def of(self, pair: Int64[np.ndarray, "wanted 3"]) -> Int64[np.ndarray, " wanted"]:
+        """Return the relay of each of some pairs; NOBODY for a pair without one."""
+        _, index = np.unique(np.concatenate([self.pair, pair]), axis=0, return_inverse=True)
+        relay = np.full(index.max(initial=-1) + 1, NOBODY, np.int64)
+        relay[index.ravel()[: len(self.pair)]] = self.relay
+        return relay[index.ravel()[len(self.pair) :]]
 
 
 class Relaying:
-    """Keeps the relays in use, and chooses them again each time before egos send requests.
+    """Keeps the relays in use, and chooses them again each time before egos send requests or stations send reports.
 
     Args:
         obstacles: Buildings of the map.
         rule: Section `cooperation` of the scenario.
         radio: Section `radio` of the scenario.
         streams: Random streams, for relay rules that draw.
-        table: Table in which the chosen relays are recorded.
+        relays: Table of the relays that egos choose.
+        nominations: Table of the decisions of stations to pass on what helpers broadcast.
+
+    Attributes:
+        passing: Agent ids of the stations that pass on what a helper broadcasts, by helper.
     """
 
-    def __init__(self, obstacles: Obstacles, rule: Cooperation, radio: Radio, streams: Streams, table: Columns) -> None:
-        self._obstacles, self._rule, self._radio, self._streams, self._table = obstacles, rule, radio, streams, table
-        self.plan = RelayPlan.none()
-
-    def replan(
-        self, states: OwnStates, delivery: LinkDelivery, predict: Callable[[], LinkDelivery], frame_us: int
+    def __init__(
+        self,
+        obstacles: Obstacles,
+        rule: Cooperation,
+        radio: Radio,
+        streams: Streams,
+        relays: Columns,
+        nominations: Columns,
     ) -> None:
-        """Choose the relays that are used from now on.
+        self._obstacles, self._rule, self._radio, self._streams = obstacles, rule, radio, streams
+        self._relays_table, self._nominations_table = relays, nominations
+        self._reach_m = 2.0 * rule.matrix.extent_m
+        self._range_m = _usable_range_m(rule, radio) if rule.relay.relays else 0.0
+        self._of_requests, self._of_passing = RelaysBefore(), RelaysBefore()
+        self.passing: dict[int, set[int]] = {}
+
+    @property
+    def relays(self) -> bool:
+        """Whether the relay rule chooses relays at all."""
+        return self._rule.relay.relays
+
+    def plan_passing(self, vicinities: Vicinities, detected: Sequence[tuple[int, Detections]], frame_us: int) -> None:
+        """Let each station decide whether it passes on what helpers broadcast, from now on.
 
         Args:
-            states: State of each station as the station itself knows it.
-            delivery: Predicted delivery of the links of stations with lidars.
-            predict: Function that returns the predicted delivery of all links.
-            frame_us: Capture time of the frames for which egos ask, recorded with the choice.
+            vicinities: What each station knows.
+            detected: Capture time and detections of the newest frame of each station, as for `known_bodies`.
+            frame_us: Capture time of the present frames, recorded with each decision to pass on.
         """
-        self.plan = plan_relays(
-            self.plan, states, delivery, predict, self._obstacles, self._rule, self._radio, self._streams
-        )
-        pairs, choices = list(self.plan.choices), list(self.plan.choices.values())
-        if pairs:
-            self._table.add(
-                time_us=frame_us, requester=np.array([ego for ego, _ in pairs]),
-                helper=np.array([helper for _, helper in pairs]), relay=np.array([c.relay for c in choices]),
-                height=np.array([c.height for c in choices]), mobility=np.array([c.mobility for c in choices]),
-                score=np.array([c.score for c in choices]), delivery=np.array([c.delivery for c in choices]),
+        known = vicinities.known
+        pairs, candidates = passing(known, np.ones(len(known.owner), bool), self._reach_m, self._rule.min_delivery)
+        self.passing = {}
+        choice, self._of_passing = self._chosen(vicinities, detected, pairs, candidates, self._of_passing)
+        own = known.owner[pairs.owner]
+        passes = np.flatnonzero(choice.relay == own)
+        helper = known.agent[pairs.helper]
+        for origin, station in zip(helper[passes].tolist(), own[passes].tolist(), strict=True):
+            self.passing.setdefault(origin, set()).add(station)
+        if len(passes):
+            self._nominations_table.add(
+                time_us=frame_us, station=own[passes], requester=known.agent[pairs.requester[passes]], helper=helper[passes],
+                height=choice.height[passes], mobility=choice.mobility[passes], score=choice.score[passes],
+                delivery=pairs.back[passes],
             )  # fmt: skip
 
+    def paths(self, vicinities: Vicinities, detected: Sequence[tuple[int, Detections]], frame_us: int) -> Paths:
+        """Return the path of each ego to each helper that it knows: directly, or through a relay that the ego chooses.
 
-def plan_relays(
-    before: RelayPlan,
-    states: OwnStates,
-    delivery: LinkDelivery,
-    predict: Callable[[], LinkDelivery],
-    obstacles: Obstacles,
-    rule: Cooperation,
-    radio: Radio,
-    streams: Streams,
-) -> RelayPlan:
-    """Return a relay for every pair of ego and helper whose direct link is too weak.
+        A relay is used if the direct link is too weak and the relayed path is predicted to be better.
 
-    The inputs are the map and data that stations announce or measure: position, antenna height, velocity and size of each
-    station, and the quality of the links on which it hears others. The plan is made once for all stations, as if the
-    data, with exact velocities, reached all stations at once. No real station would know all of this.
+        Args:
+            vicinities: What each ego knows.
+            detected: Capture time and detections of the newest frame of each ego, as for `known_bodies`.
+            frame_us: Capture time of the frames for which egos ask, recorded with the choice.
+        """
+        known, least = vicinities.known, self._rule.min_delivery
+        every = requests(known, vicinities.own.pose[:, :2], np.inf)
+        relay = np.full(len(every.owner), NOBODY, np.int64)
+        there, back = every.there.copy(), every.back.copy()
+        snr_db = np.minimum(every.there_db, every.back_db)
+        rivals = rivals_of(known, every)
+        paths = Paths(known.owner[every.owner], known.agent[every.helper], relay, there, back, snr_db, *rivals)
+        near = requests(known, vicinities.own.pose[:, :2], self._reach_m)
+        weak = KnownPairs(*(column[np.minimum(near.there, near.back) < least] for column in near))
+        if not self.relays or len(weak.owner) == 0:
+            return paths
+        candidates = relays_of_requests(known, weak, least)
+        choice, self._of_requests = self._chosen(vicinities, detected, weak, candidates, self._of_requests)
+        self._relays_table.add(
+            time_us=frame_us, requester=known.owner[weak.owner], helper=known.agent[weak.helper], relay=choice.relay,
+            height=choice.height, mobility=choice.mobility, score=choice.score, delivery=np.minimum(weak.there, weak.back),
+        )  # fmt: skip
+        has_relay = np.flatnonzero(choice.relay >= 0)
+        hop = candidates.hop[choice.candidate[has_relay]]
+        # Both lists are in the order of the known stations.
+        row = np.searchsorted(every.helper, weak.helper[has_relay])
+        relayed_there, relayed_back = hop[:, 0] * hop[:, 1], hop[:, 2] * hop[:, 3]
+        is_better = relayed_there * relayed_back > there[row] * back[row]
+        row = row[is_better]
+        relay[row] = choice.relay[has_relay][is_better]
+        there[row], back[row] = relayed_there[is_better], relayed_back[is_better]
+        snr_db[row] = candidates.snr_db[choice.candidate[has_relay[is_better]]].min(axis=1)
+        return paths
 
-    Args:
-        before: The plan of the tick before; a relay in use is kept unless another one is clearly better.
-        states: State of each station as the station itself knows it.
-        delivery: Predicted delivery of the links of stations with lidars.
-        predict: Function that returns the predicted delivery of all links, for relay rules that read it.
-        obstacles: Buildings of the map.
-        rule: Section `cooperation` of the scenario.
-        radio: Section `radio` of the scenario.
-        streams: Random streams, for relay rules that draw.
-    """
-    # A relay needs at least three stations: an ego, a helper and a third one.
-    if not rule.relay.relays or len(states) < 3:
-        return RelayPlan.none()
-    # Helpers farther away are not considered: their matrices overlap the ego's little or not at all.
-    egos, helpers = _near(states, 2.0 * rule.matrix.extent_m)
-    direct = delivery.between(egos, helpers)
-    is_weak = direct < rule.min_delivery
-    egos, helpers, direct = egos[is_weak], helpers[is_weak], direct[is_weak]
-    if len(egos) == 0:
-        return RelayPlan.none()
-    pairs = list(zip(states.agent[egos].tolist(), states.agent[helpers].tolist(), strict=True))
-    # A relay rule reads the stations that may relay, and not thousands that no pair reaches.
-    is_read = delivery.reached(egos, helpers, rule.min_delivery)
-    is_read[egos] = is_read[helpers] = True
-    rows = np.flatnonzero(is_read)
-    requester, helper = np.searchsorted(rows, egos), np.searchsorted(rows, helpers)
-    links, agent = delivery.among(rows), states.agent[rows]
+    def _chosen(
+        self, vicinities: Vicinities, detected: Sequence[tuple[int, Detections]], pairs: KnownPairs, candidates: Candidates,
+        before: RelaysBefore,
+    ) -> tuple[RelayChoice, RelaysBefore]:  # fmt: skip
+        """Return the relay that the owner of each pair prefers, and the choices for the hysteresis of the next time."""
+        known = vicinities.known
+        requester, helper = (
+            self._ends(vicinities, pairs.owner, pairs.requester),
+            self._ends(vicinities, pairs.owner, pairs.helper),
+        )
+        candidate = self._ends(vicinities, pairs.owner[candidates.pair], candidates.relay)
+        hop, snr_db = candidates.hop, candidates.snr_db
 
-    def draw() -> Float[np.ndarray, "pairs stations"]:
-        keys = np.broadcast_arrays(agent[requester][:, None], agent[helper][:, None], agent[None, :])
-        return streams.uniforms("relay", *(key.ravel() for key in keys)).reshape(keys[0].shape)
+        def draw() -> Float[np.ndarray, " candidates"]:
+            return self._streams.uniforms(
+                "relay", requester.agent[candidates.pair], helper.agent[candidates.pair], candidate.agent
+            )[:, 0]
 
-    vehicles = np.flatnonzero(states.is_vehicle)
-    body = np.full(len(states), -1, np.int64)
-    body[vehicles] = np.arange(len(vehicles))
-    view = RelayView(
-        requester, helper, usable_stations(requester, helper, links, rule.min_delivery), agent,
-        np.column_stack([states.pose[rows, :2], states.antenna_height_m[rows]]), states.velocity_mps[rows], links,
-        rule.min_delivery, body[rows], Boxes(states.pose[vehicles, :3], states.size_m[vehicles], states.pose[vehicles, 3]),
-        obstacles, radio.carrier_ghz, _usable_range_m(rule, radio), draw, lambda: predict().among(rows).square(),
-    )  # fmt: skip
-    relay_before = rows_of(agent, before.relays_of(states.agent[egos], states.agent[helpers]))
-    chosen = chosen_relays(rule.relay, view, relay_before)
-    relay = np.where(chosen.relay >= 0, agent[chosen.relay], NOBODY)
-    terms = (chosen.height.tolist(), chosen.mobility.tolist(), chosen.score.tolist(), direct.tolist())
-    return RelayPlan({
-        pair: ChosenRelay(*values) for pair, *values in zip(pairs, relay.tolist(), *terms, strict=True)
-    })  # fmt: skip
+        view = RelayView(
+            requester, helper, candidate, candidates.pair,
+            HopQuality(np.fmin(hop[:, 0], hop[:, 3]), np.fmin(snr_db[:, 0], snr_db[:, 3])),
+            HopQuality(np.fmin(hop[:, 1], hop[:, 2]), np.fmin(snr_db[:, 1], snr_db[:, 2])),
+            self._rule.min_delivery, pairs.owner, known_bodies(vicinities, detected), self._obstacles, self._radio.carrier_ghz,
+            self._range_m, draw,
+        )  # fmt: skip
+        key = np.column_stack([known.owner[pairs.owner], requester.agent, helper.agent])
+        choice = chosen_relays(self._rule.relay, view, before.of(key))
+        has_relay = choice.relay >= 0
+        return choice, RelaysBefore(key[has_relay], choice.relay[has_relay])
 
-
-def _near(states: OwnStates, reach_m: float) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
-    """Return the rows of all pairs of an ego and another station with a lidar that are closer than a distance."""
-    has_lidar = states.lidars > 0
-    rows = np.flatnonzero(has_lidar | states.ego)
-    place_m = states.pose[rows, :2]
-    # Slightly more than the distance, with which the pairs are compared below, because of rounding errors.
-    near = neighbours(place_m, reach_m * (1.0 + 1e-6))
-    one, other = np.repeat(np.arange(len(rows)), np.diff(near.offset)), near.other
-    gap_m = place_m[one] - place_m[other]
-    wanted = states.ego[rows[one]] & has_lidar[rows[other]] & (np.hypot(gap_m[:, 0], gap_m[:, 1]) < reach_m)
-    return rows[one[wanted]], rows[other[wanted]]
+    def _ends(
+        self, vicinities: Vicinities, owner: Int64[np.ndarray, " stations"], index: Int64[np.ndarray, " stations"]
+    ) -> Ends:
+        """Return the state of stations as their owners know it, given by their indices among the known stations."""
+        own, said, known = vicinities.own, vicinities.announced, vicinities.known
+        is_own, row = index < 0, said.row[index]
+        place_m = np.where(is_own[:, None], own.pose[owner, :2], vicinities.position_m[index])
+        height_m = np.where(is_own, own.antenna_height_m[owner], said.antenna_m[row])
+        return Ends(
+            np.where(is_own, known.owner[owner], known.agent[index]), np.column_stack([place_m, height_m]),
+            np.where(is_own[:, None], own.velocity_mps[owner], said.velocity_mps[row]),
+            np.where(is_own, ~own.is_vehicle[owner], ~said.is_vehicle[row]),
+        )  # fmt: skip
 
 
 def _usable_range_m(rule: Cooperation, radio: Radio) -> float:

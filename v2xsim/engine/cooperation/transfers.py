@@ -1,5 +1,6 @@
 """The course of every request and answer, for the record of the run; no decision of a station reads it."""
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ class Transfer:
         capture_us: Capture time of the data in an answer; -1 for a request.
         detect_us: Time at which the helper's detection of that data was finished; -1 for a request.
         fragments: Number of fragments of the message.
+        predicted: Probability of the whole cycle that the ego predicted when it asked; NaN for an answer.
         parts: One bit for each fragment that has arrived at the destination, the lowest for fragment 0.
         air_us: Start of the earliest transmission that delivered a fragment, to the relay or the destination.
         arrive_us: Time at which the message was complete; -1 if a fragment was lost.
@@ -47,6 +49,7 @@ class Transfer:
     capture_us: int
     detect_us: int
     fragments: int
+    predicted: float = math.nan
     parts: int = 0
     air_us: int = -1
     arrive_us: int = -1
@@ -56,13 +59,14 @@ class Transfer:
 
     @staticmethod
     def of(
-        message: RequestMessage | AnswerMessage, frame_us: int, capture_us: int, detect_us: int, fragments: int
+        message: RequestMessage | AnswerMessage, frame_us: int, capture_us: int, detect_us: int, fragments: int,
+        predicted: float = math.nan,
     ) -> "Transfer":  # fmt: skip
         """Return the course of a message that is being sent; arguments as the attributes."""
         allowance_bytes = message.body.allowance_bytes if isinstance(message, RequestMessage) else 0
         return Transfer(
             message.number, message.kind, message.origin, message.destination, message.relay, message.queued_us,
-            message.size_bytes, allowance_bytes, frame_us, capture_us, detect_us, fragments,
+            message.size_bytes, allowance_bytes, frame_us, capture_us, detect_us, fragments, predicted,
         )  # fmt: skip
 
     @property
@@ -99,7 +103,12 @@ class Transfer:
             self.air_us = start_us
 
     def receive(self, fragment: int, time_us: int) -> bool:
-        """Record that a fragment arrived at its destination; return whether all fragments have arrived now."""
+        """Record that a fragment arrived at its destination; return whether this one completes the message.
+
+        A fragment may arrive twice: overheard from its origin, and then from the relay.
+        """
+        if self.parts >> fragment & 1:
+            return False
         self.parts |= 1 << fragment
         if self.is_whole:
             self.arrive_us = time_us
@@ -202,14 +211,14 @@ class Transfers:
 
 _COLUMNS = (
     "message", "kind", "origin", "destination", "relay", "frame_us", "capture_us", "detect_us", "queue_us", "air_us", "arrive_us",
-    "fuse_us", "size_bytes", "fragments", "arrived", "outcome",
+    "fuse_us", "size_bytes", "fragments", "arrived", "predicted", "outcome",
 )  # fmt: skip
 
 
-def _row(transfer: Transfer) -> tuple[int | str, ...]:
+def _row(transfer: Transfer) -> tuple[float | str, ...]:
     """Return the row of a request or an answer, in the order of _COLUMNS."""
     return (
         transfer.number, transfer.kind, transfer.origin, transfer.destination, transfer.relay, transfer.frame_us,
         transfer.capture_us, transfer.detect_us, transfer.queued_us, transfer.air_us, transfer.arrive_us, transfer.fuse_us,
-        transfer.size_bytes, transfer.fragments, transfer.parts.bit_count(), transfer.final_outcome,
+        transfer.size_bytes, transfer.fragments, transfer.parts.bit_count(), transfer.predicted, transfer.final_outcome,
     )  # fmt: skip

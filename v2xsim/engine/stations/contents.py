@@ -19,12 +19,50 @@ EVERYBODY = -2
 """Used instead of the destination's agent id in a broadcast message, which is for all stations that receive it."""
 
 
+_SNR_STEP_DB, _SHARE_STEPS, _SNR_RANGE_DB = 0.5, 255, (-28.0, 99.5)
+SEQUENCE_NUMBERS = 1 << 15
+"""Number of different sequence numbers of announcements; after the last one, they start again at 0."""
+
+
+@dataclass(frozen=True)
+class HeardList:
+    """What a station measured on the packets of others that it has heard lately, with the precision of the message.
+
+    Attributes:
+        agent: Agent ids of the stations that it heard, in rising order.
+        snr_db: Mean SNR of the packets of each, in steps of 0.5 dB from -28 to 99.5 dB.
+        share: Share of the announcements of each that arrived, 0 to 1, in steps of 1/255.
+    """
+
+    agent: Int64[np.ndarray, " heard"]
+    snr_db: Float[np.ndarray, " heard"]
+    share: Float[np.ndarray, " heard"]
+
+    @staticmethod
+    def nobody() -> "HeardList":
+        """Return an empty list."""
+        return HeardList(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+
+    @staticmethod
+    def of(
+        agent: Int64[np.ndarray, " heard"], snr_db: Float[np.ndarray, " heard"], share: Float[np.ndarray, " heard"]
+    ) -> "HeardList":
+        """Return the list with the values rounded as in the message; SNRs outside its range are sent as its ends."""
+        rounded_db = np.round(np.clip(snr_db, *_SNR_RANGE_DB) / _SNR_STEP_DB) * _SNR_STEP_DB
+        return HeardList(agent, rounded_db, np.round(share * _SHARE_STEPS) / _SHARE_STEPS)
+
+    def __len__(self) -> int:
+        return len(self.agent)
+
+
 @dataclass(frozen=True)
 class Awareness:
     """The announcement of a station: its own state as it believes it, and its perception matrix.
 
     Attributes:
         origin: Agent id of the station that announces itself.
+        sequence: Number of this announcement among those of its sender, below SEQUENCE_NUMBERS; receivers count lost ones.
+        wants_data: Whether the sender asks others for data.
         capture_us: Simulated time of the announced state.
         stamp_us: Time of the announced state on the station's own clock.
         pose: x, y, z (metres) and yaw (radians) that the station believes.
@@ -32,10 +70,12 @@ class Awareness:
         antenna_height_m: Height of the antenna above ground.
         size_m: Length, width and height of the body; zeros for a roadside unit.
         matrix: The station's perception matrix; None if it has no lidar.
-        heard: Agent ids of the stations that the sender has heard lately; the link quality is not in the message.
+        heard: What the sender measured on the packets of stations that it has heard lately.
     """
 
     origin: int
+    sequence: int
+    wants_data: bool
     capture_us: int
     stamp_us: int
     pose: Float[np.ndarray, " 4"]
@@ -43,7 +83,7 @@ class Awareness:
     antenna_height_m: float
     size_m: Float[np.ndarray, " 3"]
     matrix: PerceptionMatrix | None
-    heard: Int64[np.ndarray, " stations"]
+    heard: HeardList
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,8 @@ class Knowledge:
         objects = self.reported.setdefault(report.origin, {})
         for row, number in enumerate(report.number.tolist()):
             objects[number] = ReportedObject(report, row, now_us)
-        if keep_copy:
+        # A report may arrive twice: from its sender, and from a station that passed it on.
+        if keep_copy and not any(copy is report for copy, _ in self.report_copies):
             self.report_copies.append((report, now_us))
 
     def forget(self, next_frame_us: int, now_us: int, max_age_us: int) -> None:

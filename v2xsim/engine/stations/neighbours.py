@@ -1,4 +1,4 @@
-"""What each ego knows of other stations from their announcements."""
+"""What each listening station knows of others from their announcements."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from v2xsim.engine.stations.contents import Awareness
+from v2xsim.engine.stations.contents import Awareness, HeardList
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.neighbour_table import (
     FORGOTTEN,
@@ -75,6 +75,45 @@ class AnnouncedMatrices:
     matrices: Sequence[PerceptionMatrix]
 
 
+@dataclass(frozen=True)
+class AnnouncedStates:
+    """What some stations know from the newest announcements of others, by rows; several stations know the same ones.
+
+    Attributes:
+        offset: Index of the first known station of each station; one entry more than stations.
+        agent: Agent ids of the stations that each knows, in rising order.
+        row: Row of each one's announcement in the arrays below.
+        pose: x, y, z (metres) and yaw (radians).
+        velocity_mps: Velocity over ground.
+        size_m: Length, width and height; zeros for a roadside unit.
+        antenna_m: Height of the antenna above ground.
+        stamp_us: Time of the state on the sender's own clock.
+        is_vehicle: Whether the sender is a vehicle, not a roadside unit.
+        has_matrix: Whether it announced a perception matrix.
+        wants_data: Whether it asks others for data.
+        listed: Index of the first entry of each announcement's list of heard stations; one entry more than rows.
+        heard_agent: Agent ids of the stations that each sender heard, in rising order.
+        heard_snr_db: Mean SNR of the packets of each.
+        heard_share: Share of the announcements of each that arrived at the sender, 0 to 1.
+    """
+
+    offset: Int64[np.ndarray, " stations_plus_1"]
+    agent: Int64[np.ndarray, " known"]
+    row: Int64[np.ndarray, " known"]
+    pose: Float[np.ndarray, "rows 4"]
+    velocity_mps: Float[np.ndarray, "rows 2"]
+    size_m: Float[np.ndarray, "rows 3"]
+    antenna_m: Float[np.ndarray, " rows"]
+    stamp_us: Int64[np.ndarray, " rows"]
+    is_vehicle: Bool[np.ndarray, " rows"]
+    has_matrix: Bool[np.ndarray, " rows"]
+    wants_data: Bool[np.ndarray, " rows"]
+    listed: Int64[np.ndarray, " rows_plus_1"]
+    heard_agent: Int64[np.ndarray, " listed"]
+    heard_snr_db: Float[np.ndarray, " listed"]
+    heard_share: Float[np.ndarray, " listed"]
+
+
 @dataclass
 class _Said:
     """The announcements that egos have, as arrays. A row may be unused.
@@ -84,9 +123,11 @@ class _Said:
         pose: x, y, z (metres) and yaw (radians).
         velocity_mps: Velocity over ground.
         size_m: Length, width and height.
+        antenna_m: Height of the antenna above ground.
         stamp_us: Time of the state on the sender's own clock.
         is_vehicle: Whether the sender is a vehicle, not a roadside unit.
         has_matrix: Whether it announced a perception matrix.
+        wants_data: Whether it asks others for data.
         free: Unused rows.
     """
 
@@ -94,15 +135,19 @@ class _Said:
     pose: Float[np.ndarray, "rows 4"]
     velocity_mps: Float[np.ndarray, "rows 2"]
     size_m: Float[np.ndarray, "rows 3"]
+    antenna_m: Float[np.ndarray, " rows"]
     stamp_us: Int64[np.ndarray, " rows"]
     is_vehicle: Bool[np.ndarray, " rows"]
     has_matrix: Bool[np.ndarray, " rows"]
+    wants_data: Bool[np.ndarray, " rows"]
     free: list[int]
 
     @staticmethod
     def nothing() -> "_Said":
         flags = np.zeros(0, bool)
-        return _Said([], np.zeros((0, 4)), np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0, np.int64), flags, flags, [])
+        return _Said(
+            [], np.zeros((0, 4)), np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0), np.zeros(0, np.int64), flags, flags, flags, []
+        )  # fmt: skip
 
     def keep(self, is_used: Bool[np.ndarray, " rows"], wanted: int) -> None:
         """Empty the rows that are not used, and make room for so many more announcements."""
@@ -115,7 +160,7 @@ class _Said:
             more = missing + len(is_used) // 2
             self.free += range(len(is_used), len(is_used) + more)
             self.awareness += [None] * more
-            for name in ("pose", "velocity_mps", "size_m", "stamp_us", "is_vehicle", "has_matrix"):
+            for name in _COLUMNS:
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros((more, *old.shape[1:]), old.dtype)]))
 
@@ -127,15 +172,21 @@ class _Said:
         at = np.array(rows, np.int64)
         self.pose[at], self.velocity_mps[at] = [one.pose for one in said], [one.velocity_mps for one in said]
         self.size_m[at], self.stamp_us[at] = [one.size_m for one in said], [one.stamp_us for one in said]
+        self.antenna_m[at], self.wants_data[at] = zip(
+            *((one.antenna_height_m, one.wants_data) for one in said), strict=True
+        )
         # A mast may have a width and a height, but no length.
         self.is_vehicle[at], self.has_matrix[at] = self.size_m[at, 0] > 0.0, [one.matrix is not None for one in said]
         return at
 
 
-class Neighbours:
-    """What each ego knows of other stations from the announcements that reached it, and from no others.
+_COLUMNS = ("pose", "velocity_mps", "size_m", "antenna_m", "stamp_us", "is_vehicle", "has_matrix", "wants_data")
 
-    All egos have rows in one table, because one announcement reaches hundreds of them.
+
+class Neighbours:
+    """What each listening station knows of others from the announcements that reached it, and from no others.
+
+    All of them have rows in one table, because one announcement reaches hundreds of them.
 
     Args:
         forget_us: An announcement is forgotten this long after its arrival.
@@ -228,6 +279,30 @@ class Neighbours:
         center_m[:, :2] += velocity_mps * ((stamp_us - said.stamp_us[row]) * 1e-6)[:, None]
         boxes = Boxes(center_m, said.size_m[row], said.pose[row, 3])
         return DetectionGroups.at(Detections(boxes, velocity_mps, np.ones(len(row)), entries["origin"].copy()), offset)
+
+    def announced(self, agents: Int64[np.ndarray, " agents"], now_us: int) -> AnnouncedStates:
+        """Return the states and lists that each of some stations knows from announcements.
+
+        Args:
+            agents: Agent ids of the stations.
+            now_us: Present simulated time.
+        """
+        self._enter_new()
+        said = self._said
+        everyone = np.ones(len(said.has_matrix), bool)
+        offset, entries = known_to(self._table, agents, everyone, now_us - self._forget_us)
+        rows, row = np.unique(entries["said"], return_inverse=True)
+        lists = [one.heard for used in rows.tolist() if (one := said.awareness[used]) is not None]
+        nobody = HeardList.nobody()
+        listed = np.concatenate([[0], np.cumsum([len(one) for one in lists], dtype=np.int64)])
+        agent, snr_db, share = (
+            np.concatenate([getattr(one, name) for one in (nobody, *lists)]) for name in ("agent", "snr_db", "share")
+        )
+        return AnnouncedStates(
+            offset, entries["origin"].copy(), row.astype(np.int64), said.pose[rows], said.velocity_mps[rows], said.size_m[rows],
+            said.antenna_m[rows], said.stamp_us[rows], said.is_vehicle[rows], said.has_matrix[rows], said.wants_data[rows],
+            listed, agent, snr_db, share,
+        )  # fmt: skip
 
     def matrices(self, egos: Sequence[int], now_us: int) -> AnnouncedMatrices:
         """Return the perception matrices that each ego knows.

@@ -1,6 +1,6 @@
 """The state of each station at one instant, as the station itself knows it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -11,8 +11,7 @@ from jaxtyping import Bool, Float, Int64
 class OwnStates:
     """The state of each station as the station itself knows it: one row per station, in rising order of their agent ids.
 
-    Each row is the knowledge of its own station only. Code that reads the rows of several stations uses more than a single
-    station knows; the choice of relays does so (`v2xsim.engine.cooperation.relaying`).
+    Each row is the knowledge of its own station only, and each decision reads the row of one station.
 
     Attributes:
         agent: Agent id of each station.
@@ -52,6 +51,11 @@ class OwnStates:
 
     def __len__(self) -> int:
         return len(self.agent)
+
+    def some(self, rows: Int64[np.ndarray, " rows"]) -> "OwnStates":
+        """Return only the states of some stations, given by their rows in rising order."""
+        columns = (getattr(self, column.name) for column in fields(self))
+        return OwnStates(*(column[rows] if isinstance(column, np.ndarray) else column for column in columns))
 
     def index(self, agent: int) -> int:
         """Return the row of a station, -1 if there is no station with this agent id."""

@@ -5,14 +5,14 @@ from collections import deque
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.comms.relay.links import LinkDelivery
 from v2xsim.engine.stations.away import Away, Bulletin
+from v2xsim.engine.stations.contents import HeardList
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.hearing import Hearing
 from v2xsim.engine.stations.knowledge import REPORT_VALID_US, Knowledge
 from v2xsim.engine.stations.neighbours import Neighbours
 from v2xsim.engine.stations.own_state import OwnStates
-from v2xsim.scenario.schema_radio import Radio
+from v2xsim.engine.stations.vicinity import Vicinities
 
 # Time between two searches for knowledge that can be forgotten.
 _TIDY_US = 1_000_000
@@ -26,24 +26,35 @@ class Stations:
         detect_us: Time from a capture to the end of its detection.
         forget_us: Another station that has not been heard for this long counts as gone.
         max_age_us: Answers whose data was captured earlier than this before an ego's frame are not fused with it.
+        period_us: Longest time between two announcements of a station.
+        all_listen: Whether all stations keep announcements, as they must to decide whether they relay; else only egos do.
 
     Attributes:
-        neighbours: What each ego knows of other stations from their announcements.
+        neighbours: What each listening station knows of others from their announcements.
         bulletin: What all egos receive at once, if data reaches its receivers without messages.
     """
 
-    def __init__(self, frames_kept: int, detect_us: int, forget_us: int, max_age_us: int) -> None:
+    def __init__(
+        self,
+        frames_kept: int,
+        detect_us: int,
+        forget_us: int,
+        max_age_us: int,
+        period_us: int = 100_000,
+        all_listen: bool = False,
+    ) -> None:
         self._frames_kept, self._detect_us, self.forget_us = frames_kept, detect_us, forget_us
         self._max_age_us = max_age_us
         # Of stations that are present, or that left not long ago.
         self._knowledge: dict[int, Knowledge] = {}
         self._left_us: dict[int, int] = {}
         self._ego_agents: set[int] = set()
+        self._all_listen, self._listening = all_listen, set[int]()
         self.neighbours = Neighbours(forget_us)
         self._away, self.bulletin = Away(), Bulletin()
         self._tidied_us = -(2**62)
         # One table for all stations, since hundreds of them measure each packet.
-        self._hearing = Hearing(forget_us)
+        self._hearing = Hearing(forget_us, period_us)
         # State of each station at the last tick, as the station itself knows it.
         self.states = OwnStates.none()
 
@@ -66,8 +77,17 @@ class Stations:
         for agent in states.agent[states.ego].tolist():
             if agent not in self._ego_agents:
                 self._ego_agents.add(agent)
-                self.neighbours.begin(agent)
+                self._listen(agent)
                 self.knowledge_of(agent).ego_since_us = states.time_us
+        if self._all_listen:
+            for agent in set(states.agent.tolist()) - self._listening:
+                self._listen(agent)
+
+    def _listen(self, agent: int) -> None:
+        """Let a station keep announcements from now on."""
+        if agent not in self._listening:
+            self._listening.add(agent)
+            self.neighbours.begin(agent)
 
     def _return(self, agent: int, time_us: int) -> None:
         """Give a station that comes, or comes back, what it still knows."""
@@ -76,6 +96,7 @@ class Stations:
         elif agent in self._away:
             self._away.restore(self.knowledge_of(agent), self.neighbours, self.bulletin)
             self._ego_agents.add(agent)
+            self._listening.add(agent)
 
     def tidy(self, next_frame_us: int, now_us: int, oldest_us: int) -> None:
         """Forget what no station can use any more.
@@ -100,6 +121,8 @@ class Stations:
             if knowledge is not None and knowledge.ego_since_us is not None:
                 self._ego_agents.remove(agent)
                 self._away.put(agent, self.neighbours.heard_by(agent), knowledge.ego_since_us, self.bulletin)
+            if agent in self._listening:
+                self._listening.remove(agent)
                 self.neighbours.end(agent)
 
     def knowledge_of(self, agent: int) -> Knowledge:
@@ -129,6 +152,7 @@ class Stations:
         sender: int,
         snr_db: Float[np.ndarray, " receivers"],
         time_us: int,
+        sequence: int = -1,
     ) -> None:
         """Update the measurements of all stations that received a packet from a sender.
 
@@ -137,22 +161,21 @@ class Stations:
             sender: Agent id of the station that sent the packet.
             snr_db: SNR that each receiver measured.
             time_us: Time at which the packet ended.
+            sequence: Sequence number of the sender's own announcement that the packet brought; -1 for another packet.
         """
-        self._hearing.note(receivers, sender, snr_db, time_us)
+        self._hearing.note(receivers, sender, snr_db, time_us, sequence)
 
-    def heard_lately(self, agents: Int64[np.ndarray, " agents"], now_us: int) -> list[Int64[np.ndarray, " _"]]:
-        """Return for each of some stations the agent ids of the other stations that it has heard lately, in rising order."""
+    def heard_lately(self, agents: Int64[np.ndarray, " agents"], now_us: int) -> list[HeardList]:
+        """Return for each of some stations the list of the other stations that it has heard lately, as it announces it."""
         return self._hearing.heard_by_each(agents, now_us)
 
-    def heard_by(self, agent: int, now_us: int) -> dict[int, float]:
-        """Return the mean SNR in dB of each other station that a station has heard lately, by agent id."""
-        senders, snr_db = self._hearing.heard_lately(agent, now_us)
-        return dict(zip(senders.tolist(), snr_db.tolist(), strict=True))
+    def vicinities(self, agents: Int64[np.ndarray, " agents"], now_us: int) -> Vicinities:
+        """Return what each of some stations that are present, in rising order of their agent ids, knows of those around it."""
+        own = self.states.some(np.searchsorted(self.states.agent, agents))
+        return Vicinities(own, self.neighbours.announced(agents, now_us), self._hearing.measured(agents, now_us))
 
-    def delivery(self, now_us: int, radio: Radio) -> LinkDelivery:
-        """Return the predicted probability that a data packet crosses each link of the stations with lidars, 0 to 1."""
-        return self._hearing.delivery(now_us, radio, (self.states.lidars > 0) | self.states.ego)
-
-    def all_delivery(self, now_us: int, radio: Radio) -> LinkDelivery:
-        """Return the predicted probability that a data packet crosses each link of all stations, 0 to 1."""
-        return self._hearing.delivery(now_us, radio, np.ones(len(self.states), bool))
+    def heard_by(self, agent: int, now_us: int) -> dict[int, tuple[float, float]]:
+        """Return mean SNR in dB, and share of announcements that arrive, of each station that a station heard lately, by agent id."""
+        found = self._hearing.measured(np.array([agent], np.int64), now_us)
+        measured = zip(found.snr_db.tolist(), found.share.tolist(), strict=True)
+        return dict(zip(found.sender.tolist(), measured, strict=True))
