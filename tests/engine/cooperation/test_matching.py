@@ -16,7 +16,7 @@ from tests.engine.small_world import (
     frame,
     matrix,
 )
-from v2xsim.engine.cooperation.cycle_forecast import WEIGHTS
+from v2xsim.engine.cooperation.cycle_forecast import SIZE_WEIGHTS
 from v2xsim.engine.cooperation.matching import asks, candidates
 from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.stations.contents import NOBODY
@@ -117,7 +117,7 @@ def columns(first, last):
 def helper(agent, codes, *, position_m=(0.0, 0.0), delivery=1.0, relay=NOBODY, lower=(0, 0)):
     # Evidence for which the predicted success of a cycle of one packet each way is this delivery.
     odds = np.log(delivery / (1.0 - delivery)) if delivery < 1.0 else np.inf
-    sure = (WEIGHTS[1] + WEIGHTS[2]) * np.log(0.98 / 0.02)
+    sure = SIZE_WEIGHTS[:2].sum() * np.log(0.98 / 0.02)
     return Candidate(agent, matrix(codes, lower), np.array(position_m, float), 1.0, 1.0, odds - sure, relay)
 
 

@@ -1,8 +1,8 @@
 """The success of a whole cycle, request and answer by the deadline, as an ego predicts it when it chooses whom to ask.
 
 The prediction is a logistic regression on what the ego knows of the path: the shares of packets that cross it, their SNR, the
-number of stations that may disturb them, and the number of fragments. Its weights were fitted once to cycles of other runs
-(`WEIGHTS`). In a run, each ego adds two terms that it learns from the cycles that it completed itself: one for itself, and one for
+number of stations that may disturb them, and the number of fragments. Its weights were fitted once to cycles of other
+runs. In a run, each ego adds two terms that it learns from the cycles that it completed itself: one for itself, and one for
 each helper. So what no announcement tells, such as bursts of requests at common instants, is learned from the losses observed.
 """
 
@@ -14,8 +14,9 @@ from jaxtyping import Bool, Float
 
 from v2xsim.engine.cooperation.paths import Paths
 
-# Fitted by `fit_cycle_forecast` of the tools to runs that no test and no document uses.
-WEIGHTS = np.array([-1.914, 0.236, 0.234, 0.608, -0.302, -0.138, 0.002, -0.309, -0.233, -0.064])
+# Fitted by tools/fit_cycle_forecast.py to runs with seeds that no test and no document uses.
+PATH_WEIGHTS = np.array([-1.914, 0.608, -0.302, 0.002, -0.309, -0.233, -0.064])
+SIZE_WEIGHTS = np.array([0.236, 0.234, -0.138])
 # Probabilities are kept this far from 0 and 1 before their log odds are taken.
 _LEAST = 0.02
 # Prior precision of the term of an ego and of that of a helper, and the largest precision, which makes old cycles count less.
@@ -103,18 +104,21 @@ class CycleForecast:
 
     def evidence(self, paths: Paths) -> Float[np.ndarray, " paths"]:
         """Return the part of the log odds of each path that does not depend on the size of its messages."""
-        snr = np.clip(np.where(np.isfinite(paths.snr_db), paths.snr_db, 0.0), 0.0, 30.0) / 10.0
-        request, answer = paths.rivals_of_request, paths.rivals_of_answer
-        features = np.column_stack([
-            np.ones(len(snr)), snr, paths.relay >= 0, np.sqrt(request), np.sqrt(answer), request / self._sends, answer / self._sends
-        ])  # fmt: skip
-        odds: Float[np.ndarray, " paths"] = (features * WEIGHTS[[0, 3, 4, 6, 7, 8, 9]]).sum(axis=1)
+        odds: Float[np.ndarray, " paths"] = (self.path_features(paths) * PATH_WEIGHTS).sum(axis=1)
         for row, (ego, helper) in enumerate(zip(paths.ego.tolist(), paths.helper.tolist(), strict=True)):
             experience = self._experience.get(ego)
             if experience is not None:
                 term = experience.of_helper.get(helper)
                 odds[row] += experience.own.value + (term.value if term is not None else 0.0)
         return odds
+
+    def path_features(self, paths: Paths) -> Float[np.ndarray, "paths 7"]:
+        """Return what PATH_WEIGHTS weighs: 1, SNR in tens of dB, whether a relay forwards, and the rivals in two forms each."""
+        snr = np.clip(np.where(np.isfinite(paths.snr_db), paths.snr_db, 0.0), 0.0, 30.0) / 10.0
+        request, answer = paths.rivals_of_request, paths.rivals_of_answer
+        return np.column_stack([
+            np.ones(len(snr)), snr, paths.relay >= 0, np.sqrt(request), np.sqrt(answer), request / self._sends, answer / self._sends
+        ])  # fmt: skip
 
     def success(
         self, evidence: Float[np.ndarray, " paths"], there: Float[np.ndarray, " paths"], back: Float[np.ndarray, " paths"],
@@ -129,14 +133,20 @@ class CycleForecast:
             request_bytes: Payload of the request.
             answer_bytes: Expected payload of each answer.
         """
+        features = self.size_features(there, back, request_bytes, answer_bytes)
+        odds = evidence + (features * SIZE_WEIGHTS).sum(axis=1)
+        is_dead: Bool[np.ndarray, " paths"] = (there <= 0.0) | (back <= 0.0)
+        return np.where(is_dead, 0.0, 1.0 / (1.0 + np.exp(-odds)))
+
+    def size_features(
+        self, there: Float[np.ndarray, " paths"], back: Float[np.ndarray, " paths"], request_bytes: int,
+        answer_bytes: Float[np.ndarray, " paths"],
+    ) -> Float[np.ndarray, "paths 3"]:  # fmt: skip
+        """Return what SIZE_WEIGHTS weighs: log odds that all packets of request and of answer arrive, and log of the answer's packets."""
         fragments = np.maximum(1.0, np.ceil(answer_bytes / self._mtu_bytes))
         request = (1.0 - (1.0 - there) ** self._sends) ** max(1, -(-request_bytes // self._mtu_bytes))
         answer = (1.0 - (1.0 - back) ** self._sends) ** fragments
-        odds = (
-            evidence + WEIGHTS[1] * _log_odds(request) + WEIGHTS[2] * _log_odds(answer) + WEIGHTS[5] * np.log(fragments)
-        )
-        is_dead: Bool[np.ndarray, " paths"] = (there <= 0.0) | (back <= 0.0)
-        return np.where(is_dead, 0.0, 1.0 / (1.0 + np.exp(-odds)))
+        return np.column_stack([_log_odds(request), _log_odds(answer), np.log(fragments)])
 
 
 def _log_odds(probability: Float[np.ndarray, " paths"]) -> Float[np.ndarray, " paths"]:
