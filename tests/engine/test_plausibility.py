@@ -46,6 +46,12 @@ def test_a_pair_that_overlaps_at_every_tick_counts_once():
     assert street(*FOUR, (1, 0.5))["traffic.overlapping"].count == 1
 
 
+def test_the_parts_of_one_vehicle_do_not_overlap_each_other():
+    truck = {"id": "truck", "kind": "truck", "size_m": [16.5, 2.5, 4.0], "waypoints": [[0, 0, -30], [9, 40, -30]]}
+    script = [{"id": name, "waypoints": [[0, 20 * place, 0]]} for place, name in enumerate("abcd")]
+    assert "traffic.overlapping" not in street(traffic={"script": [*script, truck]})
+
+
 def test_a_town_without_buildings_is_reported():
     assert list(street(*FOUR, world={})) == ["world.no_buildings"]
 

@@ -139,3 +139,13 @@ def test_a_vehicle_of_one_part_sees_over_its_own_body(tmp_path):
     v2xsim.run(scenario(tmp_path, **straight(0.0, trailer="none")), out=tmp_path / "run")
     run = v2xsim.open(tmp_path / "run")
     assert {run.names[agent] for agent in run.tables["hits"]["agent"].to_pylist()} == {"before", "behind"}
+
+
+def test_a_program_that_steps_a_run_sees_both_parts(tmp_path):
+    with v2xsim.Simulation(scenario(tmp_path, **straight(0.0))) as simulation:
+        (instant, *_) = simulation
+        front, rear = instant.road_users.parts
+    assert [(part.name, part.part) for part in (front, rear)] == [("truck", "front"), ("truck", "rear")]
+    assert front.size_m[2] == 3.0
+    assert rear.size_m[2] == 4.0
+    np.testing.assert_allclose(rear.pose, [13.6 / 2 - LENGTH_M / 2, 0.0, 0.0, 0.0], atol=1e-12)

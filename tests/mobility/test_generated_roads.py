@@ -113,3 +113,11 @@ def test_a_closed_road_leaves_no_folder_behind(tmp_path, monkeypatch):
     at(Traffic(grid=GridTown(blocks=2)), 1)
     at(Traffic(highway=Highway(length_m=300)), 1)
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_a_motorway_may_have_trucks_with_trailers():
+    sizes_m = {"truck": (16.5, 2.55, 4.0)}
+    (snapshot,) = at(Traffic(highway=Highway(length_m=1000, mix={"truck": 0.6, "van": 0.4}, sizes_m=sizes_m)), 1)
+    trucks = np.flatnonzero(snapshot.kind == KINDS.index("truck"))
+    assert (snapshot.boxes.size_m[trucks] == [16.5, 2.55, 4.0]).all()
+    assert np.unique(snapshot.parts.owner).tolist() == trucks.tolist()

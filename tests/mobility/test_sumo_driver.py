@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from v2xsim.errors import UserError
 from v2xsim.mobility.base import MobilityError, Names
 from v2xsim.mobility.fcd import FcdMobility
 from v2xsim.mobility.sumo import LANE_CHANGE_S, SumoMobility
 from v2xsim.mobility.sumo_config import safe_config
 from v2xsim.mobility.sumo_tools import missing_library, run_tool
+from v2xsim.scenario.schema_world import Trailer
 from v2xsim.world.road_users import KINDS
 
 BOLOGNA = Path(__file__).resolve().parents[3] / "shared" / "scenes" / "bologna_acosta"
@@ -282,3 +284,50 @@ def test_a_network_beyond_every_map_projection_is_refused_with_the_repair(net, t
     config.write_text('<configuration><net-file value="far.net.xml"/></configuration>')
     with pytest.raises(MobilityError, match=r"far\.sumocfg: .* within 100,000,000 m .*--offset\.x"):
         SumoMobility(config, STEP_US, 1, Names())
+
+
+def turning(scene):
+    """Let the lorry turn right at a junction, and return the configuration."""
+    demand = scene.parent.parent / "demand.rou.xml"
+    demand.write_text(ROUTES.replace('edges="A0A1 A1A2"/>\n  <person', 'edges="A0A1 A1B1"/>\n  <person'))
+    return scene
+
+
+def test_the_trailer_of_a_long_lorry_follows_a_turn_as_the_tail_that_sumo_has(scene):
+    with drive(turning(scene)) as traffic:
+        lorry, angles, away_m = None, [], []
+        for step in range(200):
+            snapshot = traffic.snapshot(step * STEP_US)
+            if lorry is None and len(snapshot.parts):
+                lorry = int(snapshot.agent[snapshot.parts.owner[0]])
+            if len(snapshot.parts) != 2:
+                continue
+            parts, row = snapshot.parts.boxes, snapshot.parts.owner[0]
+            angles.append(abs(np.angle(np.exp(1j * np.diff(parts.yaw_rad)[0]))))
+            tails = [
+                box.center_m[n, :2] - box.size_m[n, 0] / 2 * np.array([np.cos(box.yaw_rad[n]), np.sin(box.yaw_rad[n])])
+                for box, n in ((parts, 1), (snapshot.boxes, row))
+            ]
+            away_m.append(np.hypot(*(tails[0] - tails[1])))
+    assert traffic.name_of(lorry) == "lorry"
+    # It turns by 90 degrees. SUMO's tail stays on the lane, and a trailer cuts the corner, the more so since lorries cannot turn as
+    # tightly as SUMO's lanes do.
+    assert np.degrees(max(angles)) > 15.0
+    assert 1.0 < max(away_m) < 5.0
+    assert away_m[0] == pytest.approx(0.0, abs=1e-6)
+    assert "traffic.straightened" not in {notice.subject for notice in traffic.notices()}
+
+
+def test_a_scenario_gives_the_trailers_of_vehicle_types(scene):
+    with SumoMobility(scene, STEP_US, 1, Names(), trailers={"lorry": "none", "lory": "none"}) as traffic:
+        assert len(traffic.snapshot(0).parts) == 0
+        found = {notice.subject: notice.text for notice in traffic.notices()}
+    assert "no vehicle of the types 'lory' was there" in found["traffic.trailers_unused"]
+    short = Trailer(length_m=9.0, hitch_m=8.0, front_height_m=3.0)
+    with SumoMobility(scene, STEP_US, 1, Names(), trailers={"lorry": short}) as traffic:
+        assert traffic.snapshot(0).parts.boxes.size_m[:, 2].tolist() == [3.0, 3.9]
+    with (
+        SumoMobility(scene, STEP_US, 1, Names(), trailers={"van": short}) as traffic,
+        pytest.raises(UserError, match=r"traffic.trailers.van: trailer of 'van': must leave a front part"),
+    ):
+        traffic.snapshot(2_000_000)

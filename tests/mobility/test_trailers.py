@@ -161,7 +161,7 @@ def test_a_scripted_truck_may_be_one_body_although_it_is_long():
 
 
 @pytest.mark.parametrize(("trailer", "message"), [
-    ({"length_m": 13.0, "hitch_m": 4.0}, "leaves 0 m; give the length of both parts in size_m"),
+    ({"length_m": 13.0, "hitch_m": 4.0}, "leaves 0 m; the size of the road user is that of both parts in line"),
     ({"length_m": 6.0, "hitch_m": 5.0, "front_height_m": 4.5}, "must not be above the height of the whole"),
 ])  # fmt: skip
 def test_parts_that_do_not_fit_the_whole_are_refused(trailer, message):

@@ -9,11 +9,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from crossing_run import CELLS, CROSSING, EGO, FRAMES, HELPER, TRUCK, add
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
+from v2xsim.records import Bodies
 from v2xsim.results.tables import Columns
+from v2xsim.viz.run.bird_view import draw_fused_frame
 from v2xsim.viz.run.folder import NothingToShowError, RunFolder, open_run
 from v2xsim.viz.run.frame_links import FrameLinks
 from v2xsim.viz.run.kept_frame import KeptFrame, load_frame, shortened
+from v2xsim.viz.run.legend_keys import OUTLINES
+from v2xsim.viz.run.oblique_view import draw_fused_cloud
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +91,50 @@ def test_the_view_holds_every_scored_road_user_and_linked_station(frame: KeptFra
     lower_m, upper_m = frame.view_m
     places_m = frame.boxes.center_m[frame.in_range | np.isin(frame.agent, [EGO, TRUCK, HELPER]), :2]
     assert ((places_m > lower_m) & (places_m < upper_m)).all()
+
+
+def with_trailer(crossing: Path, tmp_path: Path) -> KeptFrame:
+    """Return the frame with a truck whose rear part is turned to the north."""
+    copy = shutil.copytree(crossing, tmp_path / "run", ignore=shutil.ignore_patterns("pictures"))
+    parts = Columns("frame_parts")
+    for part, x_m, y_m, yaw_rad, length_m in (("front", -9.5, -1.8, 0.0, 3.0), ("rear", -15.0, 2.0, -0.9, 9.0)):
+        add(
+            parts, frame=2, agent=TRUCK, part=part, x_m=x_m, y_m=y_m, yaw_rad=yaw_rad, length_m=length_m, width_m=2.5,
+            height_m=3.6,
+        )  # fmt: skip
+    pq.write_table(parts.finished(), copy / "frame_parts.parquet")
+    return load_frame(open_run(copy), 2)
+
+
+def test_a_vehicle_of_two_parts_is_drawn_as_two_boxes(crossing: Path, frame: KeptFrame, tmp_path: Path) -> None:
+    two = with_trailer(crossing, tmp_path)
+    assert len(frame.drawn) == len(frame.boxes)
+    assert len(two.drawn) == len(two.boxes) + 1
+    own = two.agent[two.drawn.owner] == TRUCK
+    assert two.drawn.boxes.center_m[own, 0].tolist() == [-9.5, -15.0]
+    assert two.drawn.is_rear[own].tolist() == [False, True]
+    # What is scored stays one road user.
+    assert two.counts() == frame.counts()
+
+
+@pytest.mark.parametrize("draw", [draw_fused_frame, draw_fused_cloud])
+def test_both_parts_are_in_the_pictures(draw, crossing: Path, tmp_path: Path) -> None:
+    two = with_trailer(crossing, tmp_path)
+    whole = replace(two, parts=Bodies.none())
+    drawn, before = (outlines_in(draw(frame, "run")) for frame in (two, whole))
+    assert drawn == before + (2 if draw is draw_fused_frame else 12)
+
+
+def outlines_in(figure: Figure) -> int:
+    """Return how many outlines of road users that the ego does not see or sees a figure has: rectangles, or edges of boxes."""
+    wanted = [to_hex(line["edgecolor"]) for line in OUTLINES.values()]
+    count = 0
+    for axes in figure.axes:
+        for lines in axes.collections:
+            colors = [to_hex(color) for color in lines.get_edgecolor()]
+            if colors and colors[0] in wanted and lines.get_zorder() == (8 if isinstance(lines, PolyCollection) else 5):
+                count += len(lines.get_paths())
+    return count
 
 
 def test_a_label_says_name_and_role_once(frame: KeptFrame) -> None:

@@ -93,7 +93,9 @@ class Plausibility:
 
     def note(self, snapshot: Snapshot, fleet: Fleet) -> None:
         """Note the road users and stations of a tick; ticks must come in order of time."""
-        pairs = snapshot.agent[overlapping(snapshot.boxes)]
+        pairs = snapshot.body_agent[overlapping(snapshot.bodies.boxes)]
+        # The parts of one vehicle meet at its joint.
+        pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
         if len(pairs):
             if self._first_overlap is None:
                 self._first_overlap = int(pairs[0, 0]), int(pairs[0, 1]), snapshot.time_us
@@ -120,7 +122,9 @@ class Plausibility:
         bottom_m = snapshot.boxes.center_m
         inside = buildings_around(bottom_m, bottom_m[:, 2] + snapshot.boxes.size_m[:, 2], self._obstacles) >= 0
         self._inside.note(snapshot, inside)
-        self._in_walls.note(snapshot, through_walls(snapshot.boxes, self._obstacles) & ~inside)
+        in_walls = np.zeros(len(snapshot), bool)
+        np.logical_or.at(in_walls, snapshot.bodies.owner, through_walls(snapshot.bodies.boxes, self._obstacles))
+        self._in_walls.note(snapshot, in_walls & ~inside)
         units = np.flatnonzero(fleet.row < 0)
         antenna_m = fleet.antenna_m[units]
         hidden = buildings_around(antenna_m, antenna_m[:, 2], self._obstacles) >= 0

@@ -49,11 +49,13 @@ class Departure:
     walk: tuple[str, str] | None = None
 
 
-def _write_demand(path: Path, kinds: Sequence[str], departures: Sequence[Departure], routes: Mapping[str, str]) -> None:
+def _write_demand(
+    path: Path, road: GridTown | Highway, departures: Sequence[Departure], routes: Mapping[str, str]
+) -> None:
     """Write vehicle types, departures and routes; a route has a name and a list of edges."""
-    root = ET.Element("routes")
-    for kind in kinds:
-        root.append(ET.fromstring(type_xml(kind)))
+    root, sizes_m = ET.Element("routes"), {str(kind): size_m for kind, size_m in road.sizes_m.items()}
+    for kind in shares_of(road.mix):
+        root.append(ET.fromstring(type_xml(kind, size_m=sizes_m.get(kind))))
     for name, edges in routes.items():
         ET.SubElement(root, "route", id=name, edges=edges)
     for number, one in enumerate(sorted(departures, key=lambda d: d.time_s)):
@@ -143,7 +145,7 @@ def open_grid(grid: GridTown, run: Run, names: Names) -> SumoMobility:
         )  # fmt: skip
         draw = Streams(run.seed).generator("traffic.grid")
         demand = _grid_demand(grid, _edges(home / "net.net.xml"), run.begin_s + run.duration_s + 1.0, draw)
-        _write_demand(home / "demand.rou.xml", list(shares_of(grid.mix)), demand, {})
+        _write_demand(home / "demand.rou.xml", grid, demand, {})
         return _start(folder, run, names, {"ignore-route-errors": "true", "time-to-teleport": "120"}, "traffic.grid")
     except BaseException:
         folder.cleanup()
@@ -176,8 +178,13 @@ def traffic_speed_mps(highway: Highway) -> float:
     spread out at the exit, and the density would fall below the stated one. One tenth is subtracted for imperfect drivers.
     """
     spacing = 2000.0 * highway.lanes / highway.density_per_km
-    length = sum(share * CATALOGUE.size_m[KINDS.index(kind), 0] for kind, share in shares_of(highway.mix).items())
+    length = sum(share * _length_m(highway, kind) for kind, share in shares_of(highway.mix).items())
     return float(np.clip(0.9 * (spacing - length - _MIN_GAP_M), 1.0, highway.speed_kmh / 3.6))
+
+
+def _length_m(highway: Highway, kind: str) -> float:
+    sizes_m = {str(given): size_m for given, size_m in highway.sizes_m.items()}
+    return float(sizes_m[kind][0] if kind in sizes_m else CATALOGUE.size_m[KINDS.index(kind), 0])
 
 
 def _cruise_mps(kind: str, limit_mps: float) -> float:
@@ -194,7 +201,7 @@ def _standing_demand(highway: Highway, direction: str, draw: Generator) -> list[
     count = max(1, round(highway.density_per_km * highway.length_m / 2000.0))
     kinds = draw.choice(list(shares), count, p=list(shares.values()))
     kinds = kinds[np.argsort([kind not in _HEAVY for kind in kinds], kind="stable")]
-    taken = np.array([CATALOGUE.size_m[KINDS.index(kind), 0] + _MIN_GAP_M for kind in kinds])
+    taken = np.array([_length_m(highway, kind) + _MIN_GAP_M for kind in kinds])
     lanes = np.minimum((np.cumsum(taken) - taken) / taken.sum() * highway.lanes, highway.lanes - 1).astype(int)
     ends_m, departures = _piece_ends_m(highway), list[tuple[float, Departure]]()
     edges = _piece_names(direction, len(ends_m) - 1)
@@ -283,7 +290,7 @@ def open_highway(highway: Highway, run: Run, names: Names) -> SumoMobility:
             draw = Streams(run.seed).generator(f"traffic.highway.{direction}")
             departures += _standing_demand(highway, direction, draw)
             departures += _arriving_demand(highway, direction, until_s, draw)
-        _write_demand(home / "demand.rou.xml", list(shares_of(highway.mix)), departures, _routes(highway))
+        _write_demand(home / "demand.rou.xml", highway, departures, _routes(highway))
         return _start(folder, run, names, {}, "traffic.highway")
     except BaseException:
         folder.cleanup()

@@ -24,7 +24,7 @@ def open_mobility(traffic: Traffic, run: Run, names: Names) -> Mobility:
     # As many whole steps as the engine runs.
     run_us = begin_us, begin_us + round(run.duration_s * 1e6 / step_us) * step_us
     if traffic.sumocfg is not None:
-        return SumoMobility(traffic.sumocfg, step_us, run.seed, names)
+        return SumoMobility(traffic.sumocfg, step_us, run.seed, names, trailers=traffic.trailers)
     if traffic.fcd is not None:
         return FcdMobility(traffic.fcd, names, step_us, run_us)
     if traffic.grid is not None:

@@ -35,8 +35,9 @@ from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo, sumo_wa
 from v2xsim.mobility.sumo_type_files import VehicleTypeFiles
 from v2xsim.mobility.trace_checks import TraceChecks
 from v2xsim.mobility.trailers import Trailers
+from v2xsim.mobility.two_parts import given_parts
 from v2xsim.notices import Notice
-from v2xsim.scenario.schema_world import FARTHEST_M
+from v2xsim.scenario.schema_world import FARTHEST_M, Trailer
 from v2xsim.staging import Scratch
 from v2xsim.world.road_users import (
     CATALOGUE,
@@ -92,6 +93,7 @@ class SumoMobility(Mobility):
         names: Names,
         scratch: Scratch | None = None,
         label: str = "",
+        trailers: Mapping[str, Trailer | str] | None = None,
     ) -> None:
         """Start SUMO.
 
@@ -102,6 +104,7 @@ class SumoMobility(Mobility):
             names: Register of names of the run, in which road users are entered.
             scratch: Temporary folder of a generated road, removed when the simulation is closed; None for other roads.
             label: Name of the traffic in messages; the path of the configuration if empty.
+            trailers: Rear parts of vehicles as the scenario gives them, by vehicle type.
 
         Raises:
             MobilityError: If SUMO cannot start; the message has SUMO's reason.
@@ -119,7 +122,8 @@ class SumoMobility(Mobility):
         self._sumo_names: dict[int, str] = {}
         self._checks = TraceChecks(config, Found(), names.name_of)
         self._fast = FastUsers(self._source, names.name_of)
-        self._trailers = Trailers(self._source, names.name_of)
+        self._trailers, self._given_trailers = Trailers(self._source, names.name_of), dict(trailers or {})
+        self._pulled_types: set[str] = set()
         # Vehicle types that may drive faster than usual, with their highest speed and class.
         self._fast_types: dict[str, tuple[float, int]] = {}
         self._riders: dict[str, tuple[int, str]] = {}
@@ -316,6 +320,10 @@ class SumoMobility(Mobility):
             agent = self._identities.agent(key, owner, (kind, length_m, width_m, height_m))
         except NameTakenError as error:
             raise MobilityError(f"{self._source}: at {time_us / 1e6:.12g} s: {error}") from error
+        if (trailer := self._given_trailers.get(type_name)) is not None:
+            size_m = (length_m, width_m, height_m)
+            self._trailers.give(agent, given_parts(trailer, kind, size_m, name, f"traffic.trailers.{type_name}"))
+            self._pulled_types.add(type_name)
         z_m = domain.getPosition3D(name)[2]
         if math.isfinite(z_m) and z_m > _NOWHERE_M:
             self._lowest_m, self._highest_m = min(self._lowest_m, z_m), max(self._highest_m, z_m)
@@ -382,6 +390,11 @@ class SumoMobility(Mobility):
             )  # fmt: skip
         notices += self._checks.units.notices(source, "traffic")
         notices += [*self._fast.notices(), *self._trailers.notices()]
+        unused = sorted(set(self._given_trailers) - self._pulled_types)
+        note(
+            "traffic.trailers_unused", len(unused),
+            f"traffic.trailers: no vehicle of the types {listed(unused)} was there; the keys are ids of vehicle types",
+        )  # fmt: skip
         if self._fast_types:
             name, (most_mps, row) = next(iter(self._fast_types.items()))
             note(

@@ -1,6 +1,6 @@
 """SUMO's <vType> elements for the classes of road users (sizes in `v2xsim.world.road_users`), and mixes of classes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -52,15 +52,16 @@ def shares_of(mix: Mapping[Any, float]) -> dict[str, float]:
     return {kind: mix[kind] / total for kind in KINDS if mix.get(kind, 0.0) > 0}
 
 
-def type_xml(kind: str, probability: float | None = None) -> str:
-    """Return the <vType> element of a class of road users, with the size from the catalogue and the class as id.
+def type_xml(kind: str, probability: float | None = None, size_m: Sequence[float] | None = None) -> str:
+    """Return the <vType> element of a class of road users, with the class as id.
 
     Args:
         kind: Class of road users.
         probability: Share of the class in a mix, 0 to 1; None if the type belongs to no mix.
+        size_m: Length, width and height; None for those of the catalogue.
     """
     driver = DRIVERS[kind]
-    length, width, height = CATALOGUE.size_m[KINDS.index(kind)]
+    length, width, height = CATALOGUE.size_m[KINDS.index(kind)] if size_m is None else size_m
     share = "" if probability is None else f' probability="{probability:.6f}"'
     return (
         f"<vType id={quoteattr(kind)} vClass={quoteattr(driver.vehicle_class)} guiShape={quoteattr(driver.shape)}"

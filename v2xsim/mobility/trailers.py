@@ -51,7 +51,7 @@ class Trailers:
     def __init__(
         self, source: str, name_of: Callable[[int], str], given: dict[int, TwoParts | None] | None = None
     ) -> None:
-        self._source, self._name_of, self._given = source, name_of, given or {}
+        self._source, self._name_of, self._given = source, name_of, dict(given or {})
         self._given_agents = np.array(list(self._given), np.int64)
         self._known: dict[tuple[int, float, float], TwoParts | None] = {}
         none = np.zeros(0)
@@ -59,6 +59,11 @@ class Trailers:
         self._seen: dict[int, None] = {}
         self._straightened: dict[int, int] = {}
         self._at_limit: dict[int, int] = {}
+
+    def give(self, agent: int, parts: TwoParts | None) -> None:
+        """Set the parts of a road user that appears; None for one body."""
+        self._given[agent] = parts
+        self._given_agents = np.array(list(self._given), np.int64)
 
     def parts(
         self,

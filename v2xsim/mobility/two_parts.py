@@ -88,7 +88,9 @@ def articulated_bus(length_m: float) -> TwoParts:
     return TwoParts(hitch_m, hitch_m - _BUS_AXLE_TO_JOINT_M, rear_m, _BUS_AXLE * rear_m, _BUS_MOST_RAD)
 
 
-def given_parts(trailer: Trailer | str, kind: int, size_m: Sequence[float], name: str) -> TwoParts | None:
+def given_parts(
+    trailer: Trailer | str, kind: int, size_m: Sequence[float], name: str, key: str = "traffic.script"
+) -> TwoParts | None:
     """Return the parts of a road user as the scenario gives them; None for one body.
 
     Args:
@@ -96,6 +98,7 @@ def given_parts(trailer: Trailer | str, kind: int, size_m: Sequence[float], name
         kind: Class of the road user.
         size_m: Length, width and height of the whole.
         name: Name of the road user, for messages.
+        key: Key of the scenario that gives them, for messages.
 
     Raises:
         UserError: If the parts do not fit the length of the whole.
@@ -112,13 +115,13 @@ def given_parts(trailer: Trailer | str, kind: int, size_m: Sequence[float], name
     front_m = parts.front_m(length_m, width_m) if rear_m < length_m and to_tail_m > 0.0 else 0.0
     if front_m < _SHORTEST_FRONT_M:
         raise UserError(
-            f"traffic.script: trailer of {name!r}: must leave a front part of at least {_SHORTEST_FRONT_M:g} m before the circle on which its front "
-            f"turns; a body of {length_m:g} m with a rear part of {rear_m:g} m and a hitch at {hitch_m:g} m leaves {front_m:.3g} m; give the "
-            "length of both parts in size_m, and that of the rear part in trailer.length_m"
+            f"{key}: trailer of {name!r}: must leave a front part of at least {_SHORTEST_FRONT_M:g} m before the circle on which its front "
+            f"turns; a body of {length_m:g} m with a rear part of {rear_m:g} m and a hitch at {hitch_m:g} m leaves {front_m:.3g} m; the size "
+            "of the road user is that of both parts in line, and length_m that of the rear part"
         )
     if trailer.front_height_m is not None and trailer.front_height_m > height_m:
         raise UserError(
-            f"traffic.script: trailer of {name!r}: front_height_m must not be above the height of the whole in size_m, {height_m:g} m, got "
+            f"{key}: trailer of {name!r}: front_height_m must not be above the height of the whole, {height_m:g} m, got "
             f"{trailer.front_height_m:g} m"
         )
     return parts

@@ -289,6 +289,18 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("seen_ego", "bool", "whether the ego alone detects it"),
         ("seen_fused", "bool", "whether it is detected after fusion"),
     ],
+    "frame_parts": [
+        ("frame", "int", "number of the kept frame"),
+        ("agent", "long", "agent id of a road user of two parts; its front part comes first"),
+        ("part", "word", "front (it carries antenna and lidars) or rear"),
+        ("x_m", "f8", "centre, x"),
+        ("y_m", "f8", "centre, y"),
+        ("z_m", "f8", "height of the bottom"),
+        ("length_m", "f8", "length of the part"),
+        ("width_m", "f8", "width of the part"),
+        ("height_m", "f8", "height of the part"),
+        ("yaw_rad", "f8", "heading"),
+    ],
     "frame_links": [
         ("frame", "int", "number of the kept frame"),
         ("time_us", "us", "time at which the path was chosen: when the ego asked; for a collective perception message, when it was sent"),
@@ -335,7 +347,9 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
     ],
 }  # fmt: skip
 
-SINCE: dict[str, int] = {"transfers.predicted": 3, "cycles": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3}
+SINCE: dict[str, int] = {
+    "transfers.predicted": 3, "cycles": 3, "frame_parts": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3,
+}  # fmt: skip
 """Format of run folders (`v2xsim.results.manifest.FORMAT`) with which a table, or a column as `table.column`, came.
 
 What is not listed was there in format 2. A new table or column gets an entry here and raises the format, so that older runs can
@@ -364,6 +378,7 @@ ROWS: dict[str, str] = {
     "channel": "The channel busy ratio that every station measures in every window",
     "frames": "The frames that are kept for pictures",
     "frame_boxes": "The bodies in each kept frame",
+    "frame_parts": "The front and the rear part of every road user of two parts in each kept frame, placed as in frame_boxes",
     "frame_links": "The links in each kept frame",
     "clouds": "The points of each kept frame",
     "buildings": "The corners of every building",

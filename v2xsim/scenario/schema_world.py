@@ -17,6 +17,8 @@ LATEST_S = 4e9
 
 Kind = Literal["passenger", "van", "truck", "bus", "motorcycle", "bicycle", "pedestrian"]
 Share = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[float, Field(gt=0, le=100)]
+Size = tuple[Side, Side, Side]
 Region = Annotated[tuple[float, float, float, float], Field(description="x_min, y_min, x_max, y_max [m]")]
 
 
@@ -180,6 +182,12 @@ class GridTown(Section):
         "Share of each kind of road user; scaled so that the sum is 1. With pedestrians, the streets have sidewalks and crossings",
         min_length=1,
     )
+    sizes_m: dict[Kind, Size] = quantity(
+        {},
+        "m",
+        "Length, width and height of kinds, such as {truck: [16.5, 2.55, 4.0]}; without a value, those of the vehicle catalogue. Trucks and buses longer "
+        "than 15 m have two parts",
+    )
 
 
 class Highway(Section):
@@ -194,6 +202,12 @@ class Highway(Section):
         "1",
         "Share of each kind of vehicle; scaled so that the sum is 1",
         min_length=1,
+    )
+    sizes_m: dict[Kind, Size] = quantity(
+        {},
+        "m",
+        "Length, width and height of kinds, such as {truck: [16.5, 2.55, 4.0]}; without a value, those of the vehicle catalogue. Trucks and buses longer "
+        "than 15 m have two parts",
     )
 
 
@@ -221,6 +235,11 @@ class Traffic(Section):
     )
     highway: Highway | None = choice(None, "A straight motorway built when the run starts, with SUMO traffic")
     recorded: Recorded | None = choice(None, "The road users of a finished run, replayed")
+    trailers: dict[str, Trailer | Literal["none"]] = choice(
+        {},
+        "Rear parts of the vehicles of traffic.sumocfg, by the id of SUMO's vehicle type (vType), or none for one body; other trucks and buses longer than "
+        "15 m have the usual ones",
+    )
 
     @property
     def source(self) -> str:
@@ -237,6 +256,10 @@ class Traffic(Section):
         given = [name for name in SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"traffic needs exactly one of {', '.join(SOURCES)}; got {', '.join(given) or 'none'}")
+        if self.trailers and self.sumocfg is None:
+            raise ValueError(
+                "traffic.trailers is for vehicle types of traffic.sumocfg; a road user of traffic.script has a key trailer of its own"
+            )
         if self.script is not None:
             ids = [agent.id for agent in self.script]
             twice = sorted({i for i in ids if ids.count(i) > 1})

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64
 
 from v2xsim.engine.instant import Instant
 from v2xsim.mobility.base import Names
-from v2xsim.records import LINK_STATE_NAMES
+from v2xsim.records import LINK_STATE_NAMES, PART_NAMES
 from v2xsim.views.kept import kept, not_there, place_text
 from v2xsim.world.road_users import KINDS
 from v2xsim.world.snapshot import Snapshot
@@ -40,6 +40,23 @@ class RoadUser:
 
     def __repr__(self) -> str:
         return f"<{self.name}, {self.kind}, at {place_text(self.pose)}, {self.speed_mps:.1f} m/s>"
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The front or the rear part of a road user of two parts.
+
+    Attributes:
+        name: Name of the road user.
+        part: front or rear; the front part carries antenna and lidars.
+        pose: Position x, y, z of the centre of its bottom face in metres, and its yaw in radians.
+        size_m: Length, width and height.
+    """
+
+    name: str
+    part: str
+    pose: Float[np.ndarray, " 4"]
+    size_m: Float[np.ndarray, " 3"]
 
 
 class RoadUsers:
@@ -81,6 +98,16 @@ class RoadUsers:
     def size_m(self) -> Float[np.ndarray, "users 3"]:
         """Length, width and height of each body."""
         return kept(self._snapshot.boxes.size_m)
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """Front and rear parts of the road users of two parts, such as a tractor with its trailer."""
+        found = self._snapshot.parts
+        poses, size_m = np.column_stack([found.boxes.center_m, found.boxes.yaw_rad]), found.boxes.size_m
+        return tuple(
+            Part(self.names[owner], PART_NAMES[int(rear)], kept(poses[row]), kept(size_m[row]))
+            for row, (owner, rear) in enumerate(zip(found.owner.tolist(), found.is_rear.tolist(), strict=True))
+        )
 
     def __len__(self) -> int:
         return len(self._snapshot)

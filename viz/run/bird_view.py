@@ -170,23 +170,24 @@ def _draw_links(axes: Axes, frame: KeptFrame) -> None:
 
 
 def _draw_boxes(axes: Axes, frame: KeptFrame, fused: bool, size: float) -> None:
-    corners_m = footprints_m(frame.boxes)
-    ticks_m = headings_m(frame.boxes)
+    drawn, row = frame.drawn, frame.drawn.owner
+    corners_m, ticks_m = footprints_m(drawn.boxes), headings_m(drawn.boxes)
     bodies = frame.boxes.size_m[:, 0] > 0
     if fused:
         _fill_stations(axes, frame, corners_m)
-    fate = fates(frame, fused)
+    fate = fates(frame, fused)[row]
     for name, outline in OUTLINES.items():
-        rows = np.flatnonzero((fate == name) & bodies)
+        chosen = (fate == name) & bodies[row]
         line = outline | {"linewidth": outline["linewidth"] * size}
-        axes.add_collection(PolyCollection(list(corners_m[rows]), facecolor="none", zorder=8, **line))
+        axes.add_collection(PolyCollection(list(corners_m[chosen]), facecolor="none", zorder=8, **line))
         tick = {"color": line["edgecolor"], "linewidth": line["linewidth"]}
-        axes.add_collection(LineCollection(list(ticks_m[rows]), zorder=8, **tick))
-    ego = frame.ego_row
+        # The heading is shown at the front part.
+        axes.add_collection(LineCollection(list(ticks_m[chosen & ~drawn.is_rear]), zorder=8, **tick))
+    ego = row == frame.ego_row
     axes.add_collection(
-        PolyCollection([corners_m[ego]], facecolor=style.BLUE, edgecolor=style.BLACK, linewidth=1.0, zorder=9)
+        PolyCollection(list(corners_m[ego]), facecolor=style.BLUE, edgecolor=style.BLACK, linewidth=1.0, zorder=9)
     )
-    axes.add_collection(LineCollection([ticks_m[ego]], color=style.BLACK, linewidth=1.4, zorder=9))
+    axes.add_collection(LineCollection(list(ticks_m[ego & ~drawn.is_rear]), color=style.BLACK, linewidth=1.4, zorder=9))
     poles_m = frame.boxes.center_m[~bodies, :2]
     axes.plot(
         poles_m[:, 0], poles_m[:, 1], linestyle="", marker="^", markersize=6, color=style.INK, markeredgecolor="white",
@@ -194,11 +195,12 @@ def _draw_boxes(axes: Axes, frame: KeptFrame, fused: bool, size: float) -> None:
     )  # fmt: skip
 
 
-def _fill_stations(axes: Axes, frame: KeptFrame, corners_m: Float[np.ndarray, "boxes 4 2"]) -> None:
+def _fill_stations(axes: Axes, frame: KeptFrame, corners_m: Float[np.ndarray, "drawn 4 2"]) -> None:
     """Fill the body of each station that contributed points with the colour of its points."""
     colors = station_colors(frame)
-    rows = [row for row, agent in enumerate(frame.agent.tolist()) if agent in colors]
-    tints = [(*to_rgb(colors[int(frame.agent[row])]), 0.45) for row in rows]
+    agent = frame.agent[frame.drawn.owner].tolist()
+    rows = [row for row, station in enumerate(agent) if station in colors]
+    tints = [(*to_rgb(colors[int(agent[row])]), 0.45) for row in rows]
     axes.add_collection(PolyCollection(list(corners_m[rows]), facecolor=tints, edgecolor="none", zorder=3.5))
 
 
@@ -218,7 +220,7 @@ def _labels(frame: KeptFrame, fused: bool) -> list[Label]:
 
 def _obstacles(frame: KeptFrame, fused: bool) -> Float[np.ndarray, "rectangles 4"]:
     """Return the rectangles that labels must avoid: those around boxes, and around short pieces of the links."""
-    corners_m = np.concatenate([footprints_m(frame.boxes), headings_m(frame.boxes)], axis=1)
+    corners_m = np.concatenate([footprints_m(frame.drawn.boxes), headings_m(frame.drawn.boxes)], axis=1)
     parts = [np.concatenate([corners_m.min(1), corners_m.max(1)], axis=1)]
     place_m = dict(zip(frame.agent.tolist(), frame.boxes.center_m[:, :2], strict=True))
     for a, b in zip(frame.links.a.tolist(), frame.links.b.tolist(), strict=True) if fused else ():

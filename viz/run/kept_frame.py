@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from v2xsim.records import Boxes, PerceptionMatrix, Prisms
+from v2xsim.records import Bodies, Boxes, PerceptionMatrix, Prisms
 from v2xsim.viz.run.folder import NothingToShowError, RunFolder
 from v2xsim.viz.run.frame_links import FrameLinks, load_links
 from v2xsim.world.roads import ROAD_KINDS, ROAD_USERS, Roads
@@ -29,6 +29,7 @@ class KeptFrame:
         names: Name of every agent, by agent id.
         agent: Agent id of the road user or roadside unit of each box.
         boxes: Bodies of the road users and roadside units; the length is 0 for a roadside unit.
+        parts: Front and rear boxes of the road users of two parts; their owners are rows of `boxes`.
         in_range: Whether the road user of each box is scored for this ego.
         seen_ego: Whether the ego alone detected each road user.
         seen_fused: Whether each road user was detected after fusion.
@@ -49,6 +50,7 @@ class KeptFrame:
     names: dict[int, str]
     agent: Int64[np.ndarray, " boxes"]
     boxes: Boxes
+    parts: Bodies
     in_range: Bool[np.ndarray, " boxes"]
     seen_ego: Bool[np.ndarray, " boxes"]
     seen_fused: Bool[np.ndarray, " boxes"]
@@ -61,6 +63,14 @@ class KeptFrame:
     after: PerceptionMatrix
     buildings: Prisms
     roads: Roads
+
+    @cached_property
+    def drawn(self) -> Bodies:
+        """The boxes to draw: both parts of a road user of two parts, and the body of any other."""
+        rows = np.setdiff1d(np.arange(len(self.boxes)), self.parts.owner)
+        owner = np.concatenate([rows, self.parts.owner])
+        order = np.argsort(owner, kind="stable")
+        return Bodies(Boxes.joined([self.boxes[rows], self.parts.boxes])[order], owner[order])
 
     @cached_property
     def only_fused(self) -> Bool[np.ndarray, " boxes"]:
@@ -156,11 +166,8 @@ def load_frame(folder: RunFolder, number: int) -> KeptFrame:
         ego=int(head["ego"][0]),
         names=dict(zip(agents["agent"].tolist(), agents["name"].tolist(), strict=True)),
         agent=rows["agent"],
-        boxes=Boxes(
-            _stacked(rows, *_BODY[:3]),
-            _stacked(rows, *_BODY[3:6]),
-            rows["yaw_rad"].astype(np.float64),
-        ),
+        boxes=_boxes(rows),
+        parts=_parts(folder.arrays("frame_parts", ["agent", *_BODY], this), rows["agent"]),
         # The ego is never scored for itself, whatever its own row contains.
         in_range=rows["in_range"] & (rows["agent"] != head["ego"][0]),
         seen_ego=rows["seen_ego"],
@@ -175,6 +182,18 @@ def load_frame(folder: RunFolder, number: int) -> KeptFrame:
         buildings=_buildings(folder),
         roads=_roads(folder),
     )
+
+
+def _boxes(rows: dict[str, np.ndarray]) -> Boxes:
+    return Boxes(_stacked(rows, *_BODY[:3]), _stacked(rows, *_BODY[3:6]), rows["yaw_rad"].astype(np.float64))
+
+
+def _parts(rows: dict[str, np.ndarray], agent: Int64[np.ndarray, " boxes"]) -> Bodies:
+    """Return the parts of road users, sorted by the row of their road user."""
+    order = np.argsort(agent, kind="stable")
+    owner = order[np.searchsorted(agent, rows["agent"], sorter=order)] if len(agent) else np.zeros(0, np.int64)
+    rising = np.argsort(owner, kind="stable")
+    return Bodies(_boxes(rows)[rising], owner[rising])
 
 
 def _stacked(rows: dict[str, np.ndarray], *columns: str) -> Float[np.ndarray, "rows columns"]:

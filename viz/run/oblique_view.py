@@ -185,14 +185,16 @@ def _draw_points(
 def _draw_wires(
     axes: Axes, camera: Camera, frame: KeptFrame, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
 ) -> None:
-    corners, _ = camera.project(corners_m(frame.boxes))
+    row = frame.drawn.owner
+    corners, _ = camera.project(corners_m(frame.drawn.boxes))
     edges = corners[:, EDGES]
     tints = dict.fromkeys(np.flatnonzero(frame.only_fused).tolist(), style.VERMILION) | {frame.ego_row: style.BLUE}
-    for row, color in tints.items():
-        if np.isfinite(corners[row]).all():
-            axes.add_collection(PolyCollection(list(corners[row][FACES]), facecolor=color, alpha=0.14, zorder=4))
-    fate = fates(frame, fused=True)
-    shown = inside(frame.boxes.center_m[:, :2], lower_m, upper_m)
+    for box, user in enumerate(row.tolist()):
+        if user in tints and np.isfinite(corners[box]).all():
+            faces = list(corners[box][FACES])
+            axes.add_collection(PolyCollection(faces, facecolor=tints[user], alpha=0.14, zorder=4))
+    fate = fates(frame, fused=True)[row]
+    shown = inside(frame.boxes.center_m[:, :2], lower_m, upper_m)[row]
     for name, outline in OUTLINES.items():
         lines = edges[(fate == name) & shown].reshape(-1, 2, 2)
         axes.add_collection(
@@ -201,10 +203,11 @@ def _draw_wires(
                 linestyle=outline["linestyle"], zorder=5,
             )
         )  # fmt: skip
-    poles = edges[(frame.boxes.size_m[:, 0] == 0) & shown][:, -1]
+    poles = edges[(frame.drawn.boxes.size_m[:, 0] == 0) & shown][:, -1]
     axes.add_collection(LineCollection(list(poles), color=style.INK, linewidth=1.4, zorder=5))
     axes.plot(*poles[:, 1].T, linestyle="", marker="^", markersize=5, color=style.INK, zorder=5)
-    axes.add_collection(LineCollection(list(edges[frame.ego_row]), color=style.BLUE, linewidth=1.4, zorder=6))
+    own = edges[row == frame.ego_row].reshape(-1, 2, 2)
+    axes.add_collection(LineCollection(list(own), color=style.BLUE, linewidth=1.4, zorder=6))
 
 
 def _draw_labels(axes: Axes, camera: Camera, frame: KeptFrame) -> None:

@@ -9,7 +9,7 @@ from v2xsim.gpu.lidar.cast import cast
 from v2xsim.gpu.lidar.models import evenly_spaced, mount_transform
 from v2xsim.gpu.lidar.returns import Noise, hits_per_agent, returns
 from v2xsim.perception.matching.matrix import observed_matrix
-from v2xsim.records import BUILDING, Prisms
+from v2xsim.records import BUILDING, Boxes, Prisms
 from v2xsim.spatial.grid import indexed
 from v2xsim.spatial.poses import pose_matrix
 
@@ -88,3 +88,35 @@ def test_the_rays_of_some_lidars_are_joined_once_in_whatever_order_stations_carr
     for given in orders:
         scanner.scan(given, WORLD.boxes, WORLD.agent)
     assert len(scanner._joined) == 1
+
+
+@pytest.mark.parametrize("on_device", [None, cast], ids=["in one call", "lidar by lidar on another device"])
+def test_hits_on_two_parts_are_those_of_one_road_user_and_the_own_rear_part_hides(on_device):
+    # A car with a rear part of its own behind the lidar, and a road user of two parts before it.
+    boxes = Boxes(
+        np.array([[0.0, 0, 0], [-6.0, 0, 0], [12.0, 0, 0], [18.0, 3, 0], [-20.0, 0, 0]]),
+        np.array([[4.0, 2.0, 1.5], [6.0, 2.5, 4.0], [4.0, 2.0, 3.0], [6.0, 2.0, 3.0], [4.0, 2.0, 2.0]]), np.zeros(5),
+    )  # fmt: skip
+    agent = np.array([3, 3, 5, 5, 8])
+    mount, pose = mount_transform(0.0, 0.0, 1.8), pose_matrix(0.0, 0.0, 0.0, 0.0)
+    scanner = Scanner(indexed(Prisms.none()), 2.0, 30.0, on_device)
+    here = Lidars(
+        np.array([3]), scanner.lower(np.zeros((1, 2))), np.array([0]), (FINE,), mount[None], (pose @ mount)[None],
+        (pose @ mount)[None], (Noise(0.0, 0.0, 1),),
+    )  # fmt: skip
+    (scan,) = scanner.scan(here, boxes, agent)
+    points_m = scan.returns.points_m
+    assert scan.hits.shape == (3,)
+    assert scan.hits[0] == 0, "returns on the own rear part are left out"
+    assert scan.hits[1] == (scan.object_id == 5).sum()
+    x_m = points_m[scan.object_id == 5][:, 0]
+    assert x_m.min() == pytest.approx(10.0, abs=0.1), "the front part's back"
+    assert x_m.max() > 15.0, "and the rear part"
+    # Behind the own rear part is a road user that is hidden, and cells that are not observed.
+    assert scan.hits[2] == 0
+    cell = np.floor(np.array([-14.0, 0.5]) / 2.0).astype(int) - scan.matrix.lower
+    assert scan.matrix.code[tuple(cell)] == 0
+    (through,) = scanner.scan(
+        here, Boxes(boxes.center_m[[0, 2, 4]], boxes.size_m[[0, 2, 4]], np.zeros(3)), agent[[0, 2, 4]]
+    )
+    assert through.hits[2] > 0

@@ -11,9 +11,10 @@ from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.evaluation.frame import FrameScore
-from v2xsim.records import LINK_STATE_NAMES
-from v2xsim.results.tables import Columns
+from v2xsim.records import LINK_STATE_NAMES, PART_NAMES
+from v2xsim.results.tables import Coded, Columns
 from v2xsim.scenario.schema import Record
+from v2xsim.spatial.poses import moved_boxes
 
 
 class KeptFrames:
@@ -97,6 +98,14 @@ class KeptFrames:
             lidar=np.isin(snapshot.agent, fleet.agent[fleet.lidars > 0]), in_range=score.near,
             seen_ego=score.modes["ego"].seen, seen_fused=score.modes["fused"].seen,
         )  # fmt: skip
+        parts = snapshot.parts
+        if len(parts):
+            boxes = moved_boxes(parts.boxes, frame.capture.believed_from_true)
+            self._tables["frame_parts"].add(
+                frame=number, agent=snapshot.agent[parts.owner], part=Coded(parts.is_rear.astype(np.int8), PART_NAMES),
+                x_m=boxes.center_m[:, 0], y_m=boxes.center_m[:, 1], z_m=boxes.center_m[:, 2], length_m=boxes.size_m[:, 0],
+                width_m=boxes.size_m[:, 1], height_m=boxes.size_m[:, 2], yaw_rad=boxes.yaw_rad,
+            )  # fmt: skip
         for row in np.flatnonzero(fleet.row < 0):
             self._tables["frame_boxes"].add(
                 frame=number, agent=int(fleet.agent[row]), x_m=fleet.pose[row, 0], y_m=fleet.pose[row, 1], z_m=0.0,

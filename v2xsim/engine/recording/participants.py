@@ -32,6 +32,9 @@ class Participants:
             self._kind[agent] = snapshot.kind[new]
             self._body_m[agent] = np.column_stack([size_m, snapshot.antenna_height_m[new]])
         if len(fleet):
+            vehicles = np.flatnonzero(fleet.row >= 0)
+            # The scenario may give an antenna's place.
+            self._body_m[fleet.agent[vehicles], 3] = fleet.antenna_m[vehicles, 2] - fleet.pose[vehicles, 2]
             self._stations.add(fleet.agent)
             self._egos.add(fleet.agent[fleet.ego])
             self._lidars = grown(self._lidars, int(fleet.agent.max()) + 1)
