@@ -37,6 +37,12 @@ def number_in(code):  # type: ignore[no-untyped-def]
 
 
 @njit(**PHASE)
+def repeat_in(code):  # type: ignore[no-untyped-def]
+    """Return how often the packet of a code was sent before."""
+    return (code >> _KIND_BITS) & MOST_RETRIES
+
+
+@njit(**PHASE)
 def kind_in(code):  # type: ignore[no-untyped-def]
     """Return the kind in a code: DATA, ACK or FINISHED."""
     return code & 3

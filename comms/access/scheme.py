@@ -91,7 +91,7 @@ class AccessScheme(Part):
         draws_fading: Whether the access layer draws the fading of each packet itself, from the fading parameters of the
             links.
         acknowledges: Whether the access layer sends packets again (`Packets.retries`) until an acknowledgement of their
-            target arrives, which is a transmission of its own. If not, no packet can be sent again.
+            target arrives, which is a transmission of its own. If not, no packet can be sent again; schemes of users do not.
         ack_bytes: Size of an acknowledgement in bytes.
         dcc_airtime_us: Duration that congestion control assumes for every packet (None for the real duration).
     """

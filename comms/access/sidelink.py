@@ -8,6 +8,8 @@ remains. Mode 4 then keeps the resources with the least mean power. Mode 2 does 
 again before its first use. In both modes, one of the remaining resources is then drawn at random. A stream keeps its
 resource for a random number of packets, and each packet announces the next use.
 
+In mode 2, the target of a packet can send feedback, and a packet without is sent again (`sidelink_feedback`).
+
 The loop over all slots is in `sidelink_slots`, its tables in `sidelink_tables`. Resources are chosen in
 `sidelink_selection`, `sidelink_air` computes who receives what, and the parameters for scenarios are in
 `sidelink_scheme`.
@@ -36,8 +38,10 @@ from v2xsim.comms.access.sidelink_tables import (
     ENTRY_COLUMNS,
     MEMORY,
     NONE,
+    SENDER,
     SENT_SLOT,
     STATION_COLUMNS,
+    TARGET,
     USED,
     Arrivals,
     Rules,
@@ -85,6 +89,9 @@ class SidelinkParams:
         leak_db: Power that leaks into the subchannels at distance 1, 2, ..., in dB relative to the power in one of the
             packet's own subchannels; empty for no leakage.
         queue_packets: Largest number of packets that a station can have scheduled; further packets are dropped.
+        feedback_period: Number of slots from one with a feedback channel to the next; 0 without feedback.
+        feedback_gap: Smallest number of slots from a packet to its feedback.
+        feedback_sinr_db: Least SNR at which feedback is decoded.
         curve_db: SINR at each point of the error curve.
         curve_rate: Packet error rate at each point of the error curve, 0 to 1.
     """
@@ -112,6 +119,9 @@ class SidelinkParams:
     overlap: float = 1.0
     leak_db: tuple[float, ...] = ()
     queue_packets: int = 1000
+    feedback_period: int = 0
+    feedback_gap: int = 2
+    feedback_sinr_db: float = 0.0
     curve_db: tuple[float, ...] = QPSK_SINR_DB
     curve_rate: tuple[float, ...] = QPSK_ERROR_RATE
 
@@ -158,7 +168,7 @@ class Sidelink:
         arrivals = Arrivals(
             codes_of(new.number), new.sender, new.target, slot[:ready], self._width(new),
             np.where(periodic, np.maximum(1, new.period_us // p.slot_us), 0),
-            np.where(periodic, p.t2_slots, p.single_t2_slots), new.key, np.zeros(1, np.int64),
+            np.where(periodic, p.t2_slots, p.single_t2_slots), new.key, new.retries, np.zeros(1, np.int64),
         )  # fmt: skip
         self._schedule, self._agenda = with_room(self._schedule, self._agenda, ready, p.repetitions)
         outcome, busy_us = run_slots(
@@ -187,6 +197,8 @@ class Sidelink:
         new_row[row[known]] = np.flatnonzero(known)
         events = agenda.rows[: agenda.size[0]]
         old.entry[events[new_row[events[:, STATION]] < 0, DETAIL], USED] = 0
+        for column in (SENDER, TARGET):
+            old.entry[:, column] = new_row[old.entry[:, column]]
         moved = replace(self._waiting, sender=new_row[self._waiting.sender], target=new_row[self._waiting.target])
         self._waiting = moved[moved.sender >= 0]
         station = carried(old.station, row, 0)
@@ -201,7 +213,7 @@ def _rules(params: SidelinkParams) -> Rules:
     return Rules(
         params.subchannels, params.slot_us, params.t1_slots, params.candidate_share, milliwatts(params.rsrp_threshold_dbm),
         int(params.ranked), params.window_slots, params.keep_probability, *params.uses, params.repetitions,
-        params.recheck_slots, params.queue_packets,
+        params.recheck_slots, params.queue_packets, params.feedback_period, params.feedback_gap,
     )  # fmt: skip
 
 
@@ -209,9 +221,11 @@ def _thresholds(params: SidelinkParams) -> Thresholds:
     """Return the thresholds of receivers, the noise power and the shares of interference as a named tuple for the compiled slot loop."""
     leak = np.zeros(params.subchannels + 1)
     leak[1 : 1 + len(params.leak_db)] = [milliwatts(v) for v in params.leak_db[: params.subchannels]]
+    feedback_noise_dbm = params.noise_dbm - 10.0 * float(np.log10(params.subchannels * params.rb_per_subchannel))
     return Thresholds(
         milliwatts(params.noise_dbm), milliwatts(params.sensitivity_dbm), milliwatts(params.busy_threshold_dbm),
         milliwatts(params.sci_sinr_db), params.overlap, leak, 12.0 * params.rb_per_subchannel,
+        milliwatts(feedback_noise_dbm + params.feedback_sinr_db), feedback_noise_dbm,
     )  # fmt: skip
 
 

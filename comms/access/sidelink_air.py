@@ -13,12 +13,14 @@ from v2xsim.comms.access.decoding import ROUNDING_SHARE, decoded
 from v2xsim.comms.access.events import DETAIL, KIND, STATION
 from v2xsim.comms.access.outcome import report_packet, report_reception
 from v2xsim.comms.access.packets import DELIVERED, HALF_DUPLEX, SENSING
+from v2xsim.comms.access.sidelink_feedback import plan_feedback
 from v2xsim.comms.access.sidelink_tables import (
     LEFT,
     MEMORY,
     NUMBER,
     PENDING,
     PERIOD,
+    RETRIES,
     SEND,
     SUBCHANNEL,
     TARGET,
@@ -86,7 +88,7 @@ def transmit(slot, senders, air, schedule, senses, links, rules, thresholds):  #
 
 
 @njit(**PHASE)
-def receive(slot, senders, air, schedule, senses, rules, thresholds, curve, outcome):  # type: ignore[no-untyped-def]
+def receive(slot, senders, air, schedule, senses, agenda, rules, thresholds, curve, outcome):  # type: ignore[no-untyped-def]
     """Report the receptions of all transmissions of a slot, and store the reservations that receivers decoded."""
     entry, near, near_mw, station_key = schedule.entry, air.near, air.near_mw, schedule.station_key
     present_mw, sending, column, leak = air.present_mw, air.sending, senses.column, thresholds.leak
@@ -97,8 +99,10 @@ def receive(slot, senders, air, schedule, senses, rules, thresholds, curve, outc
         noise_mw = thresholds.noise_mw * width / rules.subchannels
         packet_key = schedule.entry_key[row] ^ np.uint64(sent[LEFT])
         is_last = sent[LEFT] == 0
+        awaits, target_cause = is_last and rules.feedback_period > 0 and sent[RETRIES] > 0, SENSING
         if is_last:
-            schedule.station[s, PENDING] -= 1
+            # A packet that may be sent again stays scheduled until its feedback.
+            schedule.station[s, PENDING] -= 0 if awaits else 1
             began_us = slot * rules.slot_us
             noise_dbm = 10.0 * math.log10(noise_mw)
             report_packet(outcome, sent[NUMBER], s, began_us, began_us + rules.slot_us, noise_dbm)
@@ -120,9 +124,14 @@ def receive(slot, senders, air, schedule, senses, rules, thresholds, curve, outc
                 cause = combine(cause, senses.decoded_number, column[s], column[r], sent[NUMBER], is_last)
                 if not is_last:
                     continue
+            if near[n] == target:
+                target_cause = cause
             if cause != SENSING or near[n] == target:
                 report_reception(outcome, near[n], cause, p, disturbance_mw / noise_mw)
-        entry[row, USED] = 0
+        if awaits:
+            plan_feedback(slot, row, target_cause, schedule, agenda, rules)
+        else:
+            entry[row, USED] = 0
     for k in range(senders):
         air.sending[air.sender[k]] = False
 

@@ -10,6 +10,9 @@ from v2xsim.comms.phy.error_points import ErrorPoints
 from v2xsim.comms.phy.sidelink import bits_per_subchannel, in_band_emission_db, sidelink_error_curve
 from v2xsim.parts import Above, AtLeast, AtMost, Auto, Below
 
+Feedback = tuple[int, int, float]
+"""Period of the feedback channel in slots (0 for none), smallest gap from a packet to its feedback in slots, least SNR in dB."""
+
 
 @dataclass(frozen=True)
 class SidelinkScheme(AccessScheme):
@@ -137,6 +140,11 @@ class SidelinkScheme(AccessScheme):
         """Number of data bits that one subchannel carries in a slot."""
         return bits_per_subchannel(self.generation, self.rb_per_subchannel, *self.coding)
 
+    @property
+    def feedback(self) -> Feedback:
+        """How targets acknowledge packets: not at all."""
+        return 0, 1, 0.0
+
     def most_bytes(self) -> int:
         """Return the size in bytes of the largest packet: what all subchannels of a slot carry."""
         return (self.packet_subchannels or self.subchannels) * self.subchannel_bits // 8
@@ -161,6 +169,7 @@ class SidelinkScheme(AccessScheme):
         if settings.curve:
             curve_db, curve_rate = (tuple(row[k] for row in settings.curve) for k in (0, 1))
         leak_db = in_band_emission_db(self.subchannels, self.rb_per_subchannel) if self.in_band_emission else ()
+        period, gap, snr_db = self.feedback
         params = SidelinkParams(
             subchannels=self.subchannels, rb_per_subchannel=self.rb_per_subchannel, packet_subchannels=self.packet_subchannels,
             bits_per_subchannel=self.subchannel_bits, t1_slots=self.t1_slots, t2_slots=self.t2_slots,
@@ -169,6 +178,6 @@ class SidelinkScheme(AccessScheme):
             keep_probability=self.keep_probability, repetitions=self.repetitions, recheck_slots=self.recheck_slots,
             noise_dbm=settings.noise_dbm, sensitivity_dbm=settings.sensitivity_dbm, busy_threshold_dbm=settings.busy_threshold_dbm,
             overlap=self.interference_share, leak_db=leak_db, curve_db=curve_db, curve_rate=curve_rate,
-            queue_packets=settings.queue_packets,
+            queue_packets=settings.queue_packets, feedback_period=period, feedback_gap=gap, feedback_sinr_db=snr_db,
         )  # fmt: skip
         return Sidelink(0, params, time_us, np.zeros(0, np.uint64))

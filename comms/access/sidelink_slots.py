@@ -1,16 +1,18 @@
 """The compiled slot loop of sensing-based sidelink: packets become ready, choose resources, check them again and are sent.
 
-Slots in which no station transmits or selects are skipped. In the others, the time for reception is proportional to the
+Slots in which no station transmits, selects or expects feedback are skipped. In the others, the time for reception is proportional to the
 number of the senders' neighbours, and the busy share is measured at every station.
 """
 
 import numpy as np
 from numba import njit
 
-from v2xsim.comms.access.events import DETAIL, KIND, STATION, TIME, Agenda, add_event, agenda_with_room, take_event
+from v2xsim.comms.access.events import DETAIL, KIND, TIME, Agenda, add_event, agenda_with_room, take_event
 from v2xsim.comms.access.outcome import close_outcome, has_room, longer_outcome, no_outcome, report_drop
 from v2xsim.comms.access.sidelink_air import count_down, measure_busy, receive, silent_air, transmit
-from v2xsim.comms.access.sidelink_selection import resource_request, select
+from v2xsim.comms.access.sidelink_feedback import Answers, answer
+from v2xsim.comms.access.sidelink_resources import choose
+from v2xsim.comms.access.sidelink_selection import resource_request
 from v2xsim.comms.access.sidelink_tables import (
     ENTRY_COLUMNS,
     GRANT_LEFT,
@@ -18,6 +20,7 @@ from v2xsim.comms.access.sidelink_tables import (
     GRANT_SLOT,
     GRANT_SUBCHANNEL,
     GRANT_WIDTH,
+    LAST_SLOT,
     LEFT,
     MEMORY,
     NONE,
@@ -26,7 +29,9 @@ from v2xsim.comms.access.sidelink_tables import (
     PERIOD,
     REEVALUATE,
     REPLACED,
+    RETRIES,
     SEND,
+    SENDER,
     SENT_SLOT,
     SETTLED,
     SLOT,
@@ -37,7 +42,7 @@ from v2xsim.comms.access.sidelink_tables import (
     Schedule,
 )
 from v2xsim.comms.draws import hashed
-from v2xsim.comms.phases import ALLOCATING_PHASE, PHASE
+from v2xsim.comms.phases import PHASE
 
 # Number of the first draw from a packet's key, for each purpose.
 _FIRST_USES, _KEEP, _KEPT_USES, _FIRST_CHOICE, _REPETITIONS, _SECOND_CHOICE = 4, 5, 6, 20, 40, 60
@@ -79,11 +84,17 @@ def run_slots(schedule, agenda, senses, arrivals, links, rules, thresholds, curv
     # In a slot every station sends at most once, over each of its links.
     most_packets, most_receptions = len(schedule.station), len(links.other)
     air, busy_us = silent_air(most_packets, rules.subchannels, most_receptions), np.zeros(most_packets)
+    answers = Answers(np.empty(0, np.int64), np.zeros(most_packets, np.bool_))
+    if rules.feedback_period > 0:
+        # Feedback on a packet has one reception, and may be the end of the packet.
+        answers = Answers(np.empty(len(schedule.entry), np.int64), answers.sends)
+        most_packets, most_receptions = most_packets + 2 * len(answers.row), most_receptions + len(answers.row)
     outcome = no_outcome(most_packets + 256, most_receptions + 4096, len(arrivals.number))
     choice = np.empty((rules.repetitions + 1, 2), np.int64)
     while not _run_while_room(
-        schedule, agenda, senses, arrivals, links, rules, thresholds, curve, until, choice, air, outcome, busy_us
-    ):
+        schedule, agenda, senses, arrivals, links, rules, thresholds, curve, until, choice, air, answers, outcome,
+        busy_us, most_packets, most_receptions,
+    ):  # fmt: skip
         outcome = longer_outcome(outcome, most_packets, most_receptions)
     close_outcome(outcome)
     return outcome, busy_us
@@ -91,22 +102,39 @@ def run_slots(schedule, agenda, senses, arrivals, links, rules, thresholds, curv
 
 @njit(**PHASE)
 def _run_while_room(  # type: ignore[no-untyped-def]
-    schedule, agenda, senses, arrivals, links, rules, thresholds, curve, until, choice, air, outcome, busy_us
+    schedule,
+    agenda,
+    senses,
+    arrivals,
+    links,
+    rules,
+    thresholds,
+    curve,
+    until,
+    choice,
+    air,
+    answers,
+    outcome,
+    busy_us,
+    most_packets,
+    most_receptions,
 ):
     """Run slots while the outcome has room for one more slot; return whether all slots have been run."""
     while True:
         slot = next_slot(agenda, arrivals, until)
         if slot >= until:
             return True
-        if not has_room(outcome, len(schedule.station), len(links.other)):
+        if not has_room(outcome, most_packets, most_receptions):
             return False
         forget(senses, slot)
+        if rules.feedback_period > 0:
+            answer(slot, schedule, agenda, senses, links, rules, thresholds, answers, outcome, choice)
         admit(slot, arrivals, schedule, agenda, senses, rules, outcome, choice)
         reevaluate(slot, schedule, agenda, senses, rules, choice)
         senders = take_turns(slot, schedule, agenda, senses, air)
         if senders > 0:
             transmit(slot, senders, air, schedule, senses, links, rules, thresholds)
-            receive(slot, senders, air, schedule, senses, rules, thresholds, curve, outcome)
+            receive(slot, senders, air, schedule, senses, agenda, rules, thresholds, curve, outcome)
             count_down(senders, air, schedule, agenda, rules)
             measure_busy(busy_us, air, rules, thresholds)
 
@@ -218,39 +246,6 @@ def drawn_uses(packet_key, station_key, period, rules, turn):  # type: ignore[no
     return factor * min(most, drawn)
 
 
-@njit(**ALLOCATING_PHASE)
-def choose(request, s, packets, taken, schedule, agenda, senses, rules, wanted, choice):  # type: ignore[no-untyped-def]
-    """Choose resources in slots in which a station does not send yet; return their number.
-
-    Args:
-        request: Input of the choice: station, packet and selection window.
-        s: Row of the station.
-        packets: Number of packets that the station has scheduled; with 0, the search of the agenda is skipped.
-        taken: A slot that the station will use although it is not on the agenda yet (NONE if there is no such slot).
-        schedule: Scheduled transmissions of all stations.
-        agenda: Future events.
-        senses: Memories of all stations.
-        rules: Rules for choosing resources.
-        wanted: Number of resources to choose.
-        choice: Output: one row per resource, with its slot and first subchannel.
-    """
-    slots = own_slots(schedule, agenda, s) if packets > 0 else np.empty(0, np.int64)
-    return select(request, slots if taken == NONE else np.append(slots, taken), senses, rules, wanted, choice)
-
-
-@njit(cache=True, nogil=True)
-def own_slots(schedule, agenda, s):  # type: ignore[no-untyped-def]
-    """Return the slots in which a station has a transmission scheduled."""
-    events, size = agenda.rows, agenda.size[0]
-    slots = np.empty(size, np.int64)
-    count = 0
-    for n in range(size):
-        if events[n, STATION] == s and events[n, KIND] == SEND:
-            slots[count] = schedule.entry[events[n, DETAIL], SLOT]
-            count += 1
-    return slots[:count]
-
-
 @njit(**PHASE)
 def free_row(schedule):  # type: ignore[no-untyped-def]
     """Return an unused row of the schedule, of which `with_room` ensures that there is one."""
@@ -274,6 +269,8 @@ def plan(arrivals, arrival, found, granted, schedule, agenda, rules, choice):  #
         announces = k == 0 and schedule.station[s, GRANT_LEFT] > 0
         entry[row, PERIOD] = arrivals.period[arrival] if announces else 0
         entry[row, LEFT], entry[row, SETTLED], entry[row, USED] = found - 1, int(granted), 1
+        entry[row, SENDER], entry[row, RETRIES] = s, arrivals.retries[arrival]
+        entry[row, LAST_SLOT] = arrivals.last_slot[arrival]
         schedule.entry_key[row] = arrivals.key[arrival]
         add_event(agenda, choice[k, 0], SEND, s, row)
         look_again = choice[k, 0] - rules.recheck_slots

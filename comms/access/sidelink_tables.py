@@ -25,8 +25,12 @@ NONE = -1
     LEFT,  # number of transmissions of the packet that follow
     SETTLED,  # 1 if its resource was announced before or changed already, so that it is not re-evaluated
     USED,  # 1 if the row holds a transmission
+    SENDER,  # row of the station that sends it
+    RETRIES,  # how often the packet may be sent again if it is not acknowledged
+    ARRIVED,  # 1 if the target received the packet when it was last sent
+    LAST_SLOT,  # last slot of the selection window for sending it again, counted from the feedback
     ENTRY_COLUMNS,
-) = range(10)
+) = range(14)
 # Columns of a station. A grant is the resource that its stream of packets keeps.
 (
     GRANT_SLOT,  # slot of its last use
@@ -40,7 +44,7 @@ NONE = -1
 ) = range(8)
 # Kinds of events, in the order in which they happen within a slot. A replaced transmission stays in the heap but has no
 # effect.
-REEVALUATE, SEND, REPLACED = range(3)
+FEEDBACK, REEVALUATE, SEND, REPLACED = range(4)
 
 
 class Schedule(NamedTuple):
@@ -56,7 +60,7 @@ class Schedule(NamedTuple):
 
     station: Int64[np.ndarray, "stations 7"]
     station_key: UInt64[np.ndarray, " stations"]
-    entry: Int64[np.ndarray, "entries 9"]
+    entry: Int64[np.ndarray, "entries 13"]
     entry_key: UInt64[np.ndarray, " entries"]
     free_row: Int64[np.ndarray, " 1"]
 
@@ -100,6 +104,7 @@ class Arrivals(NamedTuple):
         period: Period of the packet's stream in slots; 0 for a single packet.
         last_slot: Last slot of the selection window, counted from the slot in which the packet is ready (T2).
         key: Random key of each packet.
+        retries: How often each packet may be sent again if it is not acknowledged.
         admitted: Number of packets scheduled or dropped so far, from the start of the list.
     """
 
@@ -111,6 +116,7 @@ class Arrivals(NamedTuple):
     period: Int64[np.ndarray, " packets"]
     last_slot: Int64[np.ndarray, " packets"]
     key: UInt64[np.ndarray, " packets"]
+    retries: Int64[np.ndarray, " packets"]
     admitted: Int64[np.ndarray, " 1"]
 
 
@@ -131,6 +137,8 @@ class Rules(NamedTuple):
         repetitions: Largest number of blind retransmissions of each packet; fewer are sent if too few slots are free.
         recheck_slots: How many slots before its first use a resource is checked again; 0 for never.
         capacity: Largest number of packets that a station can have scheduled.
+        feedback_period: Number of slots from one with a feedback channel to the next; 0 without feedback.
+        feedback_gap: Smallest number of slots from a packet to its feedback.
     """
 
     subchannels: int
@@ -146,6 +154,8 @@ class Rules(NamedTuple):
     repetitions: int
     recheck_slots: int
     capacity: int
+    feedback_period: int
+    feedback_gap: int
 
 
 class Thresholds(NamedTuple):
@@ -160,6 +170,8 @@ class Thresholds(NamedTuple):
         leak: Power that leaks into a subchannel at each distance, relative to the packet's own subchannel; 0 at
             distance 1 means no leakage.
         resource_elements: Number of resource elements per subchannel and symbol: 12 per resource block.
+        feedback_mw: Least power at which feedback is decoded.
+        feedback_noise_dbm: Noise power in dBm over the resource block of one feedback.
     """
 
     noise_mw: float
@@ -169,6 +181,8 @@ class Thresholds(NamedTuple):
     overlap: float
     leak: Float[np.ndarray, " distances"]
     resource_elements: float
+    feedback_mw: float
+    feedback_noise_dbm: float
 
 
 class Air(NamedTuple):

@@ -6,6 +6,9 @@ import numpy as np
 # one is a guard symbol), 10 in NR (without control, reference signals and guard). Written from memory, not checked
 # against the documents.
 ELEMENTS = {"lte_mode4": 108, "nr_mode2": 120}
+# Those that are lost in a slot with a feedback channel (PSFCH): three symbols, for the feedback, its gain control and a gap
+# (TS 38.214, 8.1.3.2).
+FEEDBACK_ELEMENTS = 36
 
 # Number of resource blocks of the channel by its bandwidth in MHz, with subcarriers 15 kHz apart: 3GPP TS 36.101, table 5.6-1
 # (40 MHz as two carriers of 20 MHz), and TS 38.101-1, table 5.3.2-1. Written from memory, not checked against the documents.
@@ -22,7 +25,9 @@ QPSK_SINR_DB = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 20.0, 21.0)
 QPSK_ERROR_RATE = (1.0, 0.9, 0.7, 0.4, 0.13, 0.045, 0.017, 0.007, 1e-3, 1e-3, 1e-4)
 
 
-def bits_per_subchannel(access: str, resource_blocks: int, bits_per_symbol: int, code_rate: float) -> int:
+def bits_per_subchannel(
+    access: str, resource_blocks: int, bits_per_symbol: int, code_rate: float, feedback: bool = False
+) -> int:
     """Return the number of data bits that one subchannel carries in a slot.
 
     Args:
@@ -30,9 +35,11 @@ def bits_per_subchannel(access: str, resource_blocks: int, bits_per_symbol: int,
         resource_blocks: Number of resource blocks in the subchannel.
         bits_per_symbol: Bits per symbol of the modulation: 2, 4 or 6.
         code_rate: Data bits per coded bit, 0 to 1; a higher rate carries more data.
+        feedback: Whether the slot has a feedback channel.
     """
     # The small number keeps the product of a rounded code rate, such as 1440 x 2 x 0.7, from losing a bit.
-    return int(ELEMENTS[access] * resource_blocks * bits_per_symbol * code_rate + 1e-6)
+    elements = ELEMENTS[access] - (FEEDBACK_ELEMENTS if feedback else 0)
+    return int(elements * resource_blocks * bits_per_symbol * code_rate + 1e-6)
 
 
 def sidelink_error_curve(bits_per_symbol: int, code_rate: float) -> tuple[tuple[float, ...], tuple[float, ...]]:

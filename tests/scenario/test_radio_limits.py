@@ -5,6 +5,8 @@ from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
 from v2xsim.comms.access.schemes.nr_mode2 import NR_CODING
+from v2xsim.scenario.errors import ScenarioError
+from v2xsim.scenario.load import load
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,24 @@ def test_nr_indices_carry_more_and_more():
     assert len(carried) == 29
     # The step from 16-QAM to 64-QAM alone is not up.
     assert [n for n in range(28) if carried[n + 1] < carried[n]] == [16]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["radio.access=lte_mode4", "radio.retries=2"], "radio.retries: must be 0 with access scheme lte_mode4, got 2"),
+        (
+            ["radio.access=nr_mode2", "radio.retries=2", "radio.access.psfch_period_slots=0"],
+            "radio.access.psfch_period_slots: must be above 0 with radio.retries 2",
+        ),
+    ],
+)
+def test_retries_without_acknowledgements_are_refused(changes, told):
+    with pytest.raises(ScenarioError, match=told):
+        load("demo", changes)
+
+
+def test_with_retries_mode_2_has_a_feedback_channel_and_smaller_packets():
+    assert load("demo", ["radio.access=nr_mode2"]).radio.access.psfch_period_slots == 0
+    radio = load("demo", ["radio.access=nr_mode2", "radio.retries=1"]).radio
+    assert (radio.access.psfch_period_slots, radio.mtu_bytes) == (4, 4 * 176 + 1 - 200)

@@ -127,7 +127,12 @@ def _in_time(scenario: Scenario, asks: bool) -> Iterator[Doubt]:
                 f"a message waits for up to this time, longer than the {exchange.time_ms:g} ms from detection to fusion (cooperation.deadline_ms), so much of the "
                 "data is late; lower it, or raise the deadline",
             )  # fmt: skip
-    if radio.retries > 0 and asks and radio.ack_timeout_ms > exchange.time_ms:
+    if (
+        isinstance(radio.access, RandomSlotAccess)
+        and radio.retries > 0
+        and asks
+        and radio.ack_timeout_ms > exchange.time_ms
+    ):
         yield Doubt(
             "radio.ack_timeout_ms", f"{radio.ack_timeout_ms:g} ms",
             f"a packet is sent again only after the {exchange.time_ms:g} ms from detection to fusion (cooperation.deadline_ms); 0.5 to 10 ms are usual",

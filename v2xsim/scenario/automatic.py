@@ -24,6 +24,7 @@ LEAST_MTU_BYTES = 100
 """Smallest payload of a packet that a scenario may have."""
 # Usual values, which hold unless another key rules them out.
 _MTU_BYTES, _SLOT_MS, _DETECT_MS, _DEADLINE_MS = 1400, 0.5, 20.0, 100.0
+_PSFCH_SLOTS = 4
 # Limits of the schema on keys that the rules read; a number outside is refused later, and no rule follows it.
 _BLOCKS, _SUBCHANNELS, _SLOTS, _WINDOW_MS = (1, 275), (1, 50), (0, 100), (0.05, 1000)
 _ACCESS = ("radio", "access")
@@ -133,6 +134,10 @@ def _t2_slots(values: Values) -> int | None:
     return max(scheme.t2_slots, int(values.number(0, _SLOTS, *_ACCESS, "t1_slots")) + 1)
 
 
+def _psfch_period_slots(values: Values) -> int:
+    return _PSFCH_SLOTS if values.number(0, (0, 15), "radio", "retries") > 0 else 0
+
+
 def _mtu_bytes(values: Values) -> int | None:
     access = values.part(*_ACCESS)
     most_bytes = access.most_bytes() if isinstance(access, AccessScheme) else None
@@ -176,6 +181,8 @@ RULES = (
     Rule((*_ACCESS, "subchannels"), _subchannels),
     Rule((*_ACCESS, "t1_slots"), _t1_slots),
     Rule((*_ACCESS, "t2_slots"), _t2_slots),
+    # The feedback channel takes room from packets.
+    Rule((*_ACCESS, "psfch_period_slots"), _psfch_period_slots),
     Rule(("radio", "mtu_bytes"), _mtu_bytes),
     Rule(("radio", "slot_ms"), _slot_ms),
     Rule(("cooperation", "detect_ms"), _detect_ms),

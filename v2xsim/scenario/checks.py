@@ -42,7 +42,7 @@ _UNUSED_BY = {
     "awareness_mcs": _IDEAL + _SIDELINKS,
     "queue_packets": _IDEAL + _RANDOM,
     "retries": _IDEAL,
-    "ack_timeout_ms": _IDEAL + _CSMA,
+    "ack_timeout_ms": _IDEAL + _CSMA + _SIDELINKS,
     "dcc": _IDEAL,
     "processing_spread_ms": _IDEAL,
 }
@@ -56,6 +56,7 @@ def cross_problems(scenario: Scenario) -> list[Problem]:
         *_coordinates(scenario),
         *_lidars(scenario),
         *_times(scenario),
+        *_retries(scenario),
         *_mixes(scenario),
     ]
 
@@ -327,6 +328,28 @@ def _times(scenario: Scenario) -> Iterator[Problem]:
         yield Problem(
             ("radio", "channel", "environment_height_m"),
             f"must be at most {_HIGHEST_GROUND_M:g} m, below every antenna of the vehicle catalogue, got {ground_m:g}",
+        )
+
+
+def _retries(scenario: Scenario) -> Iterator[Problem]:
+    """Yield a problem if packets should be sent again that nobody can acknowledge."""
+    access, retries = scenario.radio.access, scenario.radio.retries
+    if retries == 0 or access.ideal:
+        return
+    if isinstance(access, SidelinkScheme) and access.acknowledges and access.feedback[0] == 0:
+        yield Problem(
+            ("radio", "access", "psfch_period_slots"),
+            f"must be above 0 with radio.retries {retries}: without a feedback channel, no packet is acknowledged",
+        )
+    elif isinstance(access, SidelinkScheme) and not access.acknowledges:
+        yield Problem(
+            ("radio", "retries"),
+            f"must be 0 with access scheme {access.name}, got {retries}: the scheme has no feedback; radio.access.repetitions sends copies of every packet",
+        )
+    elif access.file is not None:
+        yield Problem(
+            ("radio", "retries"),
+            f"must be 0, got {retries}: a scheme of one's own, such as {access.name}, acknowledges no packets",
         )
 
 

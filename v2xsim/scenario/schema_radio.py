@@ -129,14 +129,14 @@ class Radio(Section):
     retries: int = quantity(
         0,
         "1",
-        "Largest number of times that a packet to one station (request or data) is sent again if no acknowledgement arrives",
+        "Largest number of times that a packet to one station (request or data) is sent again if its sender receives no acknowledgement; with 0, and for broadcasts, no acknowledgement is sent. lte_mode4 has none",
         ge=0,
         le=15,
     )
     ack_timeout_ms: float = quantity(
         1.0,
         "ms",
-        "Time that a sender waits for an acknowledgement before it sends the packet again; ieee80211p has the time of its standard",
+        "Time that a sender waits for an acknowledgement before it sends the packet again, in random_slot; other schemes have the times of their standards",
         ge=0.1,
         le=100,
     )

@@ -78,11 +78,11 @@ def test_a_message_that_nobody_received_is_over(setup):
 
 
 def test_a_message_is_under_way_while_its_packet_may_be_sent_again(setup):
-    this = setup(access="nr_mode2", retries=2, ack_timeout_ms=3.0)
+    this = setup(retries=2)
     this.layer.lost = {2}
     this.air.send(asked(helper=7))
-    this.run(7_000)
-    assert (len(this.layer.submitted), this.over) == (3, [])
+    this.run(2_900)
+    assert (this.layer.sent, this.over) == ({0: 2}, [])
     this.run(100_000)
     assert [number for number, _ in this.over] == [1]
 

@@ -63,8 +63,6 @@ class RadioAir:
         self._packets_sent = 0
         # For each packet that the access layer may send again, the agent ids of the stations that have received it.
         self._received: dict[int, set[int]] = {}
-        # For each packet that may still be repeated, the number of its repetitions so far.
-        self._retries: dict[int, int] = {}
         self._awaited = Awaited(clock, self._submit_now, self.settle)
         # Packets that wait to be handed to the access layer: number, row of the sender, row of the target (-1 for a broadcast
         # or a station that has left), time at which the packet enters its sender's queue, size with headers, MCS, period, and how
@@ -195,12 +193,9 @@ class RadioAir:
 
     def _forget(self, number: int) -> None:
         self._awaited.remove((number,))
-        self._retries.pop(number, None)
         self._received.pop(number, None)
 
-    def _enqueue(
-        self, packets: Sequence[Packet], wait_us: int, *, period_us: int = 0, awaited: bool = True, retries: int = 0
-    ) -> None:
+    def _enqueue(self, packets: Sequence[Packet], wait_us: int, *, period_us: int = 0, awaited: bool = True) -> None:
         """Add packets to those that the access layer gets next.
 
         Args:
@@ -208,12 +203,9 @@ class RadioAir:
             wait_us: Time until the packets enter their sender's queue.
             period_us: Shortest time from this message to the sender's next one of this kind; 0 if none follows.
             awaited: Whether a station acts as soon as the packets arrive.
-            retries: Number of times that the packets have been sent before.
         """
         message, sender, target = packets[0].message, packets[0].sender, packets[0].target
-        # A packet that is sent again is still the same one.
-        if retries == 0:
-            self._under_way.begin(message, len(packets))
+        self._under_way.begin(message, len(packets))
         sender_row = self._fleet.index(sender)
         # A relay may have left between receiving a packet and forwarding it.
         if sender_row < 0:
@@ -227,21 +219,15 @@ class RadioAir:
         for packet in packets:
             number, self._packets_sent = self._packets_sent, self._packets_sent + 1
             self._flying[number] = packet
-            # A repetition has random draws of its own, so the draws of the first transmission do not depend on whether
-            # repetitions are allowed.
-            repetition = (retries,) if retries else ()
-            may_repeat = target != EVERYBODY and retries < self._radio.retries
-            if may_repeat and self._radio.access.acknowledges:
+            allowed = self._radio.retries if target != EVERYBODY else 0
+            if allowed:
                 self._received[number] = set()
-            elif may_repeat:
-                self._retries[number] = retries
             # Only the first fragment reserves its next resource: the next message may have fewer fragments.
             period = period_us if packet.fragment == 0 else 0
-            allowed = self._radio.retries if number in self._received else 0
             self._submissions.append(
                 (number, sender_row, target_row, ready_us, packet.size_bytes, mcs, period, allowed)
             )
-            self._submitted_keys.append((message.number, packet.hop, packet.fragment, sender, *repetition))
+            self._submitted_keys.append((message.number, packet.hop, packet.fragment, sender))
             if awaited:
                 self._awaited.add(number)
 
@@ -296,7 +282,6 @@ class RadioAir:
         self._awaited.remove([number for number in numbers if not self._is_awaited(number)])
         self._table.add(receptions, packets)
         begin, receiver, snr_db = deliveries_of(receptions, self._fleet.agent)
-        sent_again = self._send_again(receptions, packets) if self._retries else set()
         began_us, ended_us = receptions.began_us.tolist(), receptions.ended_us.tolist()
         with self._stages.messages:
             for number, packet, low, high, start_us, end_us in zip(
@@ -306,7 +291,7 @@ class RadioAir:
                     continue
                 if high > low:
                     self._deliver(Heard(packet, receiver[low:high], start_us, end_us, snr_db[low:high]))
-                if number not in sent_again and number not in self._received:
+                if number not in self._received:
                     self._end(packet, PacketEnd.SENT)
         for number in receptions.finished.tolist():
             self._forget(number)
@@ -330,24 +315,3 @@ class RadioAir:
                     outcome[own][place] = DUPLICATE
                 received.add(agent)
         return replace(receptions, outcome=outcome)
-
-    def _send_again(self, receptions: Receptions, packets: list[Packet]) -> set[int]:
-        """Repeat each packet that its target did not receive, because the sender gets no acknowledgement for it.
-
-        Returns:
-            The numbers of those packets.
-        """
-        sent_again: set[int] = set()
-        now_us, ack_timeout_us = self._clock.now_us, round(self._radio.ack_timeout_ms * 1e3)
-        for row, number in enumerate(receptions.number.tolist()):
-            retries = self._retries.pop(number, None)
-            if retries is None:
-                continue
-            packet, own = packets[row], slice(int(receptions.offset[row]), int(receptions.offset[row + 1]))
-            # The acknowledgement itself takes no time and is never lost.
-            is_target = self._fleet.agent[receptions.receiver[own]] == packet.target
-            if not (is_target & (receptions.outcome[own] == DELIVERED)).any():
-                wait_us = max(0, int(receptions.ended_us[row]) - now_us + ack_timeout_us)
-                self._enqueue([packet], wait_us, retries=retries + 1)
-                sent_again.add(number)
-        return sent_again
