@@ -309,13 +309,14 @@ def test_the_trailer_of_a_long_lorry_follows_a_turn_as_the_tail_that_sumo_has(sc
                 for box, n in ((parts, 1), (snapshot.boxes, row))
             ]
             away_m.append(np.hypot(*(tails[0] - tails[1])))
+        subjects = {notice.subject for notice in traffic.notices()}
     assert traffic.name_of(lorry) == "lorry"
     # It turns by 90 degrees. SUMO's tail stays on the lane, and a trailer cuts the corner, the more so since lorries cannot turn as
     # tightly as SUMO's lanes do.
     assert np.degrees(max(angles)) > 15.0
     assert 1.0 < max(away_m) < 5.0
     assert away_m[0] == pytest.approx(0.0, abs=1e-6)
-    assert "traffic.straightened" not in {notice.subject for notice in traffic.notices()}
+    assert "traffic.straightened" not in subjects
 
 
 def test_a_scenario_gives_the_trailers_of_vehicle_types(scene):
