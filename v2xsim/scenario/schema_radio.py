@@ -46,6 +46,14 @@ class Propagation(Section):
         gt=0,
         le=1000,
     )
+    common_share: float = quantity(
+        0.5,
+        "1",
+        "Share of the variance of the shadowing that belongs to the two stations of a link, half to each: links with a common end correlate by half of it. Of a "
+        "drawn blockage loss, the same share belongs to the vehicle in the way. 0 makes all links independent",
+        ge=0,
+        le=1,
+    )
     fading: Annotated[Fading, PartChoice(Fading, "none")] = chosen(
         Fading, "none", "Small-scale fading, drawn for each packet and receiver"
     )

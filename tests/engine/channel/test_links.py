@@ -265,8 +265,9 @@ def test_the_draws_of_a_link_are_keyed_by_both_stations_and_the_tick(monkeypatch
 def test_the_compiled_budget_computes_loss_and_blockage_itself_where_the_models_have_numbers_for_it(monkeypatch):
     calls = noted(monkeypatch, "powers")
     links(snapshot([2, 4], [(0, 0), (60, 0)]))
-    ((*_, clear_db, more_db, gain_dbi),) = calls
+    ((*_, clear_db, more_db, gain_dbi, common),) = calls
     assert (len(clear_db), len(more_db), len(gain_dbi)) == (0, 0, 2)
+    assert (common.share, len(common.blocker_key)) == (0.5, 2)
 
 
 def test_the_budget_is_made_of_the_settings_of_the_scenario(monkeypatch):

@@ -16,7 +16,7 @@ from v2xsim.comms.channel.fading.model import FadingView, shape_of
 from v2xsim.comms.channel.neighbours import Neighbours, neighbours
 from v2xsim.comms.channel.path_loss.model import PathLossView, loss_of, pieces_of, piecewise_loss_db
 from v2xsim.comms.channel.propagation import propagation
-from v2xsim.comms.channel.received_power import Before, Carried, PairStates, Propagation, powers, same_pairs
+from v2xsim.comms.channel.received_power import Before, Carried, Common, PairStates, Propagation, powers, same_pairs
 from v2xsim.comms.channel.sight import pair_states
 from v2xsim.comms.channel.states import drawn_states
 from v2xsim.comms.pairs import kept_rows
@@ -125,15 +125,16 @@ def next_budget(
     """
     near = neighbours(fleet.antenna_m[:, :2], radio.range_m)
     pairs, stations = len(near.first), len(fleet)
-    continued, moved_m = Before.nothing(pairs), np.zeros(stations)
+    continued, moved_m, row = Before.nothing(pairs), np.zeros(stations), np.full(stations, -1)
     suspect = continued.row
-    if len(before.near.first):
+    if len(before.agent):
         row = kept_rows(before.agent, fleet.agent)
         continued = Before(same_pairs(before.near, near, row), before.state, before.carried)
         # The vehicle that blocked a pair at the last tick probably still blocks it, so it is tested first. The last row
         # stands for no vehicle (-1).
         still = np.append(kept_rows(_keys(snapshot.body_agent), _keys(before.body_agent)), -1)
-        suspect = np.where(continued.row >= 0, still[before.blocker[continued.row]], -1).astype(np.int32)
+        last = np.append(before.blocker, np.int32(-1))
+        suspect = np.where(continued.row >= 0, still[last[continued.row]], -1).astype(np.int32)
         moved_m = np.where(row >= 0, np.linalg.norm(fleet.antenna_m - before.antenna_m[row], axis=1), 0.0)
     own = transparent_bodies(fleet, snapshot.bodies)
     distance_m, state, case, blocker = _states(near, fleet, own, snapshot, obstacles, radio, streams, suspect)
@@ -167,7 +168,7 @@ def next_budget(
     keys = (streams.uniforms("link", fleet.agent)[:, 0] * 2.0**53).astype(np.uint64) << np.uint64(11)
     carried, loss_db, shadowing_db, power_mw = powers(
         PairStates(near, distance_m, state, case), moved_m, keys, streams.key("link.tick", snapshot.time_us), continued, model,
-        clear_db, more_db, gain_dbi,
+        clear_db, more_db, gain_dbi, _common(radio, row, blocker, snapshot, streams),
     )  # fmt: skip
     boxes = snapshot.bodies.boxes
     return LinkBudget(
@@ -206,6 +207,21 @@ def _states(
         np.maximum(one[:, 2], other[:, 2]), draws,
     )  # fmt: skip
     return distance_m, state, case, np.full(len(state), -1, np.int32)
+
+
+def _common(
+    radio: Radio, row: Int64[np.ndarray, " stations"], blocker: Int32[np.ndarray, " pairs"], snapshot: Snapshot,
+    streams: Streams,
+) -> Common | None:  # fmt: skip
+    """Return what the draws of links have in common; None if the scenario lets them share nothing."""
+    share = radio.propagation.common_share
+    if share == 0.0:
+        return None
+    # Only a drawn blockage loss reads the keys of vehicles.
+    if moments_of(radio.propagation.vehicle_blockage) is None:
+        return Common(share, row, np.full(len(blocker), -1, np.int32), np.zeros(0, np.uint64))
+    keys = (streams.uniforms("link.blocker", snapshot.body_agent)[:, 0] * 2.0**53).astype(np.uint64) << np.uint64(11)
+    return Common(share, row, blocker, keys)
 
 
 def _path_loss_db(
