@@ -79,3 +79,13 @@ def test_a_latency_that_never_ends_is_a_word(results, tmp_path, monkeypatch, cap
     assert (found["cycle_latency_p50"]["value"], found["cycle_latency_p90"]["value"]) == ("never", None)
     rows = {row["metric"]: row["value"] for row in as_rows(endless)}
     assert (rows["cycle_latency_p50"], rows["cycle_latency_p90"]) == (float("inf"), None)
+
+
+def test_the_road_users_behind_a_precision_stand_beside_it(results, tmp_path, monkeypatch, capsys):
+    metrics = results.metrics | {"ap_0.5_fused_unannounced": Metric(0.25, "1", 1234)}
+    lines = printed(replace(results, metrics=metrics), tmp_path, 60, monkeypatch, capsys)
+    assert any(line.split() == ["ap_0.5_fused_unannounced", "25.0", "%,", "n_gt", "1,234"] for line in lines)
+    assert (
+        as_object(replace(results, metrics=metrics), Path("run"))["metrics"]["ap_0.5_fused_unannounced"]["count"]
+        == 1234
+    )

@@ -6,7 +6,10 @@ from small_tables import read
 from v2xsim.evaluation.catalogue import GROUPS, KINDS, kind_of
 from v2xsim.evaluation.metrics import all_metrics
 
-PRECISION = {mode: [(threshold, 0.5) for threshold in (0.3, 0.5, 0.7)] for mode in ("ego", "fused")}
+PRECISION = {
+    mode: [(threshold, 0.5) for threshold in (0.3, 0.5, 0.7)]
+    for mode in ("ego", "ego_unannounced", "fused", "fused_unannounced")
+}
 
 
 def metrics():
@@ -29,6 +32,9 @@ def test_average_precision_has_a_kind_at_every_overlap():
     kind = kind_of("ap_0.6_fused")
     assert (kind.group, kind.unit, kind.high) == (GROUPS[0], "1", 1.0)
     assert kind.meaning == "average precision at an overlap of 0.6, after fusion"
+    assert kind_of("ap_0.25_ego_unannounced").meaning == (
+        "average precision at an overlap of 0.25, alone, without road users that announce themselves"
+    )
 
 
 def test_a_metric_that_does_not_exist_has_no_kind():

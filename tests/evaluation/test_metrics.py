@@ -22,12 +22,14 @@ def measured(precision=None, **tables):
     return values(rows_of(precision, **tables))
 
 
-def test_precision_is_named_by_threshold_and_mode_and_counts_frames():
-    rows = rows_of({"ego": [(0.5, 0.4), (0.7, 0.2)], "fused": [(0.5, 0.6)]}, fusion=table("fusion", used=[0] * 9))
-    assert rows[:3] == [
+def test_precision_is_named_by_threshold_and_mode_and_counts_road_users():
+    precision = {"ego": [(0.5, 0.4), (0.7, 0.2)], "fused": [(0.5, 0.6)], "fused_unannounced": [(0.5, 0.3)]}
+    rows = rows_of(precision, fusion=table("fusion", objects=[4, 0, 5], unannounced=[1, 0, 2]))
+    assert rows[:4] == [
         ("ap_0.5_ego", "", Metric(0.4, "1", 9)),
         ("ap_0.7_ego", "", Metric(0.2, "1", 9)),
         ("ap_0.5_fused", "", Metric(0.6, "1", 9)),
+        ("ap_0.5_fused_unannounced", "", Metric(0.3, "1", 3)),
     ]
 
 
@@ -41,36 +43,6 @@ def test_awareness_is_the_share_of_road_users_with_a_track_alone_and_after_fusio
     awareness = table("awareness", tracked_ego=[True, False, False, False], tracked_fused=[True, True, True, False])
     found = measured(awareness=awareness)
     assert [found[f"object_awareness_{mode}", ""] for mode in ("ego", "fused")] == [0.25, 0.75]
-
-
-def conflicts(start_s, alone_s, fused_s):
-    """Return episodes; a negative instant of awareness is never."""
-    columns = {"start_us": start_s, "aware_ego_us": alone_s, "aware_fused_us": fused_s}
-    return table(
-        "episodes", **{name: [round(s * 1e6) if s >= 0 else -1 for s in column] for name, column in columns.items()}
-    )
-
-
-def test_hidden_conflicts_are_counted():
-    rows = rows_of(episodes=conflicts([1.0, 2.0, 3.0], [-1, -1, 3.0], [-1, 2.0, 3.0]))
-    assert (values(rows)["hidden_conflicts", ""], counts(rows)["hidden_conflicts", ""]) == (3.0, 3)
-
-
-def test_time_to_awareness_is_from_the_start_of_those_that_became_known():
-    """Alone one of three, after 2 s; after fusion two, at once and after 1 s."""
-    found = measured(episodes=conflicts([1.0, 2.0, 3.0], [-1, -1, 5.0], [-1, 2.0, 4.0]))
-    assert [found[f"time_to_awareness_{mode}", ""] for mode in ("ego", "fused")] == [2.0, 0.5]
-
-
-def test_conflicts_that_never_became_known_are_counted():
-    rows = rows_of(episodes=conflicts([1.0, 2.0, 3.0], [-1, -1, 5.0], [-1, 2.0, 4.0]))
-    assert [values(rows)[f"never_aware_{mode}", ""] for mode in ("ego", "fused")] == [2.0, 1.0]
-    assert [counts(rows)[f"never_aware_{mode}", ""] for mode in ("ego", "fused")] == [3, 3]
-
-
-def test_a_conflict_known_at_instant_zero_is_known():
-    found = measured(episodes=conflicts([0.0], [0.0], [-1]))
-    assert [found[f"never_aware_{mode}", ""] for mode in ("ego", "fused")] == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -146,8 +118,9 @@ def test_every_metric_is_there_without_any_row_and_in_a_fixed_order():
     bounds = [f"{bound} ms" for bound in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)]
     assert [(name, part) for name, part, _ in rows_of()] == [
         ("coverage_before", ""), ("coverage_after", ""), ("blind_covered", ""), ("object_awareness_ego", ""),
-        ("object_awareness_fused", ""), ("hidden_conflicts", ""), ("time_to_awareness_ego", ""), ("never_aware_ego", ""),
-        ("time_to_awareness_fused", ""), ("never_aware_fused", ""), ("helpers_used", ""), ("helpers_used_by_relay", ""),
+        ("object_awareness_fused", ""), ("hidden_conflicts", ""), *((name, "") for mode in ("ego", "fused") for name in (
+            *(f"time_to_awareness_{mode}{group}" for group in ("", "_announced", "_unannounced", "_p90")), f"never_aware_{mode}",
+        )), ("helpers_used", ""), ("helpers_used_by_relay", ""),
         ("age_of_fused_data", ""), ("requested_per_frame", ""), ("received_per_frame", ""), ("cycle_success", ""),
         ("cycle_any_answer", ""), *((f"cycle_{word}", "") for word in FAILURES),
         ("cycle_latency_p50", ""), ("cycle_latency_p90", ""), ("requests_answered", ""),
@@ -168,7 +141,11 @@ def test_every_metric_has_its_unit():
         "age_of_fused_data", "data_latency_direct", "data_latency_relayed", "awareness_latency", "inter_packet_gap",
         "age_of_information", "age_of_information_in_range", "cycle_latency_p50", "cycle_latency_p90", "data_latency_p50", "data_latency_p90",
     }  # fmt: skip
-    assert {name for name, unit in units.items() if unit == "s"} == {"time_to_awareness_ego", "time_to_awareness_fused"}
+    assert {name for name, unit in units.items() if unit == "s"} == {
+        f"time_to_awareness_{mode}{group}"
+        for mode in ("ego", "fused")
+        for group in ("", "_announced", "_unannounced", "_p90")
+    }
     assert {name for name, unit in units.items() if unit == "B"} == {"requested_per_frame", "received_per_frame"}
     assert {name for name, unit in units.items() if unit == "helpers/frame"} == {
         "helpers_used",
@@ -235,7 +212,10 @@ def drawn_tables(seed, rows):
             age_us=some(10**5, -1), requested_bytes=some(10**4), received_bytes=some(10**4),
         ),
         "awareness": table("awareness", tracked_ego=some(2).astype(bool), tracked_fused=some(2).astype(bool)),
-        "episodes": table("episodes", start_us=some(10**5), aware_ego_us=some(10**6, -(10**6)), aware_fused_us=some(10**6, -(10**6))),
+        "episodes": table(
+            "episodes", start_us=some(10**5), end_us=10**6 + some(10**5), aware_ego_us=10**5 + some(10**6, -(10**6)),
+            aware_fused_us=10**5 + some(10**6, -(10**6)), announces=some(2).astype(bool),
+        ),
         "transfers": table(
             "transfers", kind=words(["request", "data"]), relay=some(2, -1), queue_us=some(10**6), arrive_us=some(3 * 10**6, -(10**6)),
             outcome=words(["answered", "lost"]),
@@ -256,7 +236,7 @@ def drawn_tables(seed, rows):
 
 # Sums of floating-point numbers: their last digits depend on the row groups.
 SUMS = {
-    "blind_covered", "coverage_before", "coverage_after", "time_to_awareness_ego", "time_to_awareness_fused", "age_of_fused_data",
+    "blind_covered", "coverage_before", "coverage_after", "age_of_fused_data",
     "data_latency_direct", "data_latency_relayed", "awareness_latency", "inter_packet_gap", "age_of_information", "channel_busy_ratio", "on_air",
 }  # fmt: skip
 

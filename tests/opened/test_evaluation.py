@@ -182,3 +182,18 @@ def test_a_run_without_egos_messages_or_detections_gives_its_own_tables(keys):
     for table in EVALUATED:
         assert same(again.tables[table], results.tables[table]), table
     assert len(v2xsim.open(folder).frames()) == results.tables["fusion"].num_rows
+
+
+@pytest.mark.parametrize("radio", ["radio.tx_power_dbm=-30", "radio.access=ideal"])
+def test_what_counts_as_truth_does_not_depend_on_what_the_radio_delivers(radio):
+    """Over a dead channel and over a perfect one, the same road users are expected, and the same conflicts are hidden."""
+    usual, other = (finished("cooperation.fusion=early", *keys)[0] for keys in ((), (radio,)))
+    for table, names in (
+        ("fusion", ("frame_us", "ego", "objects", "unannounced")),
+        ("awareness", ("frame_us", "ego", "agent", "conflict", "occluded")),
+        ("episodes", ("ego", "agent", "start_us", "end_us", "announces")),
+    ):
+        assert usual.tables[table].num_rows > 0
+        assert columns(usual.tables[table], *names) == columns(other.tables[table], *names), table
+    for name in ("ap_0.5_ego", "ap_0.5_fused", "ap_0.5_fused_unannounced"):
+        assert usual.metrics[name].count == other.metrics[name].count > 0

@@ -13,6 +13,8 @@ import v2xsim
 from v2xsim.opened import NotRecordedError
 from v2xsim.opened.manifest import FIRST_FORMAT
 
+# Metrics whose meaning has changed since then (CHANGELOG.md).
+MEANT_OTHERWISE = {"age_of_information", "time_to_awareness_ego", "time_to_awareness_fused"}
 OLD = Path(__file__).with_name("run_of_format_2.zip")
 
 
@@ -45,6 +47,8 @@ def test_it_is_evaluated_again_to_its_own_metrics(run):
     again = run.evaluate().metrics
     assert [name for name in again if name in run.metrics] == list(run.metrics)
     for name, metric in run.metrics.items():
+        if name in MEANT_OTHERWISE:
+            continue
         assert again[name].value == pytest.approx(metric.value, nan_ok=True), name
 
 

@@ -228,6 +228,8 @@ def versus(mean, low, high, p, pairs=5):
         Paired(*numbers),
         0.95,
         np.array([True]),
+        np.array([0]),
+        np.array([0]),
     )
 
 

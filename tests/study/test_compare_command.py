@@ -208,3 +208,18 @@ def test_a_latency_that_never_ends_is_a_word_in_texts_and_json_and_infinity_in_c
     assert row["p"] == pytest.approx(2.0**-9)
     (cells,) = csv.DictReader(io.StringIO(said(folder, *only, "--csv").stdout))
     assert (cells["base_mean"], cells["other_mean"], cells["low"]) == ("25.5", "inf", "")
+
+
+def test_the_road_users_behind_a_precision_stand_beside_it(tmp_path, made_sweep):
+    """Each point of the sweep has 100 samples of each metric: 1,000 road users in ten points on each side."""
+    folder = made_sweep(tmp_path / "s", TWO, 10, noisy)
+    metrics = ("--metric", "ap_0.5_fused", "--metric", "prr")
+    assert (
+        "n_gt (road users that could be detected, over all points and frames): ap_0.5_fused 1,000 against 1,000\n"
+        in said(folder, *metrics).stdout
+    )
+    rows = {
+        row["metric"]: (row["base_n_gt"], row["other_n_gt"])
+        for row in json.loads(said(folder, *metrics, "--json").stdout)["rows"]
+    }
+    assert rows == {"ap_0.5_fused": (1000, 1000), "prr": (None, None)}

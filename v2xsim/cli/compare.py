@@ -181,6 +181,13 @@ def _print_comparison(one: "Versus", width: int | None) -> None:
         for row in rows:
             names.setdefault(_unit(one.metrics[row][1]), []).append(one.metrics[row][0])
         print_text("Units: " + "; ".join(f"{unit}: {', '.join(some)}" for unit, some in names.items()), width)
+    objects = [
+        f"{one.metrics[row][0]} {one.other_objects[row]:,} against {one.base_objects[row]:,}"
+        for row in range(len(one.metrics))
+        if one.base_objects[row] or one.other_objects[row]
+    ]
+    if objects:
+        print_text(f"n_gt (road users that could be detected, over all points and frames): {'; '.join(objects)}", width)
     without: dict[str, list[str]] = {}
     for row, (name, _) in enumerate(one.metrics):
         if words[row] in (IDENTICAL, NO_PAIR):

@@ -31,7 +31,10 @@ def as_object(results: "Results", folder: Path) -> dict[str, Any]:
         "scenario": results.scenario.name,
         "run_dir": str(folder),
         "headline": list(headline(results.metrics, _fills_matrix(results))),
-        "metrics": {name: {"value": json_number(m.value), "unit": m.unit} for name, m in results.metrics.items()},
+        "metrics": {
+            name: {"value": json_number(m.value), "unit": m.unit, "count": m.count}
+            for name, m in results.metrics.items()
+        },
         "timing": dict(results.timing),
         "warnings": warnings_of(results),
         "notices": [notice.as_object() for notice in results.notices],
@@ -87,6 +90,8 @@ def _columns(results: "Results") -> list[Column]:
         for name, metric in results.metrics.items():
             if (kind := kind_of(name)).group == group:
                 value, unit = (_percent(metric.value), "%") if kind.unit == "1" else (_text(metric.value), kind.unit)
+                # A precision says nothing without the number of road users that could be detected.
+                unit += f", n_gt {metric.count:,}" * name.startswith("ap_")
                 rows.append((f"  {name}", value, unit, kind.meaning))
     names, values, units, meanings = ([row[n] for row in rows] for n in range(4))
     return [

@@ -16,6 +16,13 @@ GROUPS: tuple[Group, ...] = ("Perception of the egos", "Cooperation", "Radio", "
 
 _NEVER = "infinite for a frame that asked nobody or lost an answer"
 _LOST = "infinite for a lost answer"
+_CENSORED = "conflicts that ended before are censored (Kaplan-Meier)"
+_STATES = {
+    "ego": "alone",
+    "ego_unannounced": "alone, without road users that announce themselves",
+    "fused": "after fusion",
+    "fused_unannounced": "after fusion, without road users that announce themselves",
+}
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,16 @@ def _share(group: Group, meaning: str) -> MetricKind:
     return MetricKind(group, "1", meaning, 1.0)
 
 
+def _precision(overlap: str, mode: str) -> MetricKind:
+    return _share(GROUPS[0], f"average precision at an overlap of {overlap}, {_STATES[mode]}")
+
+
 def _kinds() -> dict[str, MetricKind]:
     seen, work, radio, links = GROUPS
     kinds: dict[str, MetricKind] = {}
-    for mode, state in (("ego", "alone"), ("fused", "after fusion")):
+    for mode in _STATES:
         for overlap in ("0.3", "0.5", "0.7"):
-            kinds[f"ap_{overlap}_{mode}"] = _share(seen, f"average precision at an overlap of {overlap}, {state}")
+            kinds[f"ap_{overlap}_{mode}"] = _precision(overlap, mode)
     kinds |= {
         "coverage_before": _share(seen, "share of an ego's matrix that is observed, alone"),
         "coverage_after": _share(seen, "share of an ego's matrix that is observed, after fusion"),
@@ -52,18 +63,31 @@ def _kinds() -> dict[str, MetricKind]:
         "object_awareness_ego": _share(seen, "share of the road users in range that egos know of, alone"),
         "object_awareness_fused": _share(seen, "share of the road users in range that egos know of, after fusion"),
         "hidden_conflicts": MetricKind(seen, "conflicts", "hidden road users on a collision course with an ego"),
-        "time_to_awareness_ego": MetricKind(
-            seen, "s", "time until an ego alone knew of a hidden conflict, mean over those that it came to know"
-        ),
-        "never_aware_ego": MetricKind(
-            seen, "conflicts", "conflicts of which an ego alone never knew; not in time_to_awareness_ego"
-        ),
-        "time_to_awareness_fused": MetricKind(
-            seen, "s", "time until an ego knew of a hidden conflict after fusion, mean over those that it came to know"
-        ),
-        "never_aware_fused": MetricKind(
-            seen, "conflicts", "conflicts of which an ego never knew after fusion; not in time_to_awareness_fused"
-        ),
+        **{
+            name: kind
+            for mode, state in (("ego", "alone"), ("fused", "after fusion"))
+            for name, kind in (
+                (
+                    f"time_to_awareness_{mode}",
+                    MetricKind(seen, "s", f"time until an ego knew of a hidden conflict {state}, median; {_CENSORED}"),
+                ),
+                (
+                    f"time_to_awareness_{mode}_announced",
+                    MetricKind(
+                        seen, "s", f"the same, of conflicts with road users that announce themselves; {_CENSORED}"
+                    ),
+                ),
+                (
+                    f"time_to_awareness_{mode}_unannounced",
+                    MetricKind(seen, "s", f"the same, of conflicts with all others; {_CENSORED}"),
+                ),
+                (
+                    f"time_to_awareness_{mode}_p90",
+                    MetricKind(seen, "s", f"the same of all conflicts, 90th percentile; {_CENSORED}"),
+                ),
+                (f"never_aware_{mode}", MetricKind(seen, "conflicts", f"conflicts of which an ego never knew {state}")),
+            )
+        },
         "cycle_success": _share(
             work,
             "share of the frames with a blind zone for which all data asked for arrived by the deadline; none asked is no success",
@@ -146,8 +170,6 @@ def kind_of(metric: str) -> MetricKind:
         KeyError: If there is no such metric.
     """
     if metric.startswith("ap_") and metric not in KINDS:
-        _, overlap, mode = metric.split("_")
-        return _share(
-            GROUPS[0], f"average precision at an overlap of {overlap}, {'alone' if mode == 'ego' else 'after fusion'}"
-        )
+        _, overlap, mode = metric.split("_", 2)
+        return _precision(overlap, mode)
     return KINDS[metric]

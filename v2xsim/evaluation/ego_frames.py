@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 
 from v2xsim.evaluation.scene import Scene
 from v2xsim.evaluation.scoring import Egos, Users
@@ -44,6 +44,7 @@ class EgoFrames:
     def of(
         scenes: Sequence[Scene], own: Sequence[Detections], fused: Sequence[Detections], announced: Sequence[Detections],
         own_tracks: Sequence[Tracks], fused_points: Sequence[Int64[np.ndarray, " agents"]],
+        announces: Bool[np.ndarray, " agents"] | None = None,
     ) -> "EgoFrames":  # fmt: skip
         """Return the frames of one or several egos, given the truth around each and what each perceives.
 
@@ -54,16 +55,17 @@ class EgoFrames:
             announced: As the attribute, for each ego.
             own_tracks: As the attribute, for each ego.
             fused_points: As the attribute, for each ego.
+            announces: Whether each road user has a radio; None for nobody.
         """
-        users, egos = around(scenes)
+        users, egos = around(scenes, announces)
         return EgoFrames(
             scenes[0].time_us, users, egos, np.array([scene.own_points for scene in scenes]), np.array(fused_points),
             in_both_modes(own, fused), DetectionGroups.of(announced), own_tracks,
         )  # fmt: skip
 
 
-def around(scenes: Sequence[Scene]) -> tuple[Users, Egos]:
-    """Return the road users and the egos of scenes with the same road users."""
+def around(scenes: Sequence[Scene], announces: Bool[np.ndarray, " agents"] | None = None) -> tuple[Users, Egos]:
+    """Return the road users and the egos of scenes with the same road users; `announces` as in `EgoFrames.of`."""
     scene = scenes[0]
     egos = Egos(
         np.array([scene.ego for scene in scenes], np.int64),
@@ -78,14 +80,18 @@ def around(scenes: Sequence[Scene]) -> tuple[Users, Egos]:
             )
         ),
     )
-    return users_of(scene.agent, scene.boxes, scene.velocity_mps), egos
+    announces = np.zeros(len(scene.agent), bool) if announces is None else announces
+    return users_of(scene.agent, scene.boxes, scene.velocity_mps, announces), egos
 
 
-def users_of(agent: Int64[np.ndarray, " agents"], boxes: Boxes, velocity_mps: Float[np.ndarray, "agents 2"]) -> Users:
-    """Return true road users, given agent id, body and velocity over ground of each."""
+def users_of(
+    agent: Int64[np.ndarray, " agents"], boxes: Boxes, velocity_mps: Float[np.ndarray, "agents 2"],
+    announces: Bool[np.ndarray, " agents"],
+) -> Users:  # fmt: skip
+    """Return true road users, given agent id, body, velocity over ground, and whether it has a radio, of each."""
     return Users(
-        np.ascontiguousarray(agent, np.int64), np.argsort(agent, kind="stable"),
-        *(_plain(array) for array in (boxes.center_m, boxes.size_m, velocity_mps)),
+        np.ascontiguousarray(agent, np.int64), np.argsort(agent, kind="stable"), _plain(boxes.center_m), _plain(boxes.size_m),
+        _plain(velocity_mps), announces,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ class Episode:
         aware_us: By mode, time of the first frame since the start in which the ego knew of the road user; -1 if it never
             did.
         end_us: Time of the last frame in which the road user was on a collision course.
+        announces: Whether the road user had a radio at any frame of the run.
     """
 
     ego: int
@@ -31,6 +32,7 @@ class Episode:
     start_us: int
     aware_us: dict[str, int]
     end_us: int
+    announces: bool = False
 
 
 def gap_at(step_us: int) -> int:
@@ -111,11 +113,15 @@ class HiddenConflicts:
                 self._going[mode] = Episodes.joined([going, items[is_back]])
         self._waiting_egos -= back
 
-    def episodes(self) -> list[Episode]:
+    def episodes(self, announces: Bool[np.ndarray, " agents"] | None = None) -> list[Episode]:
         """Return all episodes so far, sorted by ego, road user and start.
 
         The end of an episode that is still going on is the latest frame with the conflict.
+
+        Args:
+            announces: Whether each road user has had a radio, by agent id; those beyond its end had none.
         """
+        with_radio = set() if announces is None else set(np.flatnonzero(announces).tolist())
         aware_us: dict[tuple[int, int, int, int], dict[str, int]] = {}
         parts = [
             (mode, part)
@@ -133,7 +139,7 @@ class HiddenConflicts:
             ):
                 aware_us.setdefault((ego, agent, start_us, end_us), dict.fromkeys(self._modes, -1))[mode] = first_us
         return [
-            Episode(ego, agent, start_us, by_mode, end_us)
+            Episode(ego, agent, start_us, by_mode, end_us, agent in with_radio)
             for (ego, agent, start_us, end_us), by_mode in sorted(aware_us.items())
         ]
 

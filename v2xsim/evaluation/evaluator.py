@@ -5,12 +5,15 @@ A run calls it while it goes on, and `v2xsim.open(folder).evaluate()` calls it w
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from v2xsim.evaluation.ego_frames import EgoFrames
 from v2xsim.evaluation.episodes import Episode, HiddenConflicts
 from v2xsim.evaluation.frame import TickScores, score_all
 from v2xsim.evaluation.known_users import FusedTracks
 from v2xsim.evaluation.precision import AveragePrecision
 from v2xsim.evaluation.scene import MODES
+from v2xsim.evaluation.scoring import Users
 from v2xsim.perception.metrics.average_precision import THRESHOLDS
 from v2xsim.perception.metrics.awareness import GAP_US
 from v2xsim.perception.tracking.station_tracks import Tracker
@@ -30,7 +33,9 @@ class Evaluator:
         self, range_m: float, tracker: Tracker, thresholds: Sequence[float] = THRESHOLDS, gap_us: int = GAP_US
     ) -> None:
         self._range_m, self._thresholds = range_m, thresholds
-        self._precision = {mode: AveragePrecision(thresholds) for mode in MODES}
+        self._precision = {mode: (AveragePrecision(thresholds), AveragePrecision(thresholds)) for mode in MODES}
+        # Whether each road user has had a radio so far, by agent id.
+        self._announces = np.zeros(0, bool)
         self._fused_tracks = FusedTracks(tracker)
         self._hidden_conflicts = HiddenConflicts(gap_us=gap_us)
 
@@ -44,7 +49,9 @@ class Evaluator:
         tracks = dict(zip(MODES, (frames.own_tracks, after_fusion), strict=True))
         scores = score_all(frames.users, frames.egos, hidden, frames.found, tracks, self._range_m, self._thresholds)
         for mode, precision in self._precision.items():
-            precision.add(scores.matched(mode))
+            for one, matched in zip(precision, scores.matched(mode), strict=True):
+                one.add(matched)
+        self._note(frames.users)
         near, conflict, known = scores.flat.near, scores.flat.conflict, scores.flat.known
         self._hidden_conflicts.follow(
             frames.time_us, frames.egos.agent, frames.users.agent, near & conflict, hidden,
@@ -54,8 +61,21 @@ class Evaluator:
 
     def episodes(self) -> list[Episode]:
         """Return the episodes so far in which a road user was hidden and on a collision course."""
-        return self._hidden_conflicts.episodes()
+        return self._hidden_conflicts.episodes(self._announces)
 
     def average_precision(self) -> dict[str, list[tuple[float, float]]]:
-        """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`)."""
-        return {mode: precision.areas() for mode, precision in self._precision.items()}
+        """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`).
+
+        `ego_unannounced` and `fused_unannounced` are without the road users that announce themselves.
+        """
+        names = {mode: (mode, f"{mode}_unannounced") for mode in self._precision}
+        return {
+            name: one.areas() for mode, precision in self._precision.items() for name, one in zip(names[mode], precision, strict=True)
+        }  # fmt: skip
+
+    def _note(self, users: Users) -> None:
+        """Note the road users with a radio."""
+        agent = users.agent[users.announces]
+        if len(agent) and int(agent.max()) >= len(self._announces):
+            self._announces = np.concatenate([self._announces, np.zeros(int(agent.max()) + 1, bool)])
+        self._announces[agent] = True

@@ -118,11 +118,17 @@ class TickScores(Sequence[FrameScore]):
             modes[mode] = ModeScore(self.found[g], counts, matched, flat.seen[e, m], flat.known[e, m], tracks[e])
         return FrameScore(flat.near[e], flat.distance_m[e], flat.conflict[e], self.hidden[e], modes)
 
-    def matched(self, mode: str) -> Matched:
-        """Return the detections of all egos in one mode, with whether each hit a body, for average precision."""
-        modes = list(self.tracks)
-        of_mode = np.repeat(np.arange(len(self.flat.first) - 1) % len(modes), np.diff(self.flat.first))
-        return self._matched(np.flatnonzero(of_mode == modes.index(mode)), int(self.flat.objects.sum()))
+    def matched(self, mode: str) -> tuple[Matched, Matched]:
+        """Return the detections of all egos in one mode, with whether each hit a body, for average precision.
+
+        The second ones are without the road users that announce themselves: neither they nor detections of them count.
+        """
+        flat, modes = self.flat, list(self.tracks)
+        of_mode = np.repeat(np.arange(len(flat.first) - 1) % len(modes), np.diff(flat.first)) == modes.index(mode)
+        return (
+            self._matched(np.flatnonzero(of_mode), int(flat.objects.sum())),
+            self._matched(np.flatnonzero(of_mode & ~flat.of_announced), int(flat.unannounced.sum())),
+        )
 
     def _matched(self, rows: slice | np.ndarray, objects: int) -> Matched:
         return Matched(self.thresholds, self.flat.score[rows], self.flat.hit[:, rows], objects)

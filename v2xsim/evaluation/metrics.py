@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from v2xsim.evaluation.ages import Ages, add_all
+from v2xsim.evaluation.awareness_times import AwarenessTimes
 from v2xsim.evaluation.cycles import Cycles
 from v2xsim.evaluation.latencies import Latencies
 from v2xsim.evaluation.metric import Mean, Metric, RowGroups, Rows, Within, arrays_of, words_of
@@ -19,9 +20,10 @@ from v2xsim.evaluation.radio_metrics import LinkStates, RadioMetrics
 METRIC_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "fusion": (
         "coverage_before", "coverage_after", "blind_covered", "used", "used_by_relay", "age_us", "requested_bytes", "received_bytes",
+        "objects", "unannounced",
     ),
     "awareness": ("tracked_ego", "tracked_fused"),
-    "episodes": ("start_us", "aware_ego_us", "aware_fused_us"),
+    "episodes": ("start_us", "aware_ego_us", "aware_fused_us", "end_us", "announces"),
     "transfers": ("kind", "queue_us", "arrive_us", "relay", "outcome"),
     "cycles": ("ask_us", "complete", "complete_us", "outcome"),
     "packets": PACKETS,
@@ -50,12 +52,12 @@ class RunMetrics:
     def __init__(
         self, prr_range_m: float, packet_share: float = 1.0, link_period_us: int = 100_000, end_us: int = 2**62
     ) -> None:
-        self._coverage, self._awareness, self._episodes = _Coverage(), _Awareness(), _Episodes()
+        self._coverage, self._awareness, self._episodes = _Coverage(), _Awareness(), AwarenessTimes()
         self._helpers, self._transfers, self._links = _Helpers(), _Transfers(), LinkStates()
         self._cycles = Cycles()
         self._radio = RadioMetrics(prr_range_m, packet_share)
         self.ages = Ages(prr_range_m, packet_share, link_period_us, end_us)
-        self._frames = 0
+        self._objects = self._unannounced = 0
         self._add: dict[str, Callable[[pa.Table], None]] = {
             "fusion": self._add_fusion, "awareness": self._awareness.add, "episodes": self._episodes.add,
             "transfers": self._transfers.add, "cycles": self._cycles.add, "packets": self._radio.add_packets, "unheard": self._radio.add_unheard,
@@ -79,7 +81,7 @@ class RunMetrics:
             packets: Function that yields the row groups of the table `packets` again, at least with the columns of RECEIVED.
         """
         return [
-            *_precision(precision, self._frames),
+            *_precision(precision, self._objects, self._unannounced),
             *self._coverage.rows(),
             *self._awareness.rows(),
             *self._episodes.rows(),
@@ -91,7 +93,11 @@ class RunMetrics:
         ]
 
     def _add_fusion(self, fusion: pa.Table) -> None:
-        self._frames += fusion.num_rows
+        objects, unannounced = arrays_of(fusion, "objects", "unannounced")
+        self._objects, self._unannounced = (
+            self._objects + int(objects.sum()),
+            self._unannounced + int(unannounced.sum()),
+        )
         self._coverage.add(fusion)
         self._helpers.add(fusion)
 
@@ -119,9 +125,10 @@ def all_metrics(
     return metrics.rows(precision, duration_s, lambda: groups(READ_AGAIN, RECEIVED))
 
 
-def _precision(precision: Mapping[str, list[tuple[float, float]]], frames: int) -> Rows:
+def _precision(precision: Mapping[str, list[tuple[float, float]]], objects: int, unannounced: int) -> Rows:
+    """Return the average precisions; the samples of each are the road users that could be detected (n_gt), over all frames."""
     return [
-        (f"ap_{threshold:g}_{mode}", "", Metric(ap, "1", frames))
+        (f"ap_{threshold:g}_{mode}", "", Metric(ap, "1", unannounced if mode.endswith("_unannounced") else objects))
         for mode, curve in precision.items()
         for threshold, ap in curve
     ]
@@ -153,29 +160,6 @@ class _Awareness:
 
     def rows(self) -> Rows:
         return _rows_of(list(self._means.values()))
-
-
-class _Episodes:
-    """Hidden conflicts, and when the egos knew of them."""
-
-    def __init__(self) -> None:
-        self._times = {mode: Mean(f"time_to_awareness_{mode}", "s") for mode in ("ego", "fused")}
-        self._never, self._conflicts = dict.fromkeys(self._times, 0), 0
-
-    def add(self, episodes: pa.Table) -> None:
-        start_us, *aware = arrays_of(episodes, "start_us", "aware_ego_us", "aware_fused_us")
-        self._conflicts += len(start_us)
-        for mode, aware_us in zip(self._times, aware, strict=True):
-            is_known = aware_us >= 0
-            self._times[mode].add((aware_us - start_us)[is_known] * 1e-6)
-            self._never[mode] += int((~is_known).sum())
-
-    def rows(self) -> Rows:
-        rows: Rows = [("hidden_conflicts", "", Metric(float(self._conflicts), "conflicts", self._conflicts))]
-        for mode, time_s in self._times.items():
-            rows += time_s.rows()
-            rows += [(f"never_aware_{mode}", "", Metric(float(self._never[mode]), "conflicts", self._conflicts))]
-        return rows
 
 
 class _Helpers:

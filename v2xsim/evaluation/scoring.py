@@ -24,6 +24,7 @@ class Users(NamedTuple):
         center_m: Centre of the bottom face of each.
         size_m: Size of each.
         velocity_mps: Velocity of each over ground.
+        announces: Whether each has a radio, so that it announces itself, received or not.
     """
 
     agent: Int64[np.ndarray, " agents"]
@@ -31,6 +32,7 @@ class Users(NamedTuple):
     center_m: Float[np.ndarray, "agents 3"]
     size_m: Float[np.ndarray, "agents 3"]
     velocity_mps: Float[np.ndarray, "agents 2"]
+    announces: Bool[np.ndarray, " agents"]
 
 
 class Egos(NamedTuple):
@@ -88,6 +90,8 @@ class Scores(NamedTuple):
         score: Scores of the detections that count, in falling order within each group.
         hit: Whether each of them hit a body, for each threshold.
         objects: Number of road users in range of each ego.
+        of_announced: Whether each detection that counts is of a road user that announces itself, in the order of `score`.
+        unannounced: Number of road users in range of each ego that do not announce themselves.
     """
 
     near: Bool[np.ndarray, "egos agents"]
@@ -100,6 +104,8 @@ class Scores(NamedTuple):
     score: Float[np.ndarray, " counted"]
     hit: Bool[np.ndarray, "thresholds counted"]
     objects: Int64[np.ndarray, " egos"]
+    of_announced: Bool[np.ndarray, " counted"]
+    unannounced: Int64[np.ndarray, " egos"]
 
 
 @njit(cache=True, nogil=True)
@@ -119,23 +125,30 @@ def scores_of(  # type: ignore[no-untyped-def]
     seen, known = np.zeros((count, modes, agents), np.bool_), np.empty((count, modes, agents), np.bool_)
     counts, first = np.empty(most, np.bool_), np.zeros(groups + 1, np.int64)
     score, hit, objects = np.empty(most), np.empty((len(thresholds), most), np.bool_), np.empty(count, np.int64)
+    of_announced, unannounced = np.empty(most, np.bool_), np.empty(count, np.int64)
     for e in range(count):
         _look(users, egos, e, range_m, near[e], distance_m[e], conflict[e])
         bodies = _bodies(users, egos, e, near[e])
-        objects[e] = len(bodies)
+        objects[e], unannounced[e] = len(bodies), np.sum(near[e] & ~users.announces)
         for m in range(modes):
             g = e * modes + m
             a, b, c = found.begin[g], found.end[g], first[g]
             _count(users, egos, e, found, a, b, near[e], range_m, counts, seen[e, m])
             rows = a + np.flatnonzero(counts[a:b])
             c_end = c + len(rows)
-            boxes = _boxes(found.center_m, found.size_m, found.yaw_rad, rows, found.score[rows])
+            boxes, order = _boxes(found.center_m, found.size_m, found.yaw_rad, rows, found.score[rows])
+            for k in range(len(rows)):
+                row = _row_of(users, found.truth[rows[order[k]]])
+                of_announced[c + k] = row >= 0 and users.announces[row]
             score[c:c_end] = np.sort(found.score[rows])[::-1]
             hit[:, c:c_end] = hits(overlaps(boxes, bodies), thresholds)
             first[g + 1] = c_end
             known[e, m] = _known(users, egos, e, tracked, g)
     counted = first[groups]
-    return Scores(near, distance_m, conflict, seen, known, counts, first, score[:counted], hit[:, :counted], objects)
+    return Scores(
+        near, distance_m, conflict, seen, known, counts, first, score[:counted], hit[:, :counted], objects, of_announced[:counted],
+        unannounced,
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -154,21 +167,22 @@ def _look(users, egos, e, range_m, near, distance_m, conflict):  # type: ignore[
 
 @njit(cache=True, nogil=True)
 def _boxes(center_m, size_m, yaw_rad, rows, score):  # type: ignore[no-untyped-def]
-    """Return x, y, length, width and heading of some boxes, ordered by score and content."""
+    """Return x, y, length, width and heading of some boxes, ordered by score and content, and this order."""
     content = np.empty((len(rows), 7))
     content[:, :3], content[:, 3], content[:, 4:] = center_m[rows], yaw_rad[rows], size_m[rows]
     boxes, order = np.empty((len(rows), 5)), ordered_by_content(content, score)
     for k in range(len(rows)):
         row = content[order[k]]
         boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3], boxes[k, 4] = row[0], row[1], row[4], row[5], row[3]
-    return boxes
+    return boxes, order
 
 
 @njit(cache=True, nogil=True)
 def _bodies(users, egos, e, near):  # type: ignore[no-untyped-def]
     """Return the bodies of the road users in range of an ego, where it would place them."""
     rows = np.flatnonzero(near)
-    return _boxes(egos.center_m[e], users.size_m, egos.yaw_rad[e], rows, np.zeros(len(rows)))
+    boxes, _ = _boxes(egos.center_m[e], users.size_m, egos.yaw_rad[e], rows, np.zeros(len(rows)))
+    return boxes
 
 
 @njit(cache=True, nogil=True)

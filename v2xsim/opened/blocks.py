@@ -34,6 +34,11 @@ class Blocks:
         if len(self._rows) != len(starts):
             raise OpenError(trouble)
 
+    @property
+    def stations(self) -> list[int]:
+        """The stations that have rows."""
+        return list(self._rows)
+
     def rows(self, station: int) -> slice:
         """Return the rows of a station; no rows if it has none."""
         return self._rows.get(station, NO_ROWS)

@@ -91,7 +91,9 @@ class EvaluatedTables(Mapping[str, pa.Table]):
     def _fusion(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         new = {name: np.concatenate(counts) for name, counts in self._counts.items()}
         schema, begin = schema_of("fusion"), 0
-        for group in self._tables.groups("fusion", columns):
+        # Of another version of v2xsim, the table may lack the columns that are new.
+        kept = [name for name in columns if name not in new] or ["frame_us"]
+        for group in self._tables.groups("fusion", kept):
             rows = slice(begin, begin + group.num_rows)
             begin = rows.stop
             arrays = [pa.array(new[name][rows]) if name in new else group.column(name) for name in columns]

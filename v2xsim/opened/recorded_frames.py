@@ -80,7 +80,9 @@ class RecordedFrames:
             own, fused = ([self.detections(time_us, ego, mode) for ego in egos] for mode in MODES)
             scenes, fused_points = zip(*(self.scene(time_us, ego) for ego in egos), strict=True)
             announced = [self.announced(time_us, ego) for ego in egos]
-            yield EgoFrames.of(scenes, own, fused, announced, own_tracks.follow(egos, own, time_us), fused_points)
+            announces = np.isin(scenes[0].agent, self._truth.stations(time_us))
+            tracks = own_tracks.follow(egos, own, time_us)
+            yield EgoFrames.of(scenes, own, fused, announced, tracks, fused_points, announces)
 
     def detections(self, time_us: int, ego: int, mode: str) -> Detections:
         """Return the detections of an ego, at any distance.

@@ -40,6 +40,10 @@ class Truth:
         """Return all road users at a tick, as the run had them."""
         return self._snapshot_at(time_us)
 
+    def stations(self, time_us: int) -> list[int]:
+        """Return the agent ids of all stations at a tick."""
+        return self._stations.at(time_us).stations
+
     def pose(self, time_us: int, station: int) -> Float[np.ndarray, " 4"]:
         """Return the true x, y, z and yaw of a station at a tick."""
         return self._row(time_us, station, "x_m", "y_m", "z_m", "yaw_rad")

@@ -231,8 +231,9 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("own_points", "int", "number of lidar returns of the ego"),
         ("added_points", "int", "number of lidar returns that it received"),
         ("objects", "int", "number of road users in range (record.evaluation_range_m)"),
-        ("seen_ego", "int", "number of these that the ego alone detects"),
-        ("seen_fused", "int", "number of these that are detected after fusion"),
+        ("unannounced", "int", "number of these without a radio, so that they do not announce themselves"),
+        ("seen_ego", "int", "number of the road users in range that the ego alone detects"),
+        ("seen_fused", "int", "number of the road users in range that are detected after fusion"),
         ("coverage_before", "f4", "share of the ego's matrix that is observed, alone"),
         ("coverage_after", "f4", "share of the ego's matrix that is observed, after fusion"),
         ("blind_covered", "f4", "share of the blind zone that fusion filled, weighted by relevance; NaN without a blind zone"),
@@ -256,6 +257,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("aware_ego_us", "us", "first frame since the start in which the ego alone knows of it; -1 if never"),
         ("aware_fused_us", "us", "first frame since the start in which the ego knows of it after fusion; -1 if never"),
         ("end_us", "us", "last frame in which it is on a collision course"),
+        ("announces", "bool", "whether it had a radio at any tick with ego frames, so that it announced itself, received or not"),
     ],
     "channel": [
         ("time_us", "us", "end of the measuring window"),
@@ -348,7 +350,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
 }  # fmt: skip
 
 SINCE: dict[str, int] = {
-    "transfers.predicted": 3, "cycles": 3, "frame_parts": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3,
+    "cycles": 3, "episodes.announces": 3, "frame_parts": 3, "fusion.unannounced": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3, "transfers.predicted": 3,
 }  # fmt: skip
 """Format of run folders (`v2xsim.results.manifest.FORMAT`) with which a table, or a column as `table.column`, came.
 

@@ -30,11 +30,13 @@ def add_episodes(table: Columns, episodes: Iterable[Episode]) -> None:
     for episode in episodes:
         table.add(
             ego=episode.ego, agent=episode.agent, start_us=episode.start_us, aware_ego_us=episode.aware_us["ego"],
-            aware_fused_us=episode.aware_us["fused"], end_us=episode.end_us,
+            aware_fused_us=episode.aware_us["fused"], end_us=episode.end_us, announces=episode.announces,
         )  # fmt: skip
 
 
 def counts_of(scores: TickScores) -> Mapping[str, Int64[np.ndarray, " egos"]]:
     """Return the columns of the table `fusion` that depend on the evaluation: road users in range, and how many were detected."""
     seen = scores.flat.seen.sum(axis=2)
-    return {"objects": scores.flat.objects, "seen_ego": seen[:, 0], "seen_fused": seen[:, 1]}
+    return {
+        "objects": scores.flat.objects, "unannounced": scores.flat.unannounced, "seen_ego": seen[:, 0], "seen_fused": seen[:, 1],
+    }  # fmt: skip

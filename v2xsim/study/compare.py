@@ -17,7 +17,7 @@ from v2xsim.study.statistics import Means, Paired, least_effect, means, paired, 
 from v2xsim.study.studies import Study
 
 HEADLINE = (
-    "ap_0.5_fused", "ap_0.7_fused", "coverage_after", "blind_covered", "object_awareness_fused", "time_to_awareness_fused",
+    "ap_0.5_fused", "ap_0.5_fused_unannounced", "ap_0.7_fused", "coverage_after", "blind_covered", "object_awareness_fused", "time_to_awareness_fused",
     "never_aware_fused", "cycle_success", "cycle_latency_p50", "cycle_latency_p90", "helpers_used", "age_of_fused_data", "received_per_frame", "data_arrived_whole",
     "data_latency_direct", "data_latency_relayed", "prr", "awareness_latency", "age_of_information", "channel_busy_ratio",
     "packets_not_sent", "on_air",
@@ -69,6 +69,8 @@ class Versus:
         found: Statistics of the differences, other side minus baseline. A pair is a seed.
         confidence: Confidence level of the intervals, 0 to 1.
         survives: Whether each difference is significant among all differences of all comparisons together (Holm's method).
+        base_objects: Road users that could be detected (n_gt), in all points of the baseline; 0 for a metric that is no average precision.
+        other_objects: Likewise, in all points of the other side.
         notes: Sentences about what was left out of the comparison.
     """
 
@@ -85,6 +87,8 @@ class Versus:
     found: Paired
     confidence: float
     survives: np.ndarray
+    base_objects: Int64[np.ndarray, " metrics"]
+    other_objects: Int64[np.ndarray, " metrics"]
     notes: tuple[str, ...] = ()
 
     @property
@@ -139,7 +143,8 @@ class Versus:
                 "base_mean": number(self.base_mean[row]), "other_mean": number(self.other_mean[row]),
                 "difference": number(self.found.mean[row]), "low": number(self.found.low[row]),
                 "high": number(self.found.high[row]), "effect": number(self.found.effect[row]),
-                "p": number(self.found.p[row]), "verdict": self.verdict(row), "survives_holm": bool(self.survives[row]),
+                "p": number(self.found.p[row]), "base_n_gt": int(self.base_objects[row]) or None,
+                "other_n_gt": int(self.other_objects[row]) or None, "verdict": self.verdict(row), "survives_holm": bool(self.survives[row]),
             }
             for row, (name, unit) in enumerate(self.metrics)
         ]  # fmt: skip
@@ -199,6 +204,7 @@ def against_baseline(
                 _within(study, group), _changes(study, group[0]), tuple(metrics), sides[n][2], *_both(a[:, n], b[:, n]),
                 _seeds(values, [pair.base for pair in group]), _seeds(values, [pair.other for pair in group]),
                 Paired(*(getattr(differences, part)[:, n] for part in _PARTS)), confidence, np.zeros(len(metrics), bool),
+                _objects(study, metrics, [pair.base for pair in group]), _objects(study, metrics, [pair.other for pair in group]),
             )
             for n, group in enumerate(groups.values())
         ]
@@ -354,6 +360,7 @@ def _between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], conf
         str(base.folder), str(other.folder), f"the mean of {len(places)} settings" if len(places) > 1 else "",
         (*_differences(base.scenario, other.scenario), *_files(base, other)), tuple(metrics), count, *_both(a, b), base_seeds, other_seeds,
         _differences_of(a, b, metrics, confidence), confidence, np.zeros(len(metrics), bool),
+        _objects(base, metrics, [i for i, _ in places]), _objects(other, metrics, [j for _, j in places]),
         (*_unpaired(base, other, len(places), len(seeds)), *_versions(base, other)),
     )  # fmt: skip
 
@@ -400,6 +407,13 @@ def _unit_of(metric: str, stored: str) -> str:
         return kind_of(metric).unit
     except (KeyError, ValueError):
         return stored
+
+
+def _objects(study: Study, metrics: Sequence[tuple[str, str]], rows: Sequence[int]) -> Int64[np.ndarray, " metrics"]:
+    """Return the road users that could be detected in all points of some settings, for each average precision; 0 for other metrics."""
+    return np.array(
+        [study.samples_of(name)[rows].sum() if name.startswith("ap_") else 0 for name, _ in metrics], np.int64
+    )
 
 
 def _seeds(values: Float[np.ndarray, "metrics settings seeds"], rows: Sequence[int]) -> Int64[np.ndarray, " metrics"]:

@@ -107,6 +107,14 @@ class Study:
         row = self.row.get((metric, part))
         return np.full(self.values.shape[1:], np.nan) if row is None else self.values[row]
 
+    def samples_of(self, metric: str) -> Int64[np.ndarray, "settings seeds"]:
+        """Return the number of samples of a metric of the whole run, by setting and seed; 0 for a point without a result.
+
+        Those of an average precision are the road users that could be detected (n_gt).
+        """
+        row = self.row.get((metric, ""))
+        return np.zeros(self.values.shape[1:], np.int64) if row is None else np.maximum(self.counts[row], 0)
+
     def bins(self, metric: str) -> list[str]:
         """Return the bins of a metric in their order, without the one for the whole run."""
         return [part for name, part, _ in self.metrics if name == metric and part]

@@ -166,7 +166,15 @@ def _means_rows(study: Study) -> list[dict[str, Any]]:
             plain = {key: None if np.isnan(value) else float(value) for key, value in numbers.items()}
             shown = {key: v if isinstance(v, str | int | float) else json.dumps(v) for key, v in values.items()}
             rows.append(
-                {"setting": setting, **shown, "metric": name, "unit": unit, "seeds": int(means.seeds[setting]), **plain}
+                {
+                    "setting": setting,
+                    **shown,
+                    "metric": name,
+                    "unit": unit,
+                    "seeds": int(means.seeds[setting]),
+                    **plain,
+                    "n_gt": int(study.samples_of(name)[setting].sum()) if name.startswith("ap_") else None,
+                }
             )
     return rows
 
@@ -233,7 +241,10 @@ def _means(study: Study) -> Iterator[str]:
     yield "".join(f"<th>{html.escape(name)}{_unit(unit)}</th>" for name, unit in metrics) + "</tr>"
     intervals = [mean_interval(name, study.of(name)[order]) for name, _ in metrics]
     for n, setting in enumerate(order):
-        cells = "".join(f"<td>{_with_interval(one.mean[n], one.low[n], one.high[n])}</td>" for one in intervals)
+        cells = "".join(
+            f"<td>{_with_interval(one.mean[n], one.low[n], one.high[n])}{_objects(study, name, setting)}</td>"
+            for one, (name, _) in zip(intervals, metrics, strict=True)
+        )
         yield f"<tr><td>{html.escape(study.label(setting))}</td>{cells}</tr>"
     yield "</table>"
 
@@ -244,8 +255,8 @@ def _by_metric(study: Study, metrics: Sequence[tuple[str, str]]) -> Iterator[str
     for name, unit in metrics:
         intervals = mean_interval(name, study.of(name))
         cells = "".join(
-            f"<td>{_with_interval(*row)}</td>"
-            for row in zip(intervals.mean, intervals.low, intervals.high, strict=True)
+            f"<td>{_with_interval(*row)}{_objects(study, name, setting)}</td>"
+            for setting, row in enumerate(zip(intervals.mean, intervals.low, intervals.high, strict=True))
         )
         yield f"<tr><td>{html.escape(name)}{_unit(unit)}</td>{cells}</tr>"
     yield "</table>"
@@ -278,8 +289,8 @@ def _versus(one: Versus) -> Iterator[str]:
                 else "-"
             )
             yield (
-                f"<tr><td>{html.escape(name)}{_unit(unit)}</td><td>{differences.pairs[row]}</td><td>{_number(one.base_mean[row])}</td>"
-                f"<td>{_number(one.other_mean[row])}</td><td>{_number(differences.mean[row])}</td><td>{interval}</td>"
+                f"<tr><td>{html.escape(name)}{_unit(unit)}</td><td>{differences.pairs[row]}</td><td>{_number(one.base_mean[row])}{_of(one.base_objects[row])}</td>"
+                f"<td>{_number(one.other_mean[row])}{_of(one.other_objects[row])}</td><td>{_number(differences.mean[row])}</td><td>{interval}</td>"
                 f'<td>{_number(differences.effect[row])}</td><td class="word">{one.verdict(row)}{star}</td></tr>'
             )
         yield "</table>"
@@ -307,6 +318,15 @@ def _with_interval(mean: float, low: float, high: float) -> str:
     if not math.isfinite(mean):
         return _number(mean)
     return f"{_number(mean)} ({_number(low)} to {_number(high)})" if high > low else _number(mean)
+
+
+def _objects(study: Study, metric: str, setting: int) -> str:
+    """Return the number of road users that could be detected, for the cell of an average precision."""
+    return _of(int(study.samples_of(metric)[setting].sum())) if metric.startswith("ap_") else ""
+
+
+def _of(objects: int) -> str:
+    return f' <span class="dim">n_gt {objects:,}</span>' if objects else ""
 
 
 def _unit(unit: str) -> str:

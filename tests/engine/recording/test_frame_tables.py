@@ -43,7 +43,7 @@ def recorded(*frames):
     """Return the tables after these frames, range 50 m and 20 ms of detection, and what fills them."""
     tables = {name: Columns(name) for name in COLUMNS}
     rows = FrameTables(tables, 50.0, 20_000, 100_000)
-    scores = [rows.add([one])[0] for one in frames]
+    scores = [rows.add([one], {one.ego.time_us: np.array([EGO, HELPER])})[0] for one in frames]
     rows.close()
     return {name: table.finished().to_pylist() for name, table in tables.items()}, rows, scores
 
@@ -278,13 +278,16 @@ def test_an_episode_begins_when_a_hidden_car_is_ahead_and_has_when_each_mode_kne
     row = only_row("episodes", *hidden_conflict((0, 0), (0, 1), (0, 1), (1, 1)))
     assert row == {
         "ego": EGO, "agent": HELPER, "start_us": 0, "aware_ego_us": 300_000, "aware_fused_us": 200_000, "end_us": 300_000,
+        "announces": True,
     }  # fmt: skip
 
 
 def test_average_precision_is_of_all_frames_of_each_mode():
     after = detections([(20, 0), (0, 50)], truth=[HELPER, OTHER])
     _, rows, _ = recorded(fused_frame(ego_frame(), world=world(), seen=after))
-    assert {mode: dict(curve)[0.5] for mode, curve in rows.average_precision().items()} == {"ego": 0.0, "fused": 1.0}
+    assert {mode: dict(curve)[0.5] for mode, curve in rows.average_precision().items()} == {
+        "ego": 0.0, "ego_unannounced": 0.0, "fused": 1.0, "fused_unannounced": 1.0,
+    }  # fmt: skip
 
 
 def test_the_score_of_a_frame_is_returned_for_pictures():

@@ -18,14 +18,14 @@ def test_bodies_appear_where_the_ego_would_place_them():
 
 
 def test_the_evaluation_is_given_the_truth_and_what_the_ego_believed():
-    frames = ego_frames_of([FRAME])
+    frames = ego_frames_of([FRAME], np.array([EGO]))
     assert (frames.egos.agent.tolist(), frames.time_us) == ([EGO], 100_000)
     assert (frames.egos.position_m.tolist(), frames.egos.believed_m.tolist()) == ([[3, 4]], [[3, 5]])
     assert frames.egos.velocity_mps.tolist() == [[5, 1]]
 
 
 def test_the_evaluation_is_given_all_road_users_as_they_were_and_as_they_appeared():
-    frames = ego_frames_of([FRAME])
+    frames = ego_frames_of([FRAME], np.array([EGO]))
     assert frames.users.agent.tolist() == [EGO, HELPER]
     assert frames.users.center_m[:, :2].tolist() == [[3, 4], [20, 0]]
     assert frames.users.velocity_mps.tolist() == [[5, 0], [0, 6]]
@@ -44,6 +44,6 @@ def test_each_ego_sees_bodies_where_it_sees_them_alone(seed):
         believed = rng.normal(0, 3, 4)
         truth = capture(world, agent, believed=believed, points=rng.integers(0, 9, len(agents)))
         frames.append(fused_frame(frame(agent, 0, pose=believed), world=world, truth=truth))
-    egos = ego_frames_of(frames).egos
+    egos = ego_frames_of(frames, np.array([EGO])).egos
     assert [row.tobytes() for row in egos.center_m] == [one.apparent.center_m.tobytes() for one in frames]
     assert [row.tobytes() for row in egos.yaw_rad] == [one.apparent.yaw_rad.tobytes() for one in frames]

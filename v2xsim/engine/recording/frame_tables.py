@@ -3,10 +3,10 @@
 Uncut are `detections`, `hits`, `announced` and `contributions`; `awareness`, `fusion` and `episodes` have the scores.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from v2xsim.engine.cooperation.cooperation import Contribution
 from v2xsim.engine.cooperation.transfers import Transfer
@@ -38,11 +38,18 @@ class FrameTables:
         self._tables, self._detect_us = tables, detect_us
         self._evaluator = Evaluator(range_m, tracker_at(step_us), gap_us=gap_at(step_us))
 
-    def add(self, frames: Sequence[FusedFrame]) -> Sequence[FrameScore]:
-        """Score the ego frames of one tick, write them and their scores into the tables, and return the scores."""
+    def add(
+        self, frames: Sequence[FusedFrame], stations: Mapping[int, Int64[np.ndarray, " stations"]]
+    ) -> Sequence[FrameScore]:
+        """Score the ego frames of one tick, write them and their scores into the tables, and return the scores.
+
+        Args:
+            frames: The frames.
+            stations: Agent id of each station, by the time of the capture.
+        """
         if not frames:
             return []
-        ego_frames = ego_frames_of(frames)
+        ego_frames = ego_frames_of(frames, stations[frames[0].ego.time_us])
         scores = self._evaluator.add(ego_frames)
         self._add_detections(ego_frames)
         self._add_hits(ego_frames)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int64
 
 from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.cooperation import Contribution
@@ -60,8 +61,13 @@ class FusedFrame:
         return self.capture.apparent
 
 
-def ego_frames_of(frames: Sequence[FusedFrame]) -> EgoFrames:
-    """Return the part of some egos' frames of one tick that the evaluation takes."""
+def ego_frames_of(frames: Sequence[FusedFrame], stations: Int64[np.ndarray, " stations"]) -> EgoFrames:
+    """Return the part of some egos' frames of one tick that the evaluation takes.
+
+    Args:
+        frames: The frames.
+        stations: Agent id of each station at their capture.
+    """
     captures, results = [frame.capture for frame in frames], [frame.result for frame in frames]
     own = [frame.ego for frame in frames]
     snapshot = captures[0].snapshot
@@ -73,7 +79,8 @@ def ego_frames_of(frames: Sequence[FusedFrame]) -> EgoFrames:
         np.array([one.velocity_mps for one in own], np.float64), center_m, yaw_rad,
     )  # fmt: skip
     return EgoFrames(
-        own[0].time_us, users_of(snapshot.agent, snapshot.boxes, snapshot.velocity_mps), egos,
+        own[0].time_us, users_of(snapshot.agent, snapshot.boxes, snapshot.velocity_mps, np.isin(snapshot.agent, stations)),
+        egos,
         np.array([capture.points for capture in captures]), np.array([result.points for result in results]),
         in_both_modes([one.detections for one in own], [result.detections for result in results]),
         DetectionGroups.of([frame.announced for frame in frames]), together([frame.tracks_at for frame in frames]),

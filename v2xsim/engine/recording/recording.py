@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 
 from v2xsim.engine.instant import Instant
@@ -71,6 +72,9 @@ class Recording:
         self._truth_tables = TruthTables(self.tables, record, begin_us, self._step_us)
         self._kept_frames = KeptFrames(self.tables, record, begin_us, detect_us, self._step_us + fuse_us + oldest_us)
         self._participants = Participants()
+        # Agent id of each station at the ticks whose frames may still be fused, by time.
+        self._stations_at: dict[int, np.ndarray] = {}
+        self._keeps_us = fuse_us + self._step_us
         end_us = begin_us + round(scenario.run.duration_s * 1e6 / self._step_us) * self._step_us
         self._metrics = RunMetrics(record.prr_range_m, record.packet_share, record.link_ticks * self._step_us, end_us)
         self._later = InOrder(workers or Workers(1))
@@ -84,6 +88,9 @@ class Recording:
         """Record the road users and stations of a tick, and the links between stations."""
         self._put_away_held(instant.time_us)
         self._participants.note(instant)
+        oldest_us = instant.time_us - self._keeps_us
+        self._stations_at = {time_us: agent for time_us, agent in self._stations_at.items() if time_us >= oldest_us}
+        self._stations_at[instant.time_us] = instant.fleet.agent
         self._truth_tables.add(instant)
         self._kept_frames.tick(instant)
         period_us = self._scenario.record.link_ticks * self._step_us
@@ -98,11 +105,13 @@ class Recording:
 
     def fused(self, frames: list[FusedFrame] | Callable[[], list[FusedFrame]]) -> None:
         """Score and record the egos' frames of one tick, or those that a function returns."""
-        self._later.do(partial(self._score, frames, self._kept_frames.remembered))
+        self._later.do(partial(self._score, frames, self._kept_frames.remembered, self._stations_at))
 
-    def _score(self, fused: list[FusedFrame] | Callable[[], list[FusedFrame]], ticks: tuple[Instant, ...]) -> None:
+    def _score(
+        self, fused: list[FusedFrame] | Callable[[], list[FusedFrame]], ticks: tuple[Instant, ...], stations: dict[int, np.ndarray]
+    ) -> None:  # fmt: skip
         frames = fused if isinstance(fused, list) else fused()
-        self._kept_frames.offer(frames, self._frame_tables.add(frames))
+        self._kept_frames.offer(frames, self._frame_tables.add(frames, stations))
         self._kept_frames.keep_best(ticks)
 
     def finish(self) -> None:
