@@ -177,7 +177,7 @@ EXTREMES = {
     "traffic.grid": {
         "blocks": "--", "block_m": "--", "lanes": "--", "vehicles_per_hour": "x-", "building_height_m": "--", "setback_m": "-x",
     },
-    "traffic.highway": {"length_m": "--", "lanes": "--", "density_per_km": "xx", "speed_kmh": "x-"},
+    "traffic.highway": {"length_m": "--", "lanes": "--", "density_per_km": "xx", "speed_kmh": "x-", "truck_share": "--"},
     "stations": {"count": "--", "penetration": "--"},
     "stations.roadside.*": {"height_m": "xx", "heading_deg": "--"},
     "lidars": {"count": "--", "range_noise_m": "-x", "dropout": "-x"},

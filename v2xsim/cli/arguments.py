@@ -20,7 +20,7 @@ ScenarioName = Annotated[
     str,
     typer.Argument(
         metavar="SCENARIO",
-        help="A YAML file, a packaged scenario (demo, highway, urban_grid), or the manifest.json of a run, which is run again.",
+        help="A YAML file, a packaged scenario (such as demo, highway or nlos_grid), or the manifest.json of a run, which is run again.",
         show_default=False,
     ),
 ]

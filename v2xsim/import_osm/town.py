@@ -25,6 +25,8 @@ from v2xsim.staging import staged
 from v2xsim.world.buildings import load_prisms
 
 LIDARS = 10
+NLOS_STATIONS, NLOS_LIDARS = 40, 20
+"""Stations and lidars of the second scenario, nlos.yaml."""
 Progress = Callable[[str], None]
 
 
@@ -119,3 +121,23 @@ radio:
 cooperation: {{relay: hybrid, fusion: early}}
 """
     (folder / "town.yaml").write_text(text, encoding="utf-8")
+    # The family of docs/nlos.md for this town; its radio and its sources are those of the packaged scenario nlos_grid.
+    text = f"""# The same town as one of the families of docs/nlos.md, which has the sources: buildings and vehicles block the radio, and matrices reach 120 m.
+# {NLOS_STATIONS} stations and {NLOS_LIDARS} lidars in the square are assumptions.
+name: "{name[:75]}_nlos"
+run: {{seed: 1, begin_s: {BEGIN_S}, duration_s: {min(duration_s, 15.0):.12g}, step_s: 0.1}}
+world:
+  buildings: town.poly.xml
+traffic:
+  sumocfg: town.sumocfg
+stations: {{count: {max(stations, NLOS_STATIONS)}, region: {region}}}
+lidars: {{count: {NLOS_LIDARS}}}
+radio:
+  access: ieee80211p
+  channel: tr37885_urban
+  tx_power_dbm: 23.0
+  propagation: {{vehicle_blockage: knife_edges, building_loss: corner, fading: nakagami}}
+cooperation:
+  matrix: {{extent_m: 120, cell_m: 4}}
+"""
+    (folder / "nlos.yaml").write_text(text, encoding="utf-8")

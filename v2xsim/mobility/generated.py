@@ -178,7 +178,7 @@ def traffic_speed_mps(highway: Highway) -> float:
     spread out at the exit, and the density would fall below the stated one. One tenth is subtracted for imperfect drivers.
     """
     spacing = 2000.0 * highway.lanes / highway.density_per_km
-    length = sum(share * _length_m(highway, kind) for kind, share in shares_of(highway.mix).items())
+    length = sum(share * _length_m(highway, kind) for kind, share in shares_of(highway.shares).items())
     return float(np.clip(0.9 * (spacing - length - _MIN_GAP_M), 1.0, highway.speed_kmh / 3.6))
 
 
@@ -197,7 +197,7 @@ def _standing_demand(highway: Highway, direction: str, draw: Generator) -> list[
     Heavy vehicles fill the lanes from the right; the total length of vehicles is about the same in all lanes. Within a lane
     all gaps are equal at first; then each vehicle is moved by up to a quarter of a gap.
     """
-    shares = shares_of(highway.mix)
+    shares = shares_of(highway.shares)
     count = max(1, round(highway.density_per_km * highway.length_m / 2000.0))
     kinds = draw.choice(list(shares), count, p=list(shares.values()))
     kinds = kinds[np.argsort([kind not in _HEAVY for kind in kinds], kind="stable")]
@@ -228,7 +228,7 @@ def _arriving_demand(highway: Highway, direction: str, until_s: float, draw: Gen
     """
     limit, first = traffic_speed_mps(highway), _piece_names(direction, len(_piece_ends_m(highway)) - 1)[0]
     departures = []
-    for kind, share in shares_of(highway.mix).items():
+    for kind, share in shares_of(highway.shares).items():
         rate = highway.density_per_km / 2000.0 * share * _cruise_mps(kind, limit)
         lane = "0" if kind in _HEAVY and limit == highway.speed_kmh / 3.6 else "free"
         attributes = {"route": first, "departLane": lane, "departPos": "base", "departSpeed": "max"}
@@ -272,7 +272,7 @@ def open_highway(highway: Highway, run: Run, names: Names) -> SumoMobility:
     enter at the rate at which they leave at that speed. If the road cannot hold the density, some vehicles wait
     outside.
     """
-    slow = [kind for kind in shares_of(highway.mix) if kind in ("bicycle", "pedestrian")]
+    slow = [kind for kind in shares_of(highway.shares) if kind in ("bicycle", "pedestrian")]
     if slow:
         raise MobilityError(f"traffic.highway.mix must have motor vehicles only, got {slow[0]}")
     folder = Scratch("highway")

@@ -27,6 +27,8 @@ MEASUREMENTS = {
     "sharedllm": ["sharedllm.recall_rows", "sharedllm_cost.cost_rows", "sharedllm_context.context_rows"],
     "descriptors": ["descriptors.all_rankings"],
     "city": ["city.city_rows"],
+    "situations": ["situations.situation_rows"],
+    "tall-relay": ["tall_relay.range_rows"],
 }
 TRAINED = {"block.equal_loss_rows", "kv_sharing.sharing_rows", "skip.skip_rows"}
 NAMES = [module.NAME for module in claim.COMMANDS]

@@ -1,0 +1,56 @@
+"""The packaged scenarios of docs/nlos.md run, and stand for what their comments say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import v2xsim
+from v2xsim.claims.situations import FAMILIES
+
+SCENARIOS = Path(v2xsim.__file__).parent / "scenarios"
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_runs_with_helpers_in_range(name):
+    scenario = v2xsim.load(name, ["run.duration_s=0.3", "lidars.model=beam16"])
+    results = v2xsim.run(scenario)
+    assert results.tables["fusion"].num_rows > 0
+    assert scenario.cooperation.matrix.extent_m >= 100
+    subjects = {notice.subject for notice in results.notices}
+    assert not subjects & {
+        "cooperation.no_helper_in_range",
+        "cooperation.few_relays",
+        "cooperation.hidden_speed",
+        "traffic.inside_building",
+    }
+
+
+@pytest.mark.parametrize("share", [0.0, 0.6])
+def test_one_key_sets_the_share_of_trucks_on_the_motorway(share):
+    scenario = v2xsim.load(
+        "motorway", ["run.duration_s=0.1", "run.begin_s=0", "lidars.count=1", f"traffic.highway.truck_share={share}"]
+    )
+    kinds = np.array(v2xsim.run(scenario).tables["agents"]["kind"].to_pylist())
+    # About 100 vehicles, each drawn: three standard deviations are 0.15.
+    assert np.mean(kinds == "truck") == pytest.approx(share, abs=0.15 if share else 0.0)
+    assert {"passenger", "van"} <= set(kinds)
+
+
+def test_a_share_of_trucks_leaves_the_other_kinds_in_proportion():
+    highway = v2xsim.load("motorway", ["traffic.highway.truck_share=0.5"]).traffic.highway
+    assert highway.shares["truck"] == 0.5
+    assert highway.shares["passenger"] / highway.shares["van"] == pytest.approx(7.0)
+    assert sum(highway.shares.values()) == pytest.approx(1.0)
+
+
+def test_a_share_of_trucks_without_another_kind_is_refused():
+    with pytest.raises(v2xsim.ScenarioError, match="mix names no other kind"):
+        v2xsim.load("motorway", ["traffic.highway.truck_share=0.5", "traffic.highway.mix={truck: 1}"])
+
+
+def test_the_sweep_over_trucks_names_a_packaged_scenario_and_the_key():
+    from v2xsim.study.plan import plan_of
+
+    plan = plan_of(SCENARIOS / "sweeps/motorway_trucks.yaml")
+    assert len(plan.settings) == 8
