@@ -27,5 +27,7 @@ def test_links_dead_from_the_start_have_no_range():
 
 def test_on_the_motorway_a_truck_reaches_farther_than_a_car():
     (row,) = range_rows((0.3,), seeds=1)
+    assert row.car_m is not None
+    assert row.tall_m is not None
     assert 50 < row.car_m < row.tall_m
     assert row.gain == pytest.approx(row.tall_m / row.car_m - 1.0)

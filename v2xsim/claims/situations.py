@@ -172,7 +172,7 @@ def situation_rows(scenarios: Sequence[Scenario], seeds: int = 3) -> Iterator[Si
             f"{name}_{word}": extreme(columns[name]) if columns[name] else None
             for name in ("relayable", "choice") for word, extreme in (("least", min), ("most", max))
         }  # fmt: skip
-        yield SituationRow(scenario.name, seeds, **(mean | spread))  # type: ignore[arg-type]  # the keys are those of the row
+        yield SituationRow(scenario.name, seeds, **(mean | spread))
 
 
 @dataclass(frozen=True)

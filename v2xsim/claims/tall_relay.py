@@ -29,6 +29,8 @@ _LEAST_LINKS = 100
 class RangeRow:
     """Ranges of one hop on a motorway on which every vehicle has a radio on its roof; means over the seeds.
 
+    A value is None if a run has too few links of one of the two sorts.
+
     Attributes:
         truck_share: Share of trucks, 0 to 1.
         car_m: Distance between two cars up to which the mean delivery is at least 0.9.
@@ -39,20 +41,20 @@ class RangeRow:
     """
 
     truck_share: float
-    car_m: float
-    tall_m: float
-    gain: float
-    gain_least: float
-    gain_most: float
+    car_m: float | None
+    tall_m: float | None
+    gain: float | None
+    gain_least: float | None
+    gain_most: float | None
 
 
-def range_rows(truck_shares: tuple[float, ...] = (0.1, 0.3, 0.6), seeds: int = 3) -> Iterator[RangeRow]:
+def range_rows(truck_shares: tuple[float, ...] = (0.1, 0.3), seeds: int = 3) -> Iterator[RangeRow]:
     """Yield the ranges at each share of trucks, from runs of the packaged motorway with the seeds 1, 2, and so on."""
     for share in truck_shares:
         ranges_m = np.array([_ranges_m(_scenario(share, seed)) for seed in range(1, seeds + 1)])
         gain = ranges_m[:, 1] / ranges_m[:, 0] - 1.0
-        car_m, tall_m = ranges_m.mean(axis=0).tolist()
-        yield RangeRow(share, car_m, tall_m, float(gain.mean()), float(gain.min()), float(gain.max()))
+        values = [*ranges_m.mean(axis=0).tolist(), float(gain.mean()), float(gain.min()), float(gain.max())]
+        yield RangeRow(share, *(value if np.isfinite(value) else None for value in values))
 
 
 def _scenario(truck_share: float, seed: int) -> Scenario:

@@ -9,7 +9,7 @@ from v2xsim.cli.claim.measurements import print_measured
 
 NAME = "tall-relay"
 EXAMPLE = "Example: v2xsim claim tall-relay --seeds 1"
-_USUAL = (0.1, 0.3, 0.6)
+_USUAL = (0.1, 0.3)
 
 
 def command(
@@ -18,7 +18,7 @@ def command(
         typer.Option(
             min=0.01,
             max=0.99,
-            help="Share of trucks on the motorway; repeatable. Default: 0.1, 0.3 and 0.6.",
+            help="Share of trucks on the motorway; repeatable. Default: 0.1 and 0.3.",
             show_default=False,
         ),
     ] = None,
