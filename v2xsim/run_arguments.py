@@ -51,6 +51,44 @@ def check_arguments(scenario: Scenario, out: Path | str | None, tables: bool, th
         raise SteppingError(f"threads must be a whole number from 1 on, or None for the default, got {threads!r}")
 
 
+def check_payload(payload: object) -> None:
+    """Check the content of a message of a program.
+
+    Raises:
+        SteppingError: If it is no bytes, or has none or too many.
+    """
+    if not isinstance(payload, bytes | bytearray) or not 0 < len(payload) <= LARGEST_MESSAGE_BYTES:
+        got = f"{len(payload):,} bytes" if isinstance(payload, bytes | bytearray) else type(payload).__name__
+        raise SteppingError(f"payload must be 1 to {LARGEST_MESSAGE_BYTES:,} bytes, got {got}")
+
+
+class MessageLimit:
+    """Counts the messages of a program at one instant: too many are a program that answers itself without time going on."""
+
+    def __init__(self) -> None:
+        self._time_s, self._sent = -1.0, 0
+
+    def count(self, time_s: float) -> None:
+        """Count a message that a program sends.
+
+        Args:
+            time_s: Present traffic time.
+
+        Raises:
+            SteppingError: If there are too many at this instant.
+        """
+        self._time_s, self._sent = time_s, self._sent + 1 if self._time_s == time_s else 1
+        if self._sent > MOST_MESSAGES_AT_ONCE:
+            raise SteppingError(
+                f"at most {MOST_MESSAGES_AT_ONCE:,} messages can be sent at one instant, and at {time_s:.12g} s there are more; where "
+                "messages take no time, a function that sends a message at every arrival or loss never ends"
+            )
+
+
+def no_progress(done: float, whole: float, phase: str) -> None:
+    """Do nothing with the progress of a run."""
+
+
 def is_number(value: object) -> bool:
     """Return whether a value is a number, and not a truth value."""
     return isinstance(value, Real) and not isinstance(value, bool)

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from v2xsim.doubtful import value_notices
 from v2xsim.engine import simulation as engine
@@ -16,6 +17,7 @@ from v2xsim.engine.stations.contents import EVERYBODY
 from v2xsim.engine.stations.inbox import Arrival
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.evaluation.metrics import METRIC_COLUMNS, READ_AGAIN
+from v2xsim.link_graph import LinkScene, link_graph
 from v2xsim.mobility.ahead import AheadMobility
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.inputs import input_digests
@@ -30,16 +32,17 @@ from v2xsim.results.results import Results
 from v2xsim.results.store import MemoryStore, MetricStore, SegmentStore, Store
 from v2xsim.run_arguments import (
     FASTEST_MPS,
-    LARGEST_MESSAGE_BYTES,
-    MOST_MESSAGES_AT_ONCE,
+    MessageLimit,
     OnArrival,
     OnFrame,
     OnLoss,
     Progress,
     SteppingError,
     check_arguments,
+    check_payload,
     default_threads,
     is_number,
+    no_progress,
 )
 from v2xsim.run_results import results_of, rung_of, steered_notices
 from v2xsim.scenario.manifest_files import MANIFEST
@@ -51,6 +54,9 @@ from v2xsim.streams import Streams
 from v2xsim.views import FrameView, InstantView, KnowledgeView, LostMessage, ReceivedMessage
 from v2xsim.views.knowledge import knowledge_of
 from v2xsim.world.buildings import building_notices, load_obstacles
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 def run(
@@ -122,9 +128,9 @@ class Simulation:
         threads = threads or default_threads()
         self.scenario = scenario
         self._simulated_s = simulated_s(scenario.run.duration_s, scenario.run.step_s)
-        self._progress: Progress = progress or _no_progress
+        self._progress: Progress = progress or no_progress
         self._names, self._process, self._speeds_set = Names(), os.getpid(), 0
-        self._sent_at: tuple[float, int] = (-1.0, 0)
+        self._limit = MessageLimit()
         self._results: Results | None = None
         self._failure: BaseException | None = None
         started = time.perf_counter()
@@ -262,6 +268,16 @@ class Simulation:
         """
         return knowledge_of(self._engine, self._station(name), self._names)
 
+    def graph(self) -> "nx.DiGraph[str]":
+        """Return the links of the last tick as a graph of networkx: stations are nodes, and each pair in range has two edges.
+
+        An edge leads from the station that sends to the one that receives. `v2xsim.link_graph.link_graph` has all attributes.
+        """
+        self._check_sound()
+        self._present()
+        scene = LinkScene.of(self._engine.instant, self._engine.heard, self._obstacles, self.scenario)
+        return link_graph(scene, self._names.name_of)
+
     # Acting
 
     def send(
@@ -284,10 +300,8 @@ class Simulation:
                 `LostMessage.reason` names the reason. It may send; at the end of the run, nothing is sent any more.
         """
         self._check_running()
-        if not isinstance(payload, bytes | bytearray) or not 0 < len(payload) <= LARGEST_MESSAGE_BYTES:
-            got = f"{len(payload):,} bytes" if isinstance(payload, bytes | bytearray) else type(payload).__name__
-            raise SteppingError(f"payload must be 1 to {LARGEST_MESSAGE_BYTES:,} bytes, got {got}")
-        self._check_not_endless()
+        check_payload(payload)
+        self._limit.count(self.time_s)
         origin = self._station(sender)
         destination = EVERYBODY if to is None else self._station(to)
         if origin == destination:
@@ -337,16 +351,6 @@ class Simulation:
             # Not by the path that was given: a part or the program may have changed the working folder since.
             results.moved(self._draft.target)
         return results
-
-    def _check_not_endless(self) -> None:
-        """Count the messages of the present instant; too many are a program that answers itself without time going on."""
-        now_s, sent = self._sent_at
-        self._sent_at = (self.time_s, sent + 1 if now_s == self.time_s else 1)
-        if self._sent_at[1] > MOST_MESSAGES_AT_ONCE:
-            raise SteppingError(
-                f"at most {MOST_MESSAGES_AT_ONCE:,} messages can be sent at one instant, and at {self.time_s:.12g} s there are more; where "
-                "messages take no time, a function that sends a message at every arrival or loss never ends"
-            )
 
     def _station(self, name: str) -> int:
         """Return the agent id of a station at the last tick."""
@@ -442,7 +446,3 @@ def _end(opened: ExitStack, process: int) -> None:
     # In a forked copy of the process there are no threads to end, and SUMO is not its own.
     if process == os.getpid():
         opened.close()
-
-
-def _no_progress(done: float, whole: float, phase: str) -> None:
-    pass

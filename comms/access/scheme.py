@@ -7,7 +7,7 @@ validation against published curves.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Int64, UInt64
@@ -81,6 +81,18 @@ class RadioSettings:
         return float(10.0 * np.log10(self.bandwidth_mhz / 10.0))
 
 
+class ReceptionLevels(NamedTuple):
+    """The powers that limit the reception of a packet without interference.
+
+    Attributes:
+        noise_dbm: Noise power over the part of the channel that the packet occupies.
+        sensitivity_dbm: Power of the weakest packet that a receiver detects.
+    """
+
+    noise_dbm: float
+    sensitivity_dbm: float
+
+
 class AccessScheme(Part):
     """Base of access schemes.
 
@@ -123,6 +135,15 @@ class AccessScheme(Part):
         from v2xsim.comms.phy.error_rate import ieee80211p_points
 
         return ieee80211p_points(mcs, bandwidth_mhz)
+
+    def reception_levels(self, settings: RadioSettings, size_bytes: int) -> ReceptionLevels:
+        """Return the noise in which a receiver decodes a packet, and the power of the weakest packet that it detects.
+
+        Args:
+            settings: Settings of the radio.
+            size_bytes: Size of the packet, with the headers above the MAC.
+        """
+        return ReceptionLevels(settings.noise_dbm, settings.sensitivity_dbm + settings.wider_db)
 
     def describe(self) -> str:
         """Return the settings that limit the packet size, as text for error messages."""

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from v2xsim.comms.access.scheme import AccessLayer, AccessScheme, RadioSettings
+from v2xsim.comms.access.scheme import AccessLayer, AccessScheme, RadioSettings, ReceptionLevels
 from v2xsim.comms.phy.error_points import ErrorPoints
 from v2xsim.comms.phy.sidelink import bits_per_subchannel, in_band_emission_db, sidelink_error_curve
 from v2xsim.parts import Above, AtLeast, AtMost, Auto, Below
@@ -160,6 +160,13 @@ class SidelinkScheme(AccessScheme):
         """Return the error curve of the scheme's own modulation and code rate; `mcs` and the bandwidth change nothing."""
         sinr_db, error_rate = sidelink_error_curve(*self.coding)
         return ErrorPoints(np.array(sinr_db), np.array(error_rate))
+
+    def reception_levels(self, settings: RadioSettings, size_bytes: int) -> ReceptionLevels:
+        """Return the noise over the subchannels of a packet, and the sensitivity, which does not depend on the bandwidth."""
+        needed = -(-8 * size_bytes // self.subchannel_bits)
+        used = min(self.packet_subchannels or needed, self.subchannels)
+        noise_dbm = settings.noise_dbm + 10.0 * float(np.log10(used / self.subchannels))
+        return ReceptionLevels(noise_dbm, settings.sensitivity_dbm)
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
         """Return the access layer of the scheme."""

@@ -14,6 +14,7 @@ EXAMPLES = re.findall(r"## ([^\n]+)\n\n```python\n(.*?)```", PAGE.read_text(enco
 SAYS = {
     "Log what one ego knows": "helpers: [(",
     "Send a message": "truck got b'thanks' from ego",
+    "Look for relays": "have a choice",
     "Set a speed": "m/s",
     "Slow down near pedestrians": "slows down",
     "Every fused frame of a run": "ego detects",

@@ -156,5 +156,13 @@ def test_links_and_packets_that_are_not_recorded_take_no_disk():
     assert cpu_amounts(few, 0.1)["link tick"] == few.links * few.ticks
 
 
+def test_a_run_that_never_records_links_has_an_estimate():
+    never, always = (
+        workload_of(v2xsim.load("demo", ["run.duration_s=2", f"record.link_ticks={every}"])).recorded_rows
+        for every in (0, 1)
+    )
+    assert 0.0 < never < always == 1.0
+
+
 def test_an_estimate_of_an_empty_road_is_reported(tmp_path):
     assert subjects(crowd(vehicles=0, stations=0, links=0), tmp_path) == {"estimate.no_road_users"}

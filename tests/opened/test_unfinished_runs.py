@@ -54,6 +54,13 @@ def test_row_groups_of_what_was_written_have_the_columns_that_are_asked_for(goin
     assert group.to_pylist() == tables["links"].select(["a", "b"]).to_pylist()
 
 
+def test_the_links_of_what_was_written_are_a_graph(going_on):
+    run, whole = v2xsim.open(going_on, partial=True), v2xsim.open(finished(SETTINGS)[1])
+    assert list(run.graph(1.1).edges(data=True)) == list(whole.graph(1.1).edges(data=True))
+    with pytest.raises(OpenError, match=r"got 1.2 s; links and states were recorded from 0.5 s to 1.1 s"):
+        run.graph(1.2)
+
+
 def test_what_was_written_is_evaluated(going_on):
     run = v2xsim.open(going_on, partial=True)
     evaluation = run.evaluate()

@@ -3,7 +3,7 @@
 import pytest
 
 import v2xsim
-from v2xsim import simulate
+from v2xsim import run_arguments
 from v2xsim.run_arguments import SteppingError
 
 ACCESS = ["random_slot", "ieee80211p", "lte_mode4", "nr_mode2", "ideal"]
@@ -164,7 +164,7 @@ def test_a_lost_message_may_be_sent_again():
 
 @pytest.mark.parametrize("changes", [{"radio.access": "ideal"}, {"cooperation.transport": "synchronous"}])
 def test_sending_without_end_at_one_instant_is_refused(changes, monkeypatch):
-    monkeypatch.setattr(simulate, "MOST_MESSAGES_AT_ONCE", 200)
+    monkeypatch.setattr(run_arguments, "MOST_MESSAGES_AT_ONCE", 200)
     with v2xsim.Simulation(scenario(standing(a=0), changes)) as sim:
 
         def again(name, message):

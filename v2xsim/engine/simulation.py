@@ -33,6 +33,7 @@ from v2xsim.engine.recording.recording import Recording
 from v2xsim.engine.stages import Stages
 from v2xsim.engine.stations.capture import Captures
 from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.heard_pairs import Measured
 from v2xsim.engine.stations.hearing import SILENT_PERIODS
 from v2xsim.engine.stations.inbox import Inboxes
 from v2xsim.engine.stations.own_tracks import OwnTracks
@@ -118,6 +119,8 @@ class Simulation:
         self._world = World(scenario, mobility, obstacles, roster, self.sensing, streams, self.stages, self.corners)
         # An empty world, so that no process needs a check for None before the first tick.
         self.instant = Instant.empty(self._begin_us)
+        # What each station had measured on the packets of others at the last tick.
+        self.heard = Measured.nothing()
         self._captures = Captures()
 
         # Keep all frames that wait for fusion, and the newest detected one to answer requests from.
@@ -313,8 +316,9 @@ class Simulation:
         self._air.tick(instant.fleet, instant.links)
         self.instant = instant
         self.stations.enter(instant.states)
+        self.heard = self.stations.measured(instant.time_us)
         with self.stages.recording:
-            self.recording.tick(instant)
+            self.recording.tick(instant, self.heard)
             self.plausibility.note(instant.snapshot, instant.fleet)
             self._blocked_links.note(instant.links)
         boxes_are_shared, followed = self.scenario.cooperation.fusion.shares.is_boxes, []

@@ -87,8 +87,15 @@ def workload_of(scenario: Scenario) -> Workload:
         links=len(neighbours(fleet.antenna_m[:, :2], radio.range_m).first), lidar_stations=len(rows), rays=rays, egos=int(fleet.ego.sum()),
         clouds=_clouds(scenario, int(fleet.ego.sum()), rays / max(len(rows), 1)), announcements=len(fleet) * run.step_s * 1e6 / scenario.cooperation.awareness_rule.check_us,
         has_messages=scenario.cooperation.transport != "synchronous",
-        recorded_rows=_LINKS / scenario.record.link_ticks + (1.0 - _LINKS) * scenario.record.packet_share,
+        recorded_rows=_recorded_rows(scenario),
     )  # fmt: skip
+
+
+def _recorded_rows(scenario: Scenario) -> float:
+    """Return the share of the rows of links and packets that are recorded, 0 to 1."""
+    record = scenario.record
+    links = 1.0 / record.link_ticks if record.link_ticks else 0.0
+    return _LINKS * links + (1.0 - _LINKS) * record.packet_share
 
 
 def _clouds(scenario: Scenario, egos: int, rays: float) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -28,6 +28,11 @@ from v2xsim.results.listed import Listed, ListedMetrics
 from v2xsim.results.table_files import missing_tables
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.schema import Scenario
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from v2xsim.opened.link_scenes import LinkScenes
 
 
 class Run:
@@ -171,6 +176,21 @@ class Run:
         """
         return self._casting.fused_intensity(ego, time_us, count)
 
+    def graph(self, time_s: float) -> "nx.DiGraph[str]":
+        """Return the links at a recorded tick as a graph of networkx: stations are nodes, and each pair in range has two edges.
+
+        An edge leads from the station that sends to the one that receives; it equals that of `Simulation.graph` at this tick.
+        `v2xsim.link_graph.link_graph` has all attributes.
+
+        Args:
+            time_s: Traffic time of a tick at which the run recorded links and states.
+
+        Raises:
+            NotRecordedError: If the run did not record links and states at this tick.
+            OpenError: If there is no such tick.
+        """
+        return self._link_scenes.graph(time_s)
+
     def station_cloud(self, station: str, time_s: float) -> Cloud:
         """Return the point cloud that a station with a lidar captured at a tick; it is cast again.
 
@@ -238,6 +258,14 @@ class Run:
             self.names,
             lambda: self._casting,
         )
+
+    @cached_property
+    def _link_scenes(self) -> "LinkScenes":
+        # Imported here: only programs that want a graph need it.
+        from v2xsim.opened.link_scenes import LinkScenes
+
+        until_us = None if self.is_complete else round(self.until_s * 1e6)
+        return LinkScenes(self.folder, self.manifest, self.tables, self._truth, self.names, self.scenario, until_us)
 
     @cached_property
     def _casting(self) -> Casting:

@@ -82,7 +82,7 @@ def check_recorded(manifest: Mapping[str, Any], folder: Path, purpose: str) -> N
     Raises:
         NotRecordedError: If the run recorded no states, or not those of every tick.
     """
-    _check_any_recorded(manifest, folder, purpose)
+    check_any_recorded(manifest, folder, purpose)
     every = setting(manifest, "record.state_ticks")
     if every != 1:
         raise NotRecordedError(
@@ -102,7 +102,7 @@ def check_replayable(manifest: Mapping[str, Any], folder: Path, step_s: float | 
     Raises:
         NotRecordedError: If the run recorded no states, or not those of every tick of the replay.
     """
-    _check_any_recorded(manifest, folder, "to replay its traffic")
+    check_any_recorded(manifest, folder, "to replay its traffic")
     step_us, every = round(setting(manifest, "run.step_s") * 1e6), setting(manifest, "record.state_ticks")
     wanted_us = step_us if step_s is None else round(step_s * 1e6)
     if wanted_us < 1 or wanted_us % (every * step_us):
@@ -112,7 +112,8 @@ def check_replayable(manifest: Mapping[str, Any], folder: Path, step_s: float | 
         )
 
 
-def _check_any_recorded(manifest: Mapping[str, Any], folder: Path, purpose: str) -> None:
+def check_any_recorded(manifest: Mapping[str, Any], folder: Path, purpose: str) -> None:
+    """Check that a run recorded states at all; arguments and error as in `check_recorded`."""
     if not setting(manifest, "record.states"):
         raise NotRecordedError(
             f"{folder}: this run recorded no states, which are needed {purpose}; run it again with record.states=true"

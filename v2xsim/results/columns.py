@@ -115,6 +115,13 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("shadowing_db", "f4", "shadowing; it is added to the loss"),
         ("power_dbm", "f4", "received power, without fading"),
     ],
+    "heard": [
+        ("time_us", "us", "tick; the same ticks as in links"),
+        ("station", "long", "agent id of the station that measures"),
+        ("sender", "long", "agent id of a station that it has heard lately, whether or not the two are still in range"),
+        ("snr_db", "f4", "mean SNR that it measured on the last packets of the sender, in steps of 0.5 dB from -28 to 99.5 dB"),
+        ("share", "f4", "share of the last announcements of the sender that arrived, 0 to 1, in steps of 1/255"),
+    ],
     "transfers": [
         ("message", "long", "number of the message"),
         ("kind", "word", "request or data"),
@@ -350,7 +357,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
 }  # fmt: skip
 
 SINCE: dict[str, int] = {
-    "cycles": 3, "episodes.announces": 3, "frame_parts": 3, "fusion.unannounced": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3, "transfers.predicted": 3,
+    "cycles": 3, "episodes.announces": 3, "frame_parts": 3, "fusion.unannounced": 3, "heard": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3, "transfers.predicted": 3,
 }  # fmt: skip
 """Format of run folders (`v2xsim.results.manifest.FORMAT`) with which a table, or a column as `table.column`, came.
 
@@ -366,6 +373,7 @@ ROWS: dict[str, str] = {
     "packets": "Every packet at every receiver at which it was not too weak to be noticed, with its outcome",
     "unheard": "Receptions too weak to be listed in packets, counted by distance",
     "links": "Every pair of stations in range at every listed tick",
+    "heard": "What every station had measured, at every listed tick, on the packets of each station that it had heard lately, with the precision of its announcements",
     "transfers": "Every request of an ego to a helper, and every message with data in answer to one",
     "cycles": "Every frame for which an ego wanted data of helpers, because it had a blind zone, and what came of it; none if helpers send nothing or unasked",
     "relays": "Every pair of an ego and a helper whose direct link is not usable, each time egos ask, and the relay chosen for it",

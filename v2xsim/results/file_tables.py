@@ -16,18 +16,21 @@ _BOUNDED = ("frame", "x_m", "y_m")
 # Tables in whose numbers of 64 bits the first bytes are alike in neighbouring rows.
 _SMOOTH = ("clouds", "states", "parts", "stations")
 # Whole numbers that change in every row of their table, where all others change with each packet.
-_CHANGING = {"packets": ["rx"]}
+_CHANGING = {"packets": ["rx"], "heard": ["sender"]}
+# Measured numbers of few distinct values.
+_COARSE = {"heard": {"snr_db", "share"}}
 
 
 def writer_options(table: str) -> dict[str, Any]:
     """Return how the columns of a table are stored, as arguments of `ParquetWriter`.
 
     Measured numbers hardly repeat: a list of the distinct ones (a dictionary) takes most of the time of writing, and more space than the
-    numbers themselves. Where neighbouring rows are alike, the first bytes of all numbers are stored together, then the second bytes.
+    numbers themselves, unless they are rounded. Where neighbouring rows are alike, the first bytes of all numbers are stored together, then the second bytes.
     Whole numbers that are equal in many rows after each other need no dictionary either: compression alone takes half the time.
     """
     schema = schema_of(table)
-    measured = [field for field in schema if pa.types.is_floating(field.type)]
+    coarse = _COARSE.get(table, set())
+    measured = [field for field in schema if pa.types.is_floating(field.type) and field.name not in coarse]
     split = [field.name for field in measured if field.type == pa.float32() or table in _SMOOTH]
     whole = [field.name for field in schema if pa.types.is_integer(field.type)]
     plain = {field.name for field in measured} | (set(whole) - set(_CHANGING.get(table, whole)))

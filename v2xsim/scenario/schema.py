@@ -189,7 +189,11 @@ class Record(Section):
         le=1,
     )
     link_ticks: int = quantity(
-        1, "1", "The table links lists links at every n-th tick: 1 at every tick, 0 never", ge=0, le=1_000_000
+        1,
+        "1",
+        "The tables links and heard list links, and what stations measured on them, at every n-th tick: 1 at every tick, 0 never",
+        ge=0,
+        le=1_000_000,
     )
     states: bool = choice(
         True,

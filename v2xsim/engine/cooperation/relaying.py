@@ -76,7 +76,7 @@ class Relaying:
         self._obstacles, self._rule, self._radio, self._streams = obstacles, rule, radio, streams
         self._relays_table, self._nominations_table = relays, nominations
         self._reach_m = 2.0 * rule.matrix.extent_m
-        self._range_m = _usable_range_m(rule, radio) if rule.relay.relays else 0.0
+        self._range_m = usable_range_m(rule, radio) if rule.relay.relays else 0.0
         self._of_requests, self._of_passing = RelaysBefore(), RelaysBefore()
         self.passing: dict[int, set[int]] = {}
 
@@ -193,7 +193,7 @@ class Relaying:
         )  # fmt: skip
 
 
-def _usable_range_m(rule: Cooperation, radio: Radio) -> float:
+def usable_range_m(rule: Cooperation, radio: Radio) -> float:
     """Return the distance up to which a link without obstacles reaches the required delivery."""
     # For a required delivery of exactly 1, the range from the error curve would be zero.
     weakest_dbm = noise_dbm(radio.bandwidth_mhz, radio.noise_figure_db) + snr_needed_db(

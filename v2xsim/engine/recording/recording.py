@@ -15,6 +15,7 @@ from v2xsim.engine.recording.kept_frames import KeptFrames
 from v2xsim.engine.recording.participants import Participants, write_buildings, write_roads
 from v2xsim.engine.recording.truth_tables import TruthTables
 from v2xsim.engine.stages import Stages
+from v2xsim.engine.stations.heard_pairs import Measured
 from v2xsim.engine.workers import Workers
 from v2xsim.evaluation.ages import AGE_COLUMNS
 from v2xsim.evaluation.metric import Rows
@@ -84,8 +85,13 @@ class Recording:
         """Record the roads of the run."""
         write_roads(self.tables["roads"], roads)
 
-    def tick(self, instant: Instant) -> None:
-        """Record the road users and stations of a tick, and the links between stations."""
+    def tick(self, instant: Instant, heard: Measured | None = None) -> None:
+        """Record the road users and stations of a tick, and the links between stations.
+
+        Args:
+            instant: The world at the tick.
+            heard: What each of its stations has measured on the packets of others; recorded at the ticks of links.
+        """
         self._put_away_held(instant.time_us)
         self._participants.note(instant)
         oldest_us = instant.time_us - self._keeps_us
@@ -94,13 +100,20 @@ class Recording:
         self._truth_tables.add(instant)
         self._kept_frames.tick(instant)
         period_us = self._scenario.record.link_ticks * self._step_us
-        first, second, links = instant.links.near.first, instant.links.near.second, instant.links
         # A period of 0 records no links.
-        if len(first) and period_us and (instant.time_us - self._begin_us) % period_us == 0:
+        if not period_us or (instant.time_us - self._begin_us) % period_us:
+            return
+        first, second, links = instant.links.near.first, instant.links.near.second, instant.links
+        if len(first):
             self.tables["links"].add(
                 time_us=instant.time_us, a=links.agent[first], b=links.agent[second], distance_m=links.distance_m,
                 state=Coded(links.state, LINK_STATE_NAMES), case=links.case, blocker_height_m=links.blocker_height_m,
                 loss_db=links.loss_db, shadowing_db=links.shadowing_db, power_dbm=links.power_dbm,
+            )  # fmt: skip
+        if heard is not None and len(heard.sender):
+            self.tables["heard"].add(
+                time_us=instant.time_us, station=np.repeat(instant.fleet.agent, np.diff(heard.offset)), sender=heard.sender,
+                snr_db=heard.snr_db, share=heard.share,
             )  # fmt: skip
 
     def fused(self, frames: list[FusedFrame] | Callable[[], list[FusedFrame]]) -> None:

@@ -65,6 +65,12 @@ class Measured(NamedTuple):
     snr_db: Float[np.ndarray, " heard"]
     share: Float[np.ndarray, " heard"]
 
+    @staticmethod
+    def nothing() -> "Measured":
+        """Return the measurements of no station."""
+        none = np.zeros(0)
+        return Measured(np.zeros(1, np.int64), none.astype(np.int64), none, none)
+
 
 class Packets(NamedTuple):
     """Packets that stations received, one row for each receiver.

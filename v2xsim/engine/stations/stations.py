@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from v2xsim.engine.stations.away import Away, Bulletin
 from v2xsim.engine.stations.contents import HeardList
 from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.heard_pairs import Measured
 from v2xsim.engine.stations.hearing import Hearing
 from v2xsim.engine.stations.knowledge import REPORT_VALID_US, Knowledge
 from v2xsim.engine.stations.neighbours import Neighbours
@@ -168,6 +169,12 @@ class Stations:
     def heard_lately(self, agents: Int64[np.ndarray, " agents"], now_us: int) -> list[HeardList]:
         """Return for each of some stations the list of the other stations that it has heard lately, as it announces it."""
         return self._hearing.heard_by_each(agents, now_us)
+
+    def measured(self, now_us: int) -> Measured:
+        """Return what each present station measured on the packets of those that it has heard lately, rounded as in its announcements."""
+        offset, *heard = self._hearing.measured(self.states.agent, now_us)
+        rounded = HeardList.of(*heard)
+        return Measured(offset, rounded.agent, rounded.snr_db, rounded.share)
 
     def vicinities(self, agents: Int64[np.ndarray, " agents"], now_us: int) -> Vicinities:
         """Return what each of some stations that are present, in rising order of their agent ids, knows of those around it."""
