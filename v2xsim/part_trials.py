@@ -12,13 +12,19 @@ import numpy as np
 from v2xsim.comms.access.packets import Packets, field_of
 from v2xsim.comms.access.scheme import AccessScheme, RadioSettings, error_points_of, layer_of
 from v2xsim.comms.channel.blockage.model import BlockageView, VehicleBlockage, blockage_of, moments_of
+from v2xsim.comms.channel.blockage.tr37885 import Tr37885Blockage
 from v2xsim.comms.channel.building_loss.model import BuildingLoss, BuildingLossView, building_loss_of
-from v2xsim.comms.channel.detours import Detours
+from v2xsim.comms.channel.building_loss.tr37885 import DirectDistance
+from v2xsim.comms.channel.detours import CornerMap, Detours
 from v2xsim.comms.channel.fading.model import Fading, FadingView, shape_of
 from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView, loss_of, pieces_of, range_of
+from v2xsim.comms.channel.path_loss.tr37885_urban import Tr37885Urban
 from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
+from v2xsim.comms.relay.believed_channel import ChannelModel
 from v2xsim.comms.relay.choice import scores_of
+from v2xsim.comms.relay.courses import Courses
+from v2xsim.comms.relay.foresight.model import ForesightView, KnownVehicles, LinkForecast, deaths_of
 from v2xsim.comms.relay.hops import KnownBodies
 from v2xsim.comms.relay.rule import Ends, HopQuality, RelayRule, RelayView
 from v2xsim.gpu.bev.fusion.scheme import FusionScheme, FusionView, Received, fused_of
@@ -117,6 +123,26 @@ def relay_view(size: int) -> RelayView:
     return RelayView(
         ends(np.zeros(pairs, np.int64)), ends(np.arange(pairs) + stations - pairs), ends(relay), pair, quality, quality, 0.7,
         np.zeros(pairs, np.int64), known, indexed(corner), 5.9, 300.0, lambda: _numbers(len(pair)),
+    )  # fmt: skip
+
+
+def foresight_view(size: int) -> ForesightView:
+    """Return a trial input for link forecasts: links of one station that drives past a building, among cars."""
+    row = np.arange(size, dtype=float)
+    none, still = np.full(size, -1, np.int64), np.zeros(size)
+    here_m = np.tile([0.0, 0.0, 1.5], (size, 1))
+    there_m = np.column_stack([30.0 + 5.0 * row, 20.0 - 4.0 * row, np.full(size, 1.5)])
+    velocity_mps = np.tile([12.0, 0.0], (size, 1))
+    corner = Prisms(
+        np.array([[5.0, 5.0], [25.0, 5.0], [25.0, 25.0], [5.0, 25.0]]), np.array([0, 4]), np.zeros(1), np.full(1, 9.0)
+    )
+    cars = boxes(size)
+    channel = ChannelModel(Tr37885Urban(), Tr37885Blockage(), DirectDistance(), 5.9, indexed(corner), CornerMap.none())
+    return ForesightView(
+        Courses(here_m, velocity_mps, still, still), Courses(there_m, -velocity_mps, still - 1.0, still + 0.1),
+        np.zeros(size, np.int64), none, none, np.linspace(8.0, 30.0, size),
+        KnownVehicles(Courses.straight(cars.center_m, velocity_mps), cars.size_m, cars.yaw_rad, np.zeros(size, np.int64)),
+        channel, 115.0, 6.0, np.array([3.0, 3.0, 4.0]), np.array([10.0, 13.0, 13.0]),
     )  # fmt: skip
 
 
@@ -267,6 +293,7 @@ TRIALS: Mapping[type[Part], tuple[Trial, tuple[int, ...]]] = {
     Detector: (lambda part, size: detections_of(part, detector_view(size)), (5, 0)),
     Fading: (lambda part, size: shape_of(part, fading_view(size)), (5, 0)),
     FusionScheme: (lambda part, size: fused_of(part, fusion_view(size)), (5, 0)),
+    LinkForecast: (lambda part, size: deaths_of(part, foresight_view(size)), (5,)),
     # A run calls these rules only if there is something to choose from, so they get no empty input.
     MatchingRule: (lambda part, size: order_of(part, matching_view(size)), (5,)),
     PathLoss: (_try_path_loss, (5, 0)),

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from v2xsim.comms.access.packets import Field
+from v2xsim.comms.channel.detours import CornerMap
 from v2xsim.comms.channel.neighbours import neighbours
 from v2xsim.comms.channel.received_power import Carried
 from v2xsim.engine.channel.links import LinkBudget
@@ -18,6 +19,7 @@ from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.collecting import Arrived
 from v2xsim.engine.cooperation.cooperation import Contribution
 from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
+from v2xsim.engine.cooperation.foresight import Foresight
 from v2xsim.engine.cooperation.fusing import Fused
 from v2xsim.engine.cooperation.matching import Candidates
 from v2xsim.engine.cooperation.transfers import Transfers
@@ -196,7 +198,7 @@ def own_states(
     return OwnStates(
         agent, time_us, np.full(count, time_us if stamp_us is None else stamp_us, np.int64), pose,
         pose[:, [0, 1, 3]] if odometry is None else np.array(odometry, float),
-        np.zeros((count, 2)) if velocity_mps is None else np.array(velocity_mps, float),
+        np.zeros((count, 2)) if velocity_mps is None else np.array(velocity_mps, float), np.zeros(count), np.zeros(count),
         np.broadcast_to(np.array(antenna_m, float), count).copy(), size_m, is_vehicle, lidars, np.isin(agent, egos),
     )  # fmt: skip
 
@@ -331,6 +333,11 @@ def heard_list(shares=(), snr_db=20.0):
     return HeardList(np.array(agents, np.int64), np.full(len(agents), float(snr_db)), share)
 
 
+def foresight_of(settings, *corners_m):
+    """Return what foresees the deaths of links among some buildings, for a whole scenario."""
+    return Foresight(settings.radio, settings.cooperation, obstacles(*corners_m), CornerMap.none(), Columns("foretold"))
+
+
 def awareness(
     origin=HELPER, capture_us=0, *, sequence=0, wants_data=False, stamp_us=None, pose=(0, 0, 0, 0), velocity_mps=(0, 0),
     antenna_m=1.5, size_m=CAR_M, grid=None, heard=(),
@@ -338,7 +345,7 @@ def awareness(
     """Return what a station announces; without a matrix by default. `heard` is as in `heard_list`."""
     return Awareness(
         origin, sequence, wants_data, capture_us, capture_us if stamp_us is None else stamp_us, np.array(pose, float),
-        np.array(velocity_mps, float), antenna_m, np.array(size_m, float), grid, heard_list(heard),
+        np.array(velocity_mps, float), 0.0, 0.0, antenna_m, np.array(size_m, float), grid, heard_list(heard),
     )  # fmt: skip
 
 

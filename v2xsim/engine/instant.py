@@ -40,13 +40,13 @@ class Instant:
 
     @cached_property
     def states(self) -> OwnStates:
-        """State of each station as the station itself knows it."""
-        fleet, errors, size_m = self.fleet, self.errors, np.zeros((len(self.fleet), 3))
+        """State of each station as the station itself knows it, without what it measures since the tick before."""
+        fleet, errors, size_m, none = self.fleet, self.errors, np.zeros((len(self.fleet), 3)), np.zeros(len(self.fleet))
         # A roadside unit has no body that could block or be detected.
         is_vehicle = fleet.row >= 0
         size_m[is_vehicle] = self.snapshot.boxes.size_m[fleet.row[is_vehicle]]
         return OwnStates(
             agent=fleet.agent, time_us=self.time_us, stamp_us=self.time_us + errors.clock_offset_us,
             pose=errors.applied_to(fleet.pose), odometry=fleet.pose[:, [0, 1, 3]], velocity_mps=fleet.velocity_mps,
-            antenna_height_m=fleet.antenna_m[:, 2], size_m=size_m, is_vehicle=is_vehicle, lidars=fleet.lidars, ego=fleet.ego,
+            acceleration_mps2=none, turn_radps=none, antenna_height_m=fleet.antenna_m[:, 2], size_m=size_m, is_vehicle=is_vehicle, lidars=fleet.lidars, ego=fleet.ego,
         )  # fmt: skip

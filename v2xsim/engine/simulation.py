@@ -21,6 +21,7 @@ from v2xsim.engine.cooperation.blind_zone import BlindZones
 from v2xsim.engine.cooperation.cooperation import Cooperation
 from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
 from v2xsim.engine.cooperation.exchange import Exchange
+from v2xsim.engine.cooperation.foresight import Foresight
 from v2xsim.engine.cooperation.fusing import Due, fused_each
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
 from v2xsim.engine.cooperation.own_messages import OnArrival, OnLoss, OwnMessages
@@ -29,6 +30,7 @@ from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.plausibility import Plausibility
 from v2xsim.engine.recording.fused_frame import FusedFrame
+from v2xsim.engine.recording.link_deaths import LinkDeaths
 from v2xsim.engine.recording.recording import Recording
 from v2xsim.engine.stages import Stages
 from v2xsim.engine.stations.capture import Captures
@@ -134,6 +136,7 @@ class Simulation:
         self.stations = Stations(
             frames_kept, self._detect_us, forget_us, max_age_us, round(rule.awareness_rule.longest_us), all_listen
         )
+        self._link_deaths = LinkDeaths(self.recording.tables["deaths"], scenario, self.stations.knows)
         self.tracks = OwnTracks(self._step_us)
         self._blind_zones = BlindZones(FootprintMap(obstacles, rule.matrix.cell_m), hidden_speeds)
         self._transfers = Transfers(self.recording.tables["transfers"], max_age_us, self.recording.tables["cycles"])
@@ -152,7 +155,10 @@ class Simulation:
             self._exchange = AtOnce(scenario, self.clock, self.stations, self._transfers, answering.answer_to)
         else:
             tables = self.recording.tables
-            relaying = Relaying(obstacles, rule, scenario.radio, streams, tables["relays"], tables["nominations"])
+            foresight = Foresight(scenario.radio, rule, obstacles, self.corners, tables["foretold"])
+            relaying = Relaying(
+                obstacles, rule, scenario.radio, streams, tables["relays"], tables["nominations"], foresight
+            )
             self._exchange = OverTheAir(
                 scenario, self.clock, self._air, self.stations, self.tracks, self._transfers, relaying, self._forecast,
                 answering.answer_to,
@@ -216,6 +222,7 @@ class Simulation:
             self.own_messages.close()
             self._air.close()
             self._transfers.close()
+            self._link_deaths.finish()
             self.recording.finish()
         self.is_over = True
 
@@ -321,6 +328,7 @@ class Simulation:
             self.recording.tick(instant, self.heard)
             self.plausibility.note(instant.snapshot, instant.fleet)
             self._blocked_links.note(instant.links)
+            self._link_deaths.tick(instant.links, instant.fleet.agent[instant.fleet.ego], instant.time_us)
         boxes_are_shared, followed = self.scenario.cooperation.fusion.shares.is_boxes, []
         egos = set(instant.states.agent[instant.states.ego].tolist())
         with self.stages.scans:

@@ -155,6 +155,16 @@ def _kinds() -> dict[str, MetricKind]:
         "links_LOS": _share(links, "share of the links with line of sight"),
         "links_NLOSv": _share(links, "share of the links that a vehicle blocks"),
         "links_NLOSb": _share(links, "share of the links that a building blocks"),
+        "deaths_foreseen_building": _share(
+            links, "share of the deaths of egos' links by buildings that were foretold by 0.3 s or more"
+        ),
+        "deaths_foreseen_body": _share(
+            links, "share of the deaths of egos' links by vehicles that they knew that were foretold by 0.3 s or more"
+        ),
+        "alarms_false": _share(
+            links, "share of the alarms with no death of the link within 0.5 s of the time foretold"
+        ),
+        "warning_time": MetricKind(links, "s", "time from the first alarm to the death that it foretold, median"),
     }
     return kinds
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from v2xsim.evaluation.ages import Ages, add_all
 from v2xsim.evaluation.awareness_times import AwarenessTimes
 from v2xsim.evaluation.cycles import Cycles
+from v2xsim.evaluation.foresight import Foresight
 from v2xsim.evaluation.latencies import Latencies
 from v2xsim.evaluation.metric import Mean, Metric, RowGroups, Rows, Within, arrays_of, words_of
 from v2xsim.evaluation.packet_rows import PACKETS, RECEIVED
@@ -30,6 +31,8 @@ METRIC_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "unheard": ("bin_m", "link_state", "count"),
     "channel": ("busy_share",),
     "links": ("state",),
+    "foretold": ("time_us", "station", "neighbour", "death_us"),
+    "deaths": ("time_us", "station", "neighbour", "cause", "known"),
 }  # fmt: skip
 """The columns from which metrics are computed, by table."""
 READ_AGAIN = "packets"
@@ -54,7 +57,7 @@ class RunMetrics:
     ) -> None:
         self._coverage, self._awareness, self._episodes = _Coverage(), _Awareness(), AwarenessTimes()
         self._helpers, self._transfers, self._links = _Helpers(), _Transfers(), LinkStates()
-        self._cycles = Cycles()
+        self._cycles, self._foresight = Cycles(), Foresight()
         self._radio = RadioMetrics(prr_range_m, packet_share)
         self.ages = Ages(prr_range_m, packet_share, link_period_us, end_us)
         self._objects = self._unannounced = 0
@@ -62,6 +65,7 @@ class RunMetrics:
             "fusion": self._add_fusion, "awareness": self._awareness.add, "episodes": self._episodes.add,
             "transfers": self._transfers.add, "cycles": self._cycles.add, "packets": self._radio.add_packets, "unheard": self._radio.add_unheard,
             "channel": self._radio.add_channel, "links": self._links.add,
+            "foretold": self._foresight.add_foretold, "deaths": self._foresight.add_deaths,
         }  # fmt: skip
 
     def add(self, table: str, group: pa.Table) -> None:
@@ -90,6 +94,7 @@ class RunMetrics:
             *self._transfers.rows(),
             *self._radio.rows(duration_s, packets, self.ages),
             *self._links.rows(),
+            *self._foresight.rows(),
         ]
 
     def _add_fusion(self, fusion: pa.Table) -> None:

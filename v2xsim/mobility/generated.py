@@ -54,7 +54,7 @@ def _write_demand(
 ) -> None:
     """Write vehicle types, departures and routes; a route has a name and a list of edges."""
     root, sizes_m = ET.Element("routes"), {str(kind): size_m for kind, size_m in road.sizes_m.items()}
-    for kind in shares_of(road.mix):
+    for kind in shares_of(road.shares if isinstance(road, Highway) else road.mix):
         root.append(ET.fromstring(type_xml(kind, size_m=sizes_m.get(kind))))
     for name, edges in routes.items():
         ET.SubElement(root, "route", id=name, edges=edges)

@@ -122,6 +122,22 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("snr_db", "f4", "mean SNR that it measured on the last packets of the sender, in steps of 0.5 dB from -28 to 99.5 dB"),
         ("share", "f4", "share of the last announcements of the sender that arrived, 0 to 1, in steps of 1/255"),
     ],
+    "foretold": [
+        ("time_us", "us", "time at which an ego foresees that one of its links dies: at each alarm, and again if the time foretold moves by more than 0.5 s"),
+        ("station", "long", "agent id of the ego"),
+        ("neighbour", "long", "agent id of the station at the other end of the link"),
+        ("death_us", "us", "time foretold"),
+        ("cause", "word", "what comes between the two stations as the ego knows: building, body (a known vehicle), or range (nothing)"),
+    ],
+    "deaths": [
+        ("time_us", "us", "first tick at which the link was dead, if it stayed so for 0.2 s: a data packet that nothing disturbs is delivered with less than cooperation.min_delivery at the mean of its fading"),
+        ("station", "long", "agent id of the ego"),
+        ("neighbour", "long", "agent id of the station at the other end of the link"),
+        ("cause", "word", "building or body (it came between the two stations within the last second), other (shadowing, distance, or something that was there before), or gone (no death: the link was alive when a station left the range or the run, or when the run ended)"),
+        ("state", "word", "LOS, NLOSv or NLOSb at that tick"),
+        ("blocker", "long", "agent id of the vehicle that came between the two stations; -1 for another cause"),
+        ("known", "bool", "whether the ego knew what came between them: a building, or a vehicle that it had heard or detected"),
+    ],
     "transfers": [
         ("message", "long", "number of the message"),
         ("kind", "word", "request or data"),
@@ -162,7 +178,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("height", "f4", "height term of the score of the chosen relay, -1 to 1"),
         ("mobility", "f4", "mobility term of the score of the chosen relay, 0 to 1"),
         ("score", "f4", "score of the chosen relay under the relay rule"),
-        ("delivery", "f4", "share of packets that cross the direct link in its worse direction, as the ego knows it; always below cooperation.min_delivery"),
+        ("delivery", "f4", "share of packets that cross the direct link in its worse direction, as the ego knows it; below cooperation.min_delivery, unless the link is foretold to die"),
     ],
     "nominations": [
         ("time_us", "us", "capture time of the present frames"),
@@ -357,7 +373,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
 }  # fmt: skip
 
 SINCE: dict[str, int] = {
-    "cycles": 3, "episodes.announces": 3, "frame_parts": 3, "fusion.unannounced": 3, "heard": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3, "transfers.predicted": 3,
+    "cycles": 3, "deaths": 3, "episodes.announces": 3, "foretold": 3, "frame_parts": 3, "fusion.unannounced": 3, "heard": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3, "transfers.predicted": 3,
 }  # fmt: skip
 """Format of run folders (`v2xsim.results.manifest.FORMAT`) with which a table, or a column as `table.column`, came.
 
@@ -374,9 +390,11 @@ ROWS: dict[str, str] = {
     "unheard": "Receptions too weak to be listed in packets, counted by distance",
     "links": "Every pair of stations in range at every listed tick",
     "heard": "What every station had measured, at every listed tick, on the packets of each station that it had heard lately, with the precision of its announcements",
+    "foretold": "Every alarm of an ego that foresees the death of one of its links",
+    "deaths": "Every death of a link of an ego, and the end of the links that were alive to their end",
     "transfers": "Every request of an ego to a helper, and every message with data in answer to one",
     "cycles": "Every frame for which an ego wanted data of helpers, because it had a blind zone, and what came of it; none if helpers send nothing or unasked",
-    "relays": "Every pair of an ego and a helper whose direct link is not usable, each time egos ask, and the relay chosen for it",
+    "relays": "Every pair of an ego and a helper whose direct link is not usable or foretold to die, each time egos ask, and the relay chosen for it",
     "nominations": "Every decision of a station to pass on what a helper broadcasts, at every tick",
     "detections": "Every detection in the frames of egos, before and after fusion",
     "hits": "Every road user with at least one lidar return in an ego's frame, own or received",

@@ -12,6 +12,7 @@ from pydantic import PrivateAttr, model_validator
 
 from v2xsim.comms.messages.awareness.rule import AwarenessRule
 from v2xsim.comms.messages.redundancy.rule import RedundancyRule
+from v2xsim.comms.relay.foresight.model import LinkForecast
 from v2xsim.comms.relay.rule import RelayRule
 from v2xsim.gpu.bev.fusion.scheme import FusionScheme
 from v2xsim.perception.detection.detector import Detector
@@ -60,6 +61,12 @@ class Cooperation(Section):
     )
     relay: Annotated[RelayRule, PartChoice(RelayRule, "hybrid")] = chosen(
         RelayRule, "hybrid", "Rule that chooses a relay for two stations whose direct link is not usable"
+    )
+    foresight: Annotated[LinkForecast, PartChoice(LinkForecast, "none")] = chosen(
+        LinkForecast,
+        "none",
+        "Forecast of when links die, because a building of the map or a known vehicle comes between two stations; a link of an ego that is "
+        "foretold to die within its cycle counts as weak at once, so a relay replaces it in time",
     )
     fusion: Annotated[FusionScheme, PartChoice(FusionScheme, "early")] = chosen(
         FusionScheme,

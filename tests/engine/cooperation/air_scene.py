@@ -11,6 +11,7 @@ from tests.engine.small_world import (
     STEP_US,
     answer,
     answer_message,
+    foresight_of,
     frame,
     nothing_sent,
     obstacles,
@@ -51,7 +52,13 @@ class Scene:
         self.air, self.stations = SilentAir(), stations_of(OWN, all_listen=True)
         self.transfers, self.table, self.nominations = nothing_sent(), Columns("relays"), Columns("nominations")
         self.relaying = Relaying(
-            obstacles(), settings.cooperation, settings.radio, Streams(1), self.table, self.nominations
+            obstacles(),
+            settings.cooperation,
+            settings.radio,
+            Streams(1),
+            self.table,
+            self.nominations,
+            foresight_of(settings),
         )
         self.relaying.passing = passing or {}
         self.requests = []

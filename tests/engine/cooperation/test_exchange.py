@@ -13,6 +13,7 @@ from tests.engine.small_world import (
     detections,
     fleet_of,
     forecast_of,
+    foresight_of,
     frame,
     links_of,
     nothing_sent,
@@ -107,7 +108,7 @@ def fused_over(exchange_of, **keys):
 
 def over_the_air(settings, clock, air, known, transfers, answer_to):
     tables = Columns("relays"), Columns("nominations")
-    relaying = Relaying(obstacles(), settings.cooperation, settings.radio, Streams(1), *tables)
+    relaying = Relaying(obstacles(), settings.cooperation, settings.radio, Streams(1), *tables, foresight_of(settings))
     return OverTheAir(settings, clock, air, known, OwnTracks(STEP_US), transfers, relaying, forecast_of(), answer_to)
 
 

@@ -13,7 +13,9 @@ from tests.engine.small_world import (
     boxes,
     cooperation,
     detections,
+    foresight_of,
     obstacles,
+    own_states,
     scenario,
 )
 from v2xsim.comms.phy.error_rate import per
@@ -33,7 +35,9 @@ def relaying(*walls, rule=None, radio=None, **keys):
     if rule is not None:
         section = section.model_copy(update={"relay": rule})
     tables = Columns("relays"), Columns("nominations")
-    return Relaying(obstacles(*walls), section, scenario(radio=radio or {}).radio, Streams(1), *tables), *tables
+    settings = scenario(radio=radio or {}, cooperation=keys)
+    foresight = foresight_of(settings, *walls)
+    return Relaying(obstacles(*walls), section, settings.radio, Streams(1), *tables, foresight), *tables
 
 
 def paths_of(state, found, seen=None):
@@ -70,6 +74,36 @@ def test_a_direct_link_must_be_good_enough_both_ways(way):
     assert relay_of(links(**good)) == NOBODY
     assert relay_of(links(**{**good, way: 0.7}), keys={"min_delivery": 0.7}) == NOBODY
     assert relay_of(links(**{**good, way: 0.69}), keys={"min_delivery": 0.7}) in (OTHER, RELAY)
+
+
+# The helper drives north behind a house; its line to the ego meets the south-east corner of the house at y = 40 / 35 * 5 = 5.7 m.
+HOUSE, NORTH_MPS = (25.0, 5.0, 35.0, 8.0), ((0, 0), (0, 10), (0, 0), (0, 0))
+FAINT = {"tx_power_dbm": 5.0, "shadowing": False}
+
+
+def relays_on_the_way(*, foresight, tall=HOUSE):
+    """Return the relay that the ego uses at each of five ticks, the last one 0.1 s before the helper drives behind the house."""
+    state, relays = relaying(tall, radio=FAINT, foresight=foresight)[0], []
+    for tick in range(5):
+        places_m = np.array(((0, 0), (40, 0.7 + tick), (20, 10), (20, -10)), float)
+        own = own_states(THERE, places_m, time_us=100_000 * tick, velocity_mps=np.array(NORTH_MPS, float))
+        found = vicinities(links(ego_helper=0.9), own=own, velocity_mps=NORTH_MPS)
+        relays.append(paths_of(state, found)[EGO, HELPER][0])
+    return relays
+
+
+def test_an_ego_uses_a_relay_before_its_good_link_dies_as_foretold():
+    relays = relays_on_the_way(foresight="tracks")
+    assert relays[0] == relays[1] == NOBODY
+    assert NOBODY not in relays[3:]
+
+
+def test_without_foresight_a_good_link_is_used_up_to_its_end():
+    assert relays_on_the_way(foresight="none") == [NOBODY] * 5
+
+
+def test_a_house_beside_the_way_makes_nobody_look_for_a_relay():
+    assert relays_on_the_way(foresight="tracks", tall=(25.0, 30.0, 35.0, 40.0)) == [NOBODY] * 5
 
 
 def test_a_relayed_path_that_is_no_better_than_the_weak_direct_one_is_not_used():

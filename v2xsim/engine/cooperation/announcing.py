@@ -59,11 +59,12 @@ def announcements(
     return [
         Awareness(
             origin=agent, sequence=number, wants_data=wants_data, capture_us=states.time_us, stamp_us=stamp_us, pose=pose, velocity_mps=velocity_mps,
-            antenna_height_m=height_m, size_m=size_m, matrix=frame.matrix if frame else None, heard=known,
+            acceleration_mps2=change, turn_radps=turn, antenna_height_m=height_m, size_m=size_m, matrix=frame.matrix if frame else None, heard=known,
         )
-        for agent, wants_data, stamp_us, pose, velocity_mps, height_m, size_m, frame, known, number in zip(
+        for agent, wants_data, stamp_us, pose, velocity_mps, change, turn, height_m, size_m, frame, known, number in zip(
             states.agent[rows].tolist(), states.ego[rows].tolist(), states.stamp_us[rows].tolist(), states.pose[rows],
-            states.velocity_mps[rows], states.antenna_height_m[rows].tolist(), states.size_m[rows], frames, heard, sequence,
+            states.velocity_mps[rows], states.acceleration_mps2[rows].tolist(), states.turn_radps[rows].tolist(),
+            states.antenna_height_m[rows].tolist(), states.size_m[rows], frames, heard, sequence,
             strict=True,
         )
     ]  # fmt: skip

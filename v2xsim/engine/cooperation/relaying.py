@@ -16,6 +16,7 @@ from v2xsim.comms.phy.error_points import snr_needed_db
 from v2xsim.comms.phy.noise import noise_dbm
 from v2xsim.comms.relay.choice import RelayChoice, chosen_relays
 from v2xsim.comms.relay.rule import Ends, HopQuality, RelayView
+from v2xsim.engine.cooperation.foresight import Foresight
 from v2xsim.engine.cooperation.known_bodies import known_bodies
 from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.cooperation.relay_candidates import Candidates, KnownPairs, passing, relays_of_requests, requests
@@ -27,6 +28,11 @@ from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Cooperation
 from v2xsim.scenario.schema_radio import Radio
 from v2xsim.streams import Streams
+
+TRUSTED = 0.9
+"""How far an ego trusts an alarm: the share of alarms that are right, about (docs/models.md, "Foresight")."""
+AHEAD_S = 0.2
+"""A link that is foretold to die no later than this after the deadline of a cycle counts as weak: foretold times are no surer."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Relaying:
         streams: Random streams, for relay rules that draw.
         relays: Table of the relays that egos choose.
         nominations: Table of the decisions of stations to pass on what helpers broadcast.
+        foresight: What egos foresee of their links.
 
     Attributes:
         passing: Agent ids of the stations that pass on what a helper broadcasts, by helper.
@@ -72,9 +79,11 @@ class Relaying:
         streams: Streams,
         relays: Columns,
         nominations: Columns,
+        foresight: Foresight,
     ) -> None:
         self._obstacles, self._rule, self._radio, self._streams = obstacles, rule, radio, streams
-        self._relays_table, self._nominations_table = relays, nominations
+        self._relays_table, self._nominations_table, self._foresight = relays, nominations, foresight
+        self._cycle_s = rule.deadline_ms * 1e-3 + AHEAD_S
         self._reach_m = 2.0 * rule.matrix.extent_m
         self._range_m = usable_range_m(rule, radio) if rule.relay.relays else 0.0
         self._of_requests, self._of_passing = RelaysBefore(), RelaysBefore()
@@ -112,7 +121,8 @@ class Relaying:
     def paths(self, vicinities: Vicinities, detected: Sequence[tuple[int, Detections]], frame_us: int) -> Paths:
         """Return the path of each ego to each helper that it knows: directly, or through a relay that the ego chooses.
 
-        A relay is used if the direct link is too weak and the relayed path is predicted to be better.
+        A relay is used if the direct link is too weak, or foretold to die within this cycle, and the relayed path is predicted to be
+        better. No relay is used whose link with the ego is foretold to die.
 
         Args:
             vicinities: What each ego knows.
@@ -120,17 +130,21 @@ class Relaying:
             frame_us: Capture time of the frames for which egos ask, recorded with the choice.
         """
         known, least = vicinities.known, self._rule.min_delivery
+        dies = self._foresight.of_links(vicinities, detected, frame_us).after_s <= self._cycle_s
         every = requests(known, vicinities.own.pose[:, :2], np.inf)
         relay = np.full(len(every.owner), NOBODY, np.int64)
-        there, back = every.there.copy(), every.back.copy()
+        kept = np.where(dies[every.helper], 1.0 - TRUSTED, 1.0)
+        there, back = every.there * kept, every.back * kept
         snr_db = np.minimum(every.there_db, every.back_db)
         rivals = rivals_of(known, every)
         paths = Paths(known.owner[every.owner], known.agent[every.helper], relay, there, back, snr_db, *rivals)
         near = requests(known, vicinities.own.pose[:, :2], self._reach_m)
-        weak = KnownPairs(*(column[np.minimum(near.there, near.back) < least] for column in near))
+        is_weak = (np.minimum(near.there, near.back) < least) | dies[near.helper]
+        weak = KnownPairs(*(column[is_weak] for column in near))
         if not self.relays or len(weak.owner) == 0:
             return paths
         candidates = relays_of_requests(known, weak, least)
+        candidates = Candidates(*(column[~dies[candidates.relay]] for column in candidates))
         choice, self._of_requests = self._chosen(vicinities, detected, weak, candidates, self._of_requests)
         self._relays_table.add(
             time_us=frame_us, requester=known.owner[weak.owner], helper=known.agent[weak.helper], relay=choice.relay,

@@ -67,6 +67,8 @@ class Awareness:
         stamp_us: Time of the announced state on the station's own clock.
         pose: x, y, z (metres) and yaw (radians) that the station believes.
         velocity_mps: Velocity over ground, x and y.
+        acceleration_mps2: Change of the speed; negative when braking.
+        turn_radps: Yaw rate, counter-clockwise.
         antenna_height_m: Height of the antenna above ground.
         size_m: Length, width and height of the body; zeros for a roadside unit.
         matrix: The station's perception matrix; None if it has no lidar.
@@ -80,6 +82,8 @@ class Awareness:
     stamp_us: int
     pose: Float[np.ndarray, " 4"]
     velocity_mps: Float[np.ndarray, " 2"]
+    acceleration_mps2: float
+    turn_radps: float
     antenna_height_m: float
     size_m: Float[np.ndarray, " 3"]
     matrix: PerceptionMatrix | None

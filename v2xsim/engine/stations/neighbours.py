@@ -85,6 +85,8 @@ class AnnouncedStates:
         row: Row of each one's announcement in the arrays below.
         pose: x, y, z (metres) and yaw (radians).
         velocity_mps: Velocity over ground.
+        acceleration_mps2: Change of the speed; negative when braking.
+        turn_radps: Yaw rate, counter-clockwise.
         size_m: Length, width and height; zeros for a roadside unit.
         antenna_m: Height of the antenna above ground.
         stamp_us: Time of the state on the sender's own clock.
@@ -102,6 +104,8 @@ class AnnouncedStates:
     row: Int64[np.ndarray, " known"]
     pose: Float[np.ndarray, "rows 4"]
     velocity_mps: Float[np.ndarray, "rows 2"]
+    acceleration_mps2: Float[np.ndarray, " rows"]
+    turn_radps: Float[np.ndarray, " rows"]
     size_m: Float[np.ndarray, "rows 3"]
     antenna_m: Float[np.ndarray, " rows"]
     stamp_us: Int64[np.ndarray, " rows"]
@@ -122,6 +126,8 @@ class _Said:
         awareness: Content of each announcement; None in an unused row.
         pose: x, y, z (metres) and yaw (radians).
         velocity_mps: Velocity over ground.
+        acceleration_mps2: Change of the speed; negative when braking.
+        turn_radps: Yaw rate, counter-clockwise.
         size_m: Length, width and height.
         antenna_m: Height of the antenna above ground.
         stamp_us: Time of the state on the sender's own clock.
@@ -134,6 +140,8 @@ class _Said:
     awareness: list[Awareness | None]
     pose: Float[np.ndarray, "rows 4"]
     velocity_mps: Float[np.ndarray, "rows 2"]
+    acceleration_mps2: Float[np.ndarray, " rows"]
+    turn_radps: Float[np.ndarray, " rows"]
     size_m: Float[np.ndarray, "rows 3"]
     antenna_m: Float[np.ndarray, " rows"]
     stamp_us: Int64[np.ndarray, " rows"]
@@ -146,7 +154,7 @@ class _Said:
     def nothing() -> "_Said":
         flags = np.zeros(0, bool)
         return _Said(
-            [], np.zeros((0, 4)), np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0), np.zeros(0, np.int64), flags, flags, flags, []
+            [], np.zeros((0, 4)), np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros((0, 3)), np.zeros(0), np.zeros(0, np.int64), flags, flags, flags, []
         )  # fmt: skip
 
     def keep(self, is_used: Bool[np.ndarray, " rows"], wanted: int) -> None:
@@ -172,15 +180,27 @@ class _Said:
         at = np.array(rows, np.int64)
         self.pose[at], self.velocity_mps[at] = [one.pose for one in said], [one.velocity_mps for one in said]
         self.size_m[at], self.stamp_us[at] = [one.size_m for one in said], [one.stamp_us for one in said]
-        self.antenna_m[at], self.wants_data[at] = zip(
-            *((one.antenna_height_m, one.wants_data) for one in said), strict=True
+        self.antenna_m[at], self.wants_data[at], self.acceleration_mps2[at], self.turn_radps[at] = zip(
+            *((one.antenna_height_m, one.wants_data, one.acceleration_mps2, one.turn_radps) for one in said),
+            strict=True,
         )
         # A mast may have a width and a height, but no length.
         self.is_vehicle[at], self.has_matrix[at] = self.size_m[at, 0] > 0.0, [one.matrix is not None for one in said]
         return at
 
 
-_COLUMNS = ("pose", "velocity_mps", "size_m", "antenna_m", "stamp_us", "is_vehicle", "has_matrix", "wants_data")
+_COLUMNS = (
+    "pose",
+    "velocity_mps",
+    "acceleration_mps2",
+    "turn_radps",
+    "size_m",
+    "antenna_m",
+    "stamp_us",
+    "is_vehicle",
+    "has_matrix",
+    "wants_data",
+)
 
 
 class Neighbours:
@@ -299,7 +319,8 @@ class Neighbours:
             np.concatenate([getattr(one, name) for one in (nobody, *lists)]) for name in ("agent", "snr_db", "share")
         )
         return AnnouncedStates(
-            offset, entries["origin"].copy(), row.astype(np.int64), said.pose[rows], said.velocity_mps[rows], said.size_m[rows],
+            offset, entries["origin"].copy(), row.astype(np.int64), said.pose[rows], said.velocity_mps[rows],
+            said.acceleration_mps2[rows], said.turn_radps[rows], said.size_m[rows],
             said.antenna_m[rows], said.stamp_us[rows], said.is_vehicle[rows], said.has_matrix[rows], said.wants_data[rows],
             listed, agent, snr_db, share,
         )  # fmt: skip

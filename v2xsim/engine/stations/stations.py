@@ -71,7 +71,7 @@ class Stations:
             for agent in np.setdiff1d(states.agent, self.states.agent).tolist():
                 self._left_us.pop(agent, None)
                 self._return(agent, states.time_us)
-        self.states = states
+        self.states = states.since(self.states)
         self._hearing.enter(states.agent)
         # An ego stays in this set after it has left, because frames that it captured before are still fused and scored. And it
         # stays an ego when it has no lidar any more.
@@ -180,6 +180,12 @@ class Stations:
         """Return what each of some stations that are present, in rising order of their agent ids, knows of those around it."""
         own = self.states.some(np.searchsorted(self.states.agent, agents))
         return Vicinities(own, self.neighbours.announced(agents, now_us), self._hearing.measured(agents, now_us))
+
+    def knows(self, agent: int, vehicle: int) -> bool:
+        """Return whether a station has an announcement of a vehicle, or detected it in one of its frames; for metrics only."""
+        if any(known.awareness.origin == vehicle for known in self.neighbours.known_by(agent)):
+            return True
+        return any((frame.detections.truth == vehicle).any() for frame in self.knowledge_of(agent).frames)
 
     def heard_by(self, agent: int, now_us: int) -> dict[int, tuple[float, float]]:
         """Return mean SNR in dB, and share of announcements that arrive, of each station that a station heard lately, by agent id."""
