@@ -138,7 +138,7 @@ def test_a_packet_exactly_as_strong_as_it_would_have_to_exceed_does_not_take_the
     assert noticed(1e-8, **together) == (DELIVERED, RECEIVER_BUSY, 0.0)
 
 
-SIDELINK_RULES = SidelinkRules(2, 1000, 1, 0.5, 1.0, 0, 1000, 0.0, 5, 15, 0, 2, 1000)
+SIDELINK_RULES = SidelinkRules(2, 1000, 1, 0.5, 1.0, 0, 1000, 0.0, 5, 15, 0, 2, 1000, 0, 2)
 
 
 def remaining(claims_mw, share=0.5, threshold_mw=1.0):
