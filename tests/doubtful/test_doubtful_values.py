@@ -50,7 +50,9 @@ def test_no_access_scheme_and_no_fusion_scheme_is_doubtful(access, fusion):
 ])  # fmt: skip
 def test_a_value_with_which_a_run_means_little_is_named(key, value):
     usual = {
-        "radio.carrier_ghz": {"radio.channel": "abbas_urban", "radio.antenna_gain_dbi": 20.0},
+        "radio.carrier_ghz": {
+            "radio.channel": "abbas_urban", "radio.antenna_gain_dbi": 20.0, "radio.propagation.building_loss": "tr37885",
+        },
         "cooperation.deadline_ms": {"run.duration_s": 3.0},
     }
     (notice,) = [
@@ -174,6 +176,9 @@ EXTREMES = {
     "world.buildings.*": {"height_m": "xx", "base_m": "-x"},
     "world.roads.*": {"lanes": "--", "lane_m": "--", "speed_kmh": "--"},
     "traffic.script.*": {"heading_deg": "--"},
+    "traffic.script.*.trailer": {"axle_m": "xx", "front_axle_m": "xx", "front_height_m": "xx", "hitch_m": "xx", "length_m": "xx"},
+    "traffic.trailers.*": {"axle_m": "xx", "front_axle_m": "xx", "front_height_m": "xx", "hitch_m": "xx", "length_m": "xx"},
+    "stations.antennas.*": {"height_m": "--", "x_m": "--", "y_m": "--"},
     "traffic.grid": {
         "blocks": "--", "block_m": "--", "lanes": "--", "vehicles_per_hour": "x-", "building_height_m": "--", "setback_m": "-x",
     },
@@ -187,13 +192,13 @@ EXTREMES = {
         "aifs_us": "--", "cw": "--", "cca_preamble_dbm": "-x", "cca_energy_dbm": "-x", "capture_db": "--", "subchannels": "--",
         "rb_per_subchannel": "x-", "code_rate": "x-", "packet_subchannels": "--", "t1_slots": "-x", "t2_slots": "-x",
         "candidate_share": "--", "rsrp_threshold_dbm": "--", "keep_probability": "--", "repetitions": "--", "interference_share": "--",
-        "nr_mcs": "--",
+        "nr_mcs": "--", "cw_max": "--", "psfch_gap_slots": "--", "psfch_snr_db": "--",
     },
     "radio.channel": {"exponent": "--", "permittivity": "--", "environment_height_m": "-x"},
     "radio.propagation.building_loss": {"street_width_m": "x-", "environment_height_m": "--"},
-    "radio.propagation": {"shadowing_sigma_db": "--", "decorrelation_m": "x-"},
+    "radio.propagation": {"shadowing_sigma_db": "--", "decorrelation_m": "x-", "common_share": "--"},
     "radio": {
-        "carrier_ghz": "--", "range_m": "x-", "tx_power_dbm": "x-", "antenna_gain_dbi": "x-", "noise_figure_db": "--",
+        "carrier_ghz": "xx", "range_m": "x-", "tx_power_dbm": "x-", "antenna_gain_dbi": "x-", "noise_figure_db": "--",
         "sensitivity_dbm": "-x", "busy_threshold_dbm": "-x", "mcs": "--", "awareness_mcs": "--", "mtu_bytes": "xx", "retries": "--",
         "ack_timeout_ms": "xx", "queue_packets": "xx", "slot_ms": "--", "selection_window_ms": "xx", "processing_spread_ms": "-x",
     },
@@ -201,6 +206,7 @@ EXTREMES = {
         "shortlist": "-x", "max_helpers": "--", "deadline_ms": "x-", "max_age_ms": "--", "budget_bytes": "--", "detect_ms": "-x",
         "min_delivery": "-x", "hidden_speed_mps": "x-",
     },
+    "cooperation.foresight": {"horizon_s": "--", "body_horizon_s": "--", "certainty": "--"},
     "cooperation.awareness_rule": {"rate_hz": "x-"}, "cooperation.relay": {"weight": "--"}, "cooperation.fusion": {"voxel_m": "-x"},
     "cooperation.matrix": {"cell_m": "xx", "extent_m": "xx"},
     "detector": {

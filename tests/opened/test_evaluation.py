@@ -89,7 +89,7 @@ def test_another_range_gives_what_a_run_with_that_range_gives(keys, given):
 def test_average_precision_at_other_thresholds_has_their_names():
     found = v2xsim.open(of("early")[1]).evaluate(thresholds=(0.25, 0.5)).metrics
     assert [name for name in found if name.startswith("ap_")] == [
-        "ap_0.25_ego", "ap_0.5_ego", "ap_0.25_fused", "ap_0.5_fused",
+        f"ap_{threshold}_{mode}" for mode in ("ego", "ego_unannounced", "fused", "fused_unannounced") for threshold in ("0.25", "0.5")
     ]  # fmt: skip
     assert found["ap_0.5_fused"] == v2xsim.open(of("early")[1]).metrics["ap_0.5_fused"]
 
