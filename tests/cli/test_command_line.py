@@ -69,7 +69,7 @@ def test_json_is_one_object_and_nothing_else(tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["run_dir"] == str(tmp_path / "run")
-    assert set(found["metrics"]["prr"]) == {"value", "unit"}
+    assert set(found["metrics"]["prr"]) == {"value", "unit", "count"}
     assert found["timing"]["real_time_factor"] > 0
 
 

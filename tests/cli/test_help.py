@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TREE = typer.main.get_command(app)
 FAMILIES = {
     "bench": ["radio", "scale", "hnsw", "sequence"],
-    "claim": ["memory", "block", "kv-sharing", "skip", "sharedllm", "descriptors", "city"],
+    "claim": ["memory", "block", "kv-sharing", "skip", "sharedllm", "descriptors", "city", "situations", "tall-relay"],
     "train": ["sequence"],
     "validate": ["radio"],
 }
@@ -33,6 +33,8 @@ OPTIONS = {
     "claim sharedllm": {"--seeds", "--batch"},
     "claim descriptors": set(),
     "claim city": {"--vehicles"},
+    "claim situations": {"--seeds", "--every", "--set"},
+    "claim tall-relay": {"--truck-share", "--seeds"},
     "train sequence": {
         "--out", "--model", "--dim", "--layers", "--heads", "--option", "--steps", "--batch", "--window", "--rate", "--warm-up",
         "--weight-decay", "--seed", "--device", "--threads", "--evaluate-every", "--save-every", "--judged", "--resume",

@@ -51,7 +51,9 @@ def test_no_access_scheme_and_no_fusion_scheme_is_doubtful(access, fusion):
 def test_a_value_with_which_a_run_means_little_is_named(key, value):
     usual = {
         "radio.carrier_ghz": {
-            "radio.channel": "abbas_urban", "radio.antenna_gain_dbi": 20.0, "radio.propagation.building_loss": "tr37885",
+            "radio.channel": "abbas_urban",
+            "radio.antenna_gain_dbi": 20.0,
+            "radio.propagation.building_loss": "tr37885",
         },
         "cooperation.deadline_ms": {"run.duration_s": 3.0},
     }
