@@ -263,7 +263,7 @@ def test_rows_for_json_hold_numbers_and_null_where_there_is_none():
     assert row == {
         "metric": "prr", "unit": "1", "base": "a", "other": "b", "within": "c=1", "pairs": 5, "settings": 2, "base_seeds": 5, "other_seeds": 0, "base_mean": 0.5,
         "other_mean": None, "difference": 0.1, "low": 0.05, "high": 0.3, "effect": None, "p": 0.01, "verdict": "higher",
-        "survives_holm": True,
+        "survives_holm": True, "base_n_gt": None, "other_n_gt": None,
     }  # fmt: skip
 
 

@@ -289,8 +289,8 @@ def _versus(one: Versus) -> Iterator[str]:
                 else "-"
             )
             yield (
-                f"<tr><td>{html.escape(name)}{_unit(unit)}</td><td>{differences.pairs[row]}</td><td>{_number(one.base_mean[row])}{_of(one.base_objects[row])}</td>"
-                f"<td>{_number(one.other_mean[row])}{_of(one.other_objects[row])}</td><td>{_number(differences.mean[row])}</td><td>{interval}</td>"
+                f"<tr><td>{html.escape(name)}{_unit(unit)}</td><td>{differences.pairs[row]}</td><td>{_number(one.base_mean[row])}{_of(int(one.base_objects[row]))}</td>"
+                f"<td>{_number(one.other_mean[row])}{_of(int(one.other_objects[row]))}</td><td>{_number(differences.mean[row])}</td><td>{interval}</td>"
                 f'<td>{_number(differences.effect[row])}</td><td class="word">{one.verdict(row)}{star}</td></tr>'
             )
         yield "</table>"
