@@ -4,11 +4,13 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_runs import finished, scenario
 
 import v2xsim
 from v2xsim.opened import NotRecordedError, OpenError
+from v2xsim.scenario.schema import Scenario
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,32 @@ def test_stations_that_come_and_go_buildings_and_errors_are_those_of_the_stepped
         assert again.graph == graph.graph
         assert list(again.nodes(data=True)) == list(graph.nodes(data=True))
         assert list(again.edges(data=True)) == list(graph.edges(data=True))
+
+
+def test_antennas_on_bumpers_and_on_tractors_are_where_the_run_had_them(tmp_path):
+    lorry = {
+        "id": "lorry",
+        "kind": "truck",
+        "size_m": [16.5, 2.55, 4.0],
+        "waypoints": [[0, 0, 0], [5, 30, 0], [10, 50, 40]],
+    }
+    car = {"id": "car", "waypoints": [[0, 60, 50], [10, 60, -50]]}
+    world = {
+        "name": "bumpers", "run": {"begin_s": 6.0, "duration_s": 0.3, "step_s": 0.1}, "traffic": {"script": [lorry, car]},
+        "stations": {"antennas": {"car": {"x_m": 2.5, "height_m": 0.5}}}, "lidars": {"count": 0},
+    }  # fmt: skip
+    with v2xsim.Simulation(Scenario.model_validate(world), out=tmp_path) as sim:
+        found = {instant.time_s: sim.graph() for instant in sim}
+        sim.results()
+    run = v2xsim.open(tmp_path)
+    for time_s, graph in found.items():
+        again = run.graph(time_s)
+        assert list(again.nodes(data=True)) == list(graph.nodes(data=True))
+        assert list(again.edges(data=True)) == list(graph.edges(data=True))
+    # The car drives south, and its antenna is on the front bumper, not at the centre; the lorry's is on its tractor.
+    assert graph.nodes["car"]["antenna_y_m"] == pytest.approx(graph.nodes["car"]["y_m"] - 2.5, abs=0.01)
+    lorry = graph.nodes["lorry"]
+    assert np.hypot(lorry["antenna_x_m"] - lorry["x_m"], lorry["antenna_y_m"] - lorry["y_m"]) > 2.0
 
 
 @pytest.mark.parametrize("time_s", [0.55, 0.4, 1.5, 99.0])

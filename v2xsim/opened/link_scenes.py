@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from v2xsim.comms.pairs import kept_rows
+from v2xsim.engine.stations.antennas import Antennas
+from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.evaluation.metric import arrays_of
 from v2xsim.link_graph import HeardRows, LinkRows, LinkScene, StationRows, link_graph
 from v2xsim.mobility.recorded import buildings_from
@@ -19,6 +22,8 @@ from v2xsim.records import LINK_STATE_NAMES, Obstacles
 from v2xsim.run_arguments import is_number
 from v2xsim.scenario.schema import Scenario
 from v2xsim.spatial.grid import indexed
+from v2xsim.world.road_users import KINDS
+from v2xsim.world.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -48,6 +53,7 @@ class LinkScenes:
     ) -> None:  # fmt: skip
         self._folder, self._tables, self._truth, self._names = folder, tables, truth, names
         self._scenario = scenario
+        self._antennas = Antennas(scenario.stations.antennas, names.__getitem__)
         check_any_recorded(manifest, folder, "for the graph of its links")
         self._every = {key: setting(manifest, key) for key in ("record.link_ticks", "record.state_ticks")}
         if not self._every["record.link_ticks"]:
@@ -90,19 +96,37 @@ class LinkScenes:
         snapshot = self._truth.snapshot(time_us)
         columns = ("station", *_POSE, *_BELIEVED, "vx_mps", "vy_mps", "antenna_m", "lidars", "ego")
         column = dict(zip(columns, self._columns("stations", time_us, columns), strict=True))
-        agent, pose = column["station"], np.column_stack([column[name] for name in _POSE])
-        antenna_m = np.column_stack([pose[:, :2], column["antenna_m"]])
-        # A vehicle's antenna is over the centre of the part that carries it.
-        row = np.searchsorted(snapshot.agent, agent)
-        is_vehicle = np.append(snapshot.agent, -1)[row] == agent
-        antenna_m[is_vehicle, :2] = snapshot.carriers.center_m[row[is_vehicle], :2]
+        fleet = self._fleet(column, snapshot)
         stations = StationRows(
-            agent, pose, np.column_stack([column[name] for name in _BELIEVED]),
-            np.column_stack([column["vx_mps"], column["vy_mps"]]), antenna_m, column["lidars"], column["ego"],
+            fleet.agent, fleet.pose, np.column_stack([column[name] for name in _BELIEVED]), fleet.velocity_mps,
+            fleet.antenna_m, fleet.lidars, fleet.ego,
         )  # fmt: skip
+        links = self._links(time_us, fleet.agent)
         return LinkScene(
-            time_us, stations, self._links(time_us, agent), self._heard(time_us), snapshot, self._obstacles, self._scenario
+            time_us, stations, links, self._heard(time_us), snapshot, self._obstacles, self._scenario
         )  # fmt: skip
+
+    def _fleet(self, column: Mapping[str, np.ndarray], snapshot: Snapshot) -> Fleet:
+        """Return the stations of a tick; their antennas are put where the run had them, and their rigs are left out.
+
+        Args:
+            column: Columns of the table `stations`, by name.
+            snapshot: All road users at the tick.
+        """
+        agent, pose = column["station"], np.column_stack([column[name] for name in _POSE])
+        row, carrier, count = kept_rows(snapshot.agent, agent), pose.copy(), len(agent)
+        vehicles = np.flatnonzero(row >= 0)
+        carriers = snapshot.carriers[row[vehicles]]
+        carrier[vehicles] = np.column_stack([carriers.center_m, carriers.yaw_rad])
+        fleet = Fleet(
+            agent, row, pose, np.column_stack([column["vx_mps"], column["vy_mps"]]),
+            np.column_stack([carrier[:, :2], column["antenna_m"]]), np.zeros(count), column["lidars"], np.zeros(count, np.int64),
+            column["ego"], carrier, np.zeros(count, bool),
+        )  # fmt: skip
+        kinds = snapshot.kind[row[vehicles]].tolist()
+        named = {one: KINDS[kind] for one, kind in zip(agent[vehicles].tolist(), kinds, strict=True)}
+        self._antennas.place(fleet, named, snapshot.carriers)
+        return fleet
 
     def _links(self, time_us: int, agent: np.ndarray) -> LinkRows:
         names = ("a", "b", "distance_m", "state", "loss_db", "shadowing_db", "power_dbm")
