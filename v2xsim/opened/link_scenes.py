@@ -120,7 +120,7 @@ class LinkScenes:
         carrier[vehicles] = np.column_stack([carriers.center_m, carriers.yaw_rad])
         fleet = Fleet(
             agent, row, pose, np.column_stack([column["vx_mps"], column["vy_mps"]]),
-            np.column_stack([carrier[:, :2], column["antenna_m"]]), np.zeros(count), column["lidars"], np.zeros(count, np.int64),
+            np.column_stack([carrier[:, :2], column["antenna_m"]]), np.zeros(count), column["lidars"].astype(np.int64), np.zeros(count, np.int64),
             column["ego"], carrier, np.zeros(count, bool),
         )  # fmt: skip
         kinds = snapshot.kind[row[vehicles]].tolist()

@@ -37,7 +37,7 @@ _HELD_S = 2.0
 # The tables that are filled when frames are scored; all others are filled by the simulation.
 _SCORED = (
     "detections", "hits", "announced", "contributions", "awareness", "fusion", "episodes", "frames", "frame_boxes", "frame_links",
-    "clouds",
+    "frame_parts", "clouds",
 )  # fmt: skip
 
 
