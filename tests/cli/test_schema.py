@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
+from v2xsim.evaluation.catalogue import KINDS
 from v2xsim.results.columns import COLUMNS, ROWS
 from v2xsim.scenario import Scenario
 from v2xsim.scenario.describe import all_keys
@@ -51,7 +52,7 @@ def test_a_file_that_is_not_there_is_an_error_of_the_users(tmp_path):
     assert "none.py" in found.stderr
 
 
-@pytest.mark.parametrize("page", ["scenario", "setup", "sweep", "tables"])
+@pytest.mark.parametrize("page", ["scenario", "setup", "sweep", "tables", "metrics"])
 def test_the_reference_page_is_up_to_date(page):
     printed = CliRunner().invoke(app, ["schema", page, "--markdown"]).stdout
     assert (REFERENCE / f"{page}.md").read_text() == printed, (
@@ -72,6 +73,16 @@ def test_the_reference_has_every_column_of_every_table():
         assert re.findall(r"^\| `(\w+)` \|", sections[table], re.MULTILINE) == [name for name, _, _ in columns]
 
 
+def test_the_reference_has_every_metric_with_a_direction_and_a_formula():
+    rows = re.findall(
+        r"^\| `([\w.]+)` \|.*\| (higher|lower|-) \| (.+) \| (.+) \|$",
+        (REFERENCE / "metrics.md").read_text(),
+        re.MULTILINE,
+    )
+    assert sorted(name for name, *_ in rows) == sorted(KINDS)
+    assert {row["metric"] for row in json.loads(CliRunner().invoke(app, ["schema", "metrics"]).stdout)} == set(KINDS)
+
+
 def test_links_of_the_reference_lead_to_headings_that_exist():
     headings = re.findall(r"^## (.*)$", (REFERENCE / "parts.md").read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -87,7 +98,7 @@ def test_the_schemas_of_the_other_files_are_json():
     assert json.loads(CliRunner().invoke(app, ["schema", "tables"]).stdout)["agents"][0]["name"] == "agent"
 
 
-@pytest.mark.parametrize("kind", ["sweep", "tables"])
+@pytest.mark.parametrize("kind", ["sweep", "tables", "metrics"])
 def test_parts_of_ones_own_belong_to_scenarios_and_set_ups_only(kind):
     found = CliRunner().invoke(app, ["schema", kind, "--plugin", "own.py"])
     assert found.exit_code == 2

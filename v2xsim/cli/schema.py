@@ -20,13 +20,14 @@ class Of(StrEnum):
     setup = "setup"
     sweep = "sweep"
     tables = "tables"
+    metrics = "metrics"
 
 
 def command(
     of: Annotated[
         Of,
         typer.Argument(
-            help="What to describe: scenario files, set-up files of `validate radio --config`, sweep files, or the tables of a run."
+            help="What to describe: scenario files, set-up files of `validate radio --config`, sweep files, or the tables or metrics of a run."
         ),
     ] = Of.scenario,
     plugin: Annotated[
@@ -40,13 +41,19 @@ def command(
         bool, typer.Option("--markdown", help="Print a reference page in Markdown, like those in docs/reference.")
     ] = False,
 ) -> None:
-    """Print the JSON Schema of scenarios, for editors that complete and check YAML, or of other files and of the tables of a run.
+    """Print the JSON Schema of scenarios, for editors that complete and check YAML, or of other files and of the tables and metrics of a run.
 
     In VS Code with its YAML extension, begin a scenario with the line `# yaml-language-server: $schema=v2xsim.schema.json`.
     """
+    if plugin and of in (Of.tables, Of.metrics):
+        raise UserError(f"--plugin: must not be given for {of.value}, which do not depend on parts")
+    if of is Of.metrics:
+        from v2xsim.evaluation.metrics_page import described
+        from v2xsim.evaluation.metrics_page import reference as metrics_reference
+
+        typer.echo(metrics_reference() if markdown else json.dumps(described(), indent=2), nl=not markdown)
+        return
     if of is Of.tables:
-        if plugin:
-            raise UserError("--plugin: must not be given for tables, which do not depend on parts")
         from v2xsim.results.columns import COLUMNS, reference
 
         columns = {
@@ -66,8 +73,8 @@ def command(
     if markdown:
         typer.echo(as_markdown(page), nl=False)
         return
-    described: dict[str, Any] = page.section.model_json_schema()
-    typer.echo(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **described}, indent=2))
+    content: dict[str, Any] = page.section.model_json_schema()
+    typer.echo(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **content}, indent=2))
 
 
 def _page(of: Of) -> Any:
