@@ -56,7 +56,7 @@ class HopQuality:
 class RelayView:
     """Input of relay rules: the candidates for some pairs of stations, as the station that decides knows them.
 
-    Each pair is judged by one station: the requester itself, or a station that may relay for the pair. What it knows, it has
+    One station decides about each pair: the requester itself, or a station that may relay for the pair. What it knows, it has
     from announcements, from its own measurements and sensors, and from its map. All candidates qualify: the delivery of both
     hops is at least `min_delivery`, and the candidate is not one of the pair.
 
