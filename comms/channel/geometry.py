@@ -272,8 +272,8 @@ def prisms_block(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignore[no-u
     return False
 
 
-@njit(cache=True, nogil=True)
-def _crossing(ax, ay, bx, by, box):  # type: ignore[no-untyped-def]
+@njit(**PHASE)
+def box_crossing(ax, ay, bx, by, box):  # type: ignore[no-untyped-def]
     """Return the fractions (0 to 1) of a segment at which it enters and leaves a box's outline.
 
     If the segment does not cross the outline, the first value is not smaller than the second.
@@ -338,7 +338,7 @@ def _states(tx_m, rx_m, tx_body, rx_body, body, body_cells, buildings, building_
                 k = item[entry]
                 if k == tx_body[link] or k == rx_body[link]:
                     continue
-                enter, leave = _crossing(ax, ay, bx, by, body[k])
+                enter, leave = box_crossing(ax, ay, bx, by, body[k])
                 if enter >= leave:
                     continue
                 top = body[k, 6]

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 from numba import njit
 
-from v2xsim.comms.channel.geometry import prism_blocks, prisms_block
+from v2xsim.comms.channel.geometry import box_crossing, prism_blocks, prisms_block
 from v2xsim.comms.phases import INLINED_PHASE, PHASE
 from v2xsim.comms.relay.hops import Hops, KnownBodies
 
@@ -67,24 +67,6 @@ def _stands_over(x, y, body, margin_m):  # type: ignore[no-untyped-def]
 
 
 @njit(**PHASE)
-def _crossing(ax, ay, bx, by, body):  # type: ignore[no-untyped-def]
-    """Return the fractions of a segment at which it enters and leaves the outline of a body; no crossing unless the first is smaller."""
-    enter, leave = 0.0, 1.0
-    for axis in range(2):
-        cos, sin = (body[4], body[5]) if axis == 0 else (-body[5], body[4])
-        start = cos * (ax - body[0]) + sin * (ay - body[1])
-        along = cos * (bx - ax) + sin * (by - ay)
-        half = body[2 + axis]
-        if abs(along) < 1e-12:
-            if abs(start) >= half:
-                return 1.0, 0.0
-        else:
-            near, far = (-half - start) / along, (half - start) / along
-            enter, leave = max(enter, min(near, far)), min(leave, max(near, far))
-    return enter, leave
-
-
-@njit(**PHASE)
 def _blocked_by_prisms(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignore[no-untyped-def]
     """Return whether a building blocks the segment between two points, in any order."""
     if (ax, ay, az) > (bx, by, bz):
@@ -110,7 +92,7 @@ def clearances(hops, bodies, buildings, cells, wavelength_m):  # type: ignore[no
             # First whether the infinite line passes near, which is rare.
             if abs(x * (body[1] - ay) - y * (body[0] - ax)) > (body[2] + body[3]) * (abs(x) + abs(y)):
                 continue
-            enter, leave = _crossing(ax, ay, bx, by, body)
+            enter, leave = box_crossing(ax, ay, bx, by, body)
             if enter >= leave or _stands_over(ax, ay, body, OWN_BODY_M) or _stands_over(bx, by, body, OWN_BODY_M):
                 continue
             middle = 0.5 * (enter + leave)
@@ -249,7 +231,7 @@ def _building_s(h, hops, buildings, cells, until_s):  # type: ignore[no-untyped-
 @njit(**PHASE)
 def _body_in_the_way(ax, ay, az, bx, by, bz, body):  # type: ignore[no-untyped-def]
     """Return whether a part of a body reaches above the segment between two points."""
-    enter, leave = _crossing(ax, ay, bx, by, body)
+    enter, leave = box_crossing(ax, ay, bx, by, body)
     if enter >= leave:
         return False
     return body[6] > az + (enter if bz > az else leave) * (bz - az)
