@@ -86,6 +86,13 @@ def test_an_announcement_with_a_missing_fragment_is_dropped():
     assert [item.awareness.origin for item in scene.announced_to(EGO)] == [HELPER]
 
 
+def test_a_station_that_is_no_ego_puts_an_announcement_together_too():
+    scene = Scene()
+    for fragment in (1, 0):
+        scene.receive(awareness_packet(awareness(HELPER), fragment=fragment, fragments=2), RELAY)
+    assert [item.awareness.origin for item in scene.announced_to(RELAY)] == [HELPER]
+
+
 def test_the_stations_that_pass_on_a_helper_and_heard_it_send_its_announcement_to_everybody():
     scene = Scene(passing=passed_on_by(RELAY, OTHER, 9))
     packet = awareness_packet(awareness(HELPER))

@@ -210,6 +210,18 @@ def test_hysteresis_of_one_ego_does_not_move_another():
     }
 
 
+@pytest.mark.parametrize("other_needs_a_relay", [False, True])
+def test_an_ego_forgets_its_relay_when_it_needs_none_whatever_another_ego_needs(other_needs_a_relay):
+    state, *_ = relaying()
+    about = {"owners": (EGO, HELPER), "egos": (EGO, HELPER), "with_matrix": (EGO, HELPER, OTHER)}
+    paths_of(state, vicinities(links(ego_relay=0.1), **about))
+    meanwhile = links(ego_helper=0.9, helper_other=0.1 if other_needs_a_relay else 0.9)
+    paths_of(state, vicinities(meanwhile, **about))
+    # OTHER was its relay, and would be kept if it were remembered.
+    better = vicinities(links(ego_relay=0.95, relay_helper=0.95), **about)
+    assert paths_of(state, better)[EGO, HELPER][0] == RELAY
+
+
 def test_a_choice_is_remembered_by_station_and_pair():
     before = RelaysBefore(np.array([[1, 1, 2], [3, 1, 2], [3, 2, 1]]), np.array([7, 8, 9]))
     wanted = np.array([[3, 2, 1], [1, 1, 2], [2, 1, 2], [3, 1, 2]])

@@ -98,7 +98,11 @@ class Foresight:
         known = vicinities.known
         after_s = np.full(len(known.agent), np.inf)
         rows = np.flatnonzero(known.snr_db >= self._least_db)
-        if not self._model.foresees or len(rows) == 0:
+        if not self._model.foresees:
+            return Foretold(after_s)
+        if len(rows) == 0:
+            # Two ticks in a row count for each owner by itself, whether or not another one has a link.
+            self._before = {}
             return Foretold(after_s)
         view = self._view(vicinities, detected, rows)
         death_s = deaths_of(self._model, view)

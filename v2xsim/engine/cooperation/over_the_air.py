@@ -1,6 +1,6 @@
 """An exchange that sends messages over a channel, which may delay and lose them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from itertools import count
 
 import numpy as np
@@ -144,10 +144,11 @@ class OverTheAir:
             self._pass_on(heard, message)
         if isinstance(message, AwarenessMessage):
             is_whole = packet.fragments == 1
-            receivers = heard.receivers if is_whole else np.array(self._completed_at(heard), np.int64)
+            listening = self._stations.listening
+            receivers = heard.receivers if is_whole else np.array(self._completed_at(heard, listening), np.int64)
             self._stations.neighbours.hear(message.body, message.queued_us, receivers, heard.time_us)
         elif isinstance(message, ReportMessage):
-            for ego in self._completed_at(heard):
+            for ego in self._completed_at(heard, self._stations.ego_agents):
                 self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies)
         else:
             self._receive_addressed(heard, packet, message)
@@ -167,13 +168,12 @@ class OverTheAir:
         for station in sorted(stations.intersection(heard.receivers.tolist())):
             self._air.forward(heard.packet, sender=station, target=EVERYBODY)
 
-    def _completed_at(self, heard: Heard) -> list[int]:
-        """Return the egos at which this packet completes its broadcast message."""
-        is_ego = self._stations.ego_agents.__contains__
-        egos = list(filter(is_ego, heard.receivers.tolist()))
+    def _completed_at(self, heard: Heard, keeping: Set[int]) -> list[int]:
+        """Return the stations, of those that keep such messages, at which this packet completes its broadcast message."""
+        receivers = [agent for agent in heard.receivers.tolist() if agent in keeping]
         if heard.packet.fragments == 1:
-            return egos
-        return [ego for ego in egos if self._broadcasts.completes(heard.packet, ego)]
+            return receivers
+        return [agent for agent in receivers if self._broadcasts.completes(heard.packet, agent)]
 
     def _receive_addressed(self, heard: Heard, packet: Packet, message: Message) -> None:
         """Process a packet of a request or an answer at the relay that must forward it, and at its destination.

@@ -141,7 +141,11 @@ class Relaying:
         near = requests(known, vicinities.own.pose[:, :2], self._reach_m)
         is_weak = (np.minimum(near.there, near.back) < least) | dies[near.helper]
         weak = KnownPairs(*(column[is_weak] for column in near))
-        if not self.relays or len(weak.owner) == 0:
+        if not self.relays:
+            return paths
+        if len(weak.owner) == 0:
+            # As below: what an ego remembers must not depend on whether another one has a weak link now.
+            self._of_requests = RelaysBefore()
             return paths
         candidates = relays_of_requests(known, weak, least)
         candidates = Candidates(*(column[~dies[candidates.relay]] for column in candidates))

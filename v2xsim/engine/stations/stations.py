@@ -64,6 +64,11 @@ class Stations:
         """Agent ids of the stations that are or were egos, without those that left long ago."""
         return self._ego_agents
 
+    @property
+    def listening(self) -> set[int]:
+        """Agent ids of the stations that keep announcements, without those that left long ago."""
+        return self._listening
+
     def enter(self, states: OwnStates) -> None:
         """Set the stations of a new tick; stations that are new have heard no other yet."""
         if not np.array_equal(states.agent, self.states.agent):

@@ -1,0 +1,194 @@
+"""Whom one ego asks for which cells over which relay, worked out again from what it received, its scans and its map.
+
+The rules themselves (matching rule, link forecast, fitted weights) are those of the library; they get a view of one ego.
+"""
+
+import numpy as np
+
+from v2xsim.comms.messages.sizes import request_bytes
+from v2xsim.comms.relay.courses import Courses
+from v2xsim.comms.relay.foresight.model import ForesightView, KnownVehicles, deaths_of
+from v2xsim.engine.cooperation.answer_sizes import codes_bytes, predicted_bytes
+from v2xsim.engine.cooperation.blind_zone import BlindZones
+from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
+from v2xsim.engine.cooperation.paths import Paths
+from v2xsim.perception.matching.choice import chosen_helpers
+from v2xsim.perception.matching.matrix import shifted
+from v2xsim.perception.matching.rule import MatchingView, MatchingViews
+from v2xsim.world.footprints import FootprintMap
+
+TRUSTED, AHEAD_S, SAME_US, SAME_VEHICLE_M = 0.9, 0.2, 500_000, 1.0
+CAPTURE_DB, WIDTH_DB = 6.0, 3.0
+
+
+class Ego:
+    """What one ego remembers from decision to decision: its cycles, its choices of relays, and the deaths that it foretold.
+
+    Args:
+        relaying: Settings and map, from the engine.
+        zones: Blind zones of the engine: only their map is used.
+    """
+
+    def __init__(self, relaying, zones):
+        radio, map_of = relaying._radio, zones._footprints
+        self._relaying, self._rule = relaying, relaying._rule
+        self.forecast = CycleForecast(radio.retries, radio.mtu_bytes)
+        self._zones = BlindZones(FootprintMap(map_of._obstacles, map_of._cell_m), zones._hidden_speeds)
+        self._relay_before, self._death_before, self._alarms = {}, {}, {}
+        self.relays = {}
+
+    def learn(self, inbox, frame_us):
+        """Learn from the cycles of one frame, at its deadline."""
+        self.forecast.of(0).learn(frame_us, {helper for helper, of_us in inbox.answered if of_us == frame_us})
+
+    def dying(self, situation):
+        """Return the stations whose links with it are foretold to die within a cycle."""
+        foresight, own = self._relaying._foresight, situation.own
+        links = [a for a in situation.known if situation.hop(a, situation.inbox.agent)[1] >= foresight._least_db]
+        if not foresight._model.foresees:
+            return set()
+        after_s = deaths_of(foresight._model, self._view(situation, links, foresight)) if links else np.zeros(0)
+        now_us, before, dying = int(own.time_us), self._death_before, set()
+        self._death_before = {}
+        self._alarms = {a: due_us for a, due_us in self._alarms.items() if due_us + SAME_US > now_us}
+        for agent, death_s in zip(links, after_s.tolist(), strict=True):
+            due_us = now_us + round(death_s * 1e6) if np.isfinite(death_s) else 0
+            if death_s == 0.0 and agent in self._alarms:
+                dying.add(agent)
+            if death_s == 0.0 or not np.isfinite(death_s):
+                continue
+            self._death_before[agent] = due_us
+            if agent not in before or abs(due_us - before[agent]) > SAME_US:
+                continue
+            if agent not in self._alarms or abs(due_us - self._alarms[agent]) > SAME_US:
+                self._alarms[agent] = due_us
+            if death_s <= self._rule.deadline_ms * 1e-3 + AHEAD_S:
+                dying.add(agent)
+        return dying
+
+    @staticmethod
+    def _view(situation, links, foresight):
+        own, known = situation.own, situation.known
+        cars = [a for a, said in known.items() if said.size_m[0] > 0.0]
+        rows = [
+            ([*situation.place(a), known[a].pose[2]], known[a].velocity_mps, known[a].acceleration_mps2, known[a].turn_radps,
+             known[a].size_m, known[a].pose[3]) for a in cars
+        ]  # fmt: skip
+        rows += [
+            (center_m, velocity_mps, 0.0, 0.0, size_m, yaw_rad)
+            for center_m, size_m, yaw_rad, velocity_mps in situation.detected()
+            if not any(_stands_on(center_m, situation.place(a), known[a]) for a in cars)
+        ]
+        center_m, velocity_mps, change, turn, size_m, yaw_rad = ([row[k] for row in rows] for k in range(6))
+        course = Courses(
+            np.array(center_m, float).reshape(-1, 3), np.array(velocity_mps, float).reshape(-1, 2), np.array(change, float),
+            np.array(turn, float),
+        )  # fmt: skip
+        vehicles = KnownVehicles(
+            course, np.array(size_m, float).reshape(-1, 3), np.array(yaw_rad, float), np.zeros(len(rows), np.int64)
+        )
+        said, count = [known[a] for a in links], len(links)
+        first = Courses(
+            np.repeat([[*own.pose[0, :2], own.antenna_height_m[0]]], count, axis=0), np.repeat(own.velocity_mps, count, axis=0),
+            np.repeat(own.acceleration_mps2, count), np.repeat(own.turn_radps, count),
+        )  # fmt: skip
+        second = Courses(
+            np.array([[*situation.place(a), known[a].antenna_height_m] for a in links]), np.array([one.velocity_mps for one in said]),
+            np.array([one.acceleration_mps2 for one in said]), np.array([one.turn_radps for one in said]),
+        )  # fmt: skip
+        return ForesightView(
+            first, second, np.zeros(count, np.int64), np.full(count, -1), np.array([cars.index(a) if a in cars else -1 for a in links]),
+            np.array([situation.hop(a, situation.inbox.agent)[1] for a in links]), vehicles, foresight._channel, foresight._budget_db,
+            foresight._least_db, foresight._sigma_db, foresight._decorrelation_m,
+        )  # fmt: skip
+
+    def candidates(self, situation):
+        """Return the helpers that it can reach: relay, delivery there and back, SNR and rivals of each, by agent id."""
+        own, least = situation.inbox.agent, self._rule.min_delivery
+        dying, before = self.dying(situation), self._relay_before
+        self.relays, found = {}, {}
+        for helper, said in situation.known.items():
+            if said.matrix is None:
+                continue
+            (there, there_db), (back, back_db) = situation.hop(own, helper), situation.hop(helper, own)
+            kept, relay, snr_db = 1.0 - TRUSTED if helper in dying else 1.0, -1, min(there_db, back_db)
+            is_weak = min(there, back) < least or helper in dying
+            there, back = there * kept, back * kept
+            if self._relaying.relays and is_weak and situation.apart_m(helper, own) < self._relaying._reach_m:
+                hops_of = situation.hops_of_request(helper, least, dying)
+                chosen = situation.relay(own, helper, hops_of, self._relaying, before.get(helper, -1))
+                self.relays[helper] = chosen
+                if chosen >= 0:
+                    (a, a_db), (b, b_db), (c, c_db), (d, d_db) = hops_of[chosen]
+                    if (a * b) * (c * d) > there * back:
+                        relay, there, back, snr_db = chosen, a * b, c * d, min(a_db, b_db, c_db, d_db)
+            if there * back > 0.0:
+                found[helper] = relay, there, back, snr_db, *_rivals(situation, helper, there_db, back_db)
+        self._relay_before = {helper: relay for helper, relay in self.relays.items() if relay >= 0}
+        return found
+
+    def asks(self, situation, frame, streams):
+        """Return relay, cells, predicted success and allowance of the request to each helper that it asks."""
+        own, rule, found = situation.inbox.agent, self._rule, self.candidates(situation)
+        self.forecast.of(0).asked[frame.time_us] = []
+        if not found:
+            return {}
+        agent = np.array(list(found), np.int64)
+        relay, there, back, snr_db, of_request, of_answer = (np.array(one) for one in zip(*found.values(), strict=True))
+        paths = Paths(np.zeros(len(agent), np.int64), agent, relay, there, back, snr_db, of_request, of_answer)
+        weight, shape = self._zones.of(frame).weight, frame.matrix.code.shape
+        code = np.array([shifted(situation.known[a].matrix, frame.matrix.lower, shape) for a in agent.tolist()])
+        blind = weight > 0.0
+        cost_bytes = _cost_bytes((blind & (code != 0)).sum(axis=(1, 2)), (blind & (code == 2)).sum(axis=(1, 2)), rule)
+        success = self.forecast.success(
+            self.forecast.evidence(paths), there, back, request_bytes(weight.size), cost_bytes
+        )
+        announced_m = np.array([situation.known[a].pose[:2] for a in agent.tolist()])
+        view = MatchingView(
+            weight, code, agent, np.hypot(*(announced_m - frame.pose[:2]).T), success, relay >= 0, cost_bytes, rule.budget_bytes,
+            rule.max_helpers, lambda: streams.uniforms("matching", own, frame.time_us, agent)[:, 0],
+        )  # fmt: skip
+        choice = chosen_helpers(rule.matching, MatchingViews.only(view))
+        total = cost_bytes[choice.helper].sum()
+        self.forecast.of(0).asked[frame.time_us] = [(int(agent[h]), float(success[h])) for h in choice.helper]
+        return {
+            int(agent[h]): (int(relay[h]), cells, float(success[h]), int(rule.budget_bytes * cost_bytes[h] / total))
+            for h, cells in zip(choice.helper, choice.cells, strict=True)
+        }
+
+
+def _stands_on(center_m, place_m, said):
+    """Return whether a point lies on an announced vehicle, seen from above."""
+    x, y = np.array(center_m[:2]) - place_m
+    cos, sin = np.cos(said.pose[3]), np.sin(said.pose[3])
+    length, width = 0.5 * said.size_m[:2] + SAME_VEHICLE_M
+    return abs(x * cos + y * sin) < length and abs(y * cos - x * sin) < width
+
+
+def _rivals(situation, helper, there_db, back_db):
+    """Return how many stations that it knows may disturb its request to a helper, and the answer."""
+    own, known, heard = situation.inbox.agent, situation.known, situation.known[helper].heard
+    of_request, of_answer = 0.0, 0.0
+    for sender, snr_db in zip(heard.agent.tolist(), heard.snr_db.tolist(), strict=True):
+        if sender in known and known[sender].wants_data:
+            of_request += _strength(snr_db, there_db)
+    for agent, said in known.items():
+        share, snr_db = situation.hop(agent, own)
+        if agent != helper and (said.matrix is not None or said.wants_data) and share > 0.0:
+            of_answer += _strength(snr_db, back_db)
+    return of_request, of_answer
+
+
+def _strength(rival_db, wanted_db):
+    if wanted_db == -np.inf:
+        return 1.0
+    return float(1.0 / (1.0 + np.exp(-(rival_db - wanted_db + CAPTURE_DB) / WIDTH_DB)))
+
+
+def _cost_bytes(asked, occupied, rule):
+    """Return the predicted size of each helper's answer, limited to an equal share of the budget."""
+    scheme, share = rule.fusion, rule.budget_bytes / min(rule.max_helpers, len(asked))
+    if scheme.shares.name == "FRAMES":
+        return np.full(len(asked), rule.budget_bytes / rule.max_helpers)
+    predicted = predicted_bytes(occupied, asked, scheme.shares, scheme.thinned_to_m, rule.matrix.cell_m)
+    return np.maximum(np.minimum(predicted, share), np.minimum(codes_bytes(asked) + 64.0, rule.budget_bytes))
