@@ -130,7 +130,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("cause", "word", "what comes between the two stations as the ego knows: building, body (a known vehicle), or range (nothing)"),
     ],
     "deaths": [
-        ("time_us", "us", "first tick at which the link was dead, if it stayed so for 0.2 s: a data packet that nothing disturbs is delivered with less than cooperation.min_delivery at the mean of its fading"),
+        ("time_us", "us", "first tick at which the link was dead, if it stayed so for 0.2 s: a data packet that nothing disturbs is delivered with less than cooperation.min_delivery at the mean of its fading. A link that has died can die again when it has been usable for 0.5 s without a break"),
         ("station", "long", "agent id of the ego"),
         ("neighbour", "long", "agent id of the station at the other end of the link"),
         ("cause", "word", "building or body (it came between the two stations within the last second), other (shadowing, distance, or something that was there before), or gone (no death: the link was alive when a station left the range or the run, or when the run ended)"),

@@ -50,6 +50,18 @@ def test_a_link_that_is_back_within_two_tenths_of_a_second_has_not_died():
     assert deaths_of(CLEAR, BEHIND, BEHIND, CLEAR, CLEAR) == []
 
 
+@pytest.mark.parametrize(("usable_ticks", "deaths"), [(1, 1), (5, 1), (6, 2)])
+def test_a_link_that_flickers_dies_once_and_one_that_was_usable_for_half_a_second_dies_again(usable_ticks, deaths):
+    again = [(GOOD_DBM, NLOSB)] * usable_ticks
+    rows = deaths_of(CLEAR, *[BEHIND] * 4, *again, *[BEHIND] * 4)
+    assert [row["time_us"] for row in rows] == [TICK_US, (5 + usable_ticks) * TICK_US][:deaths]
+
+
+def test_a_link_that_was_never_usable_before_has_to_live_before_it_dies():
+    flicker = [(GOOD_DBM, NLOSB)] * 2
+    assert deaths_of(BEHIND, *flicker, *[BEHIND] * 4) == []
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_a_vehicle_that_came_between_is_named_and_known_or_not(known):
     (row,) = deaths_of(CLEAR, TRUCKED, TRUCKED, TRUCKED, known=known)

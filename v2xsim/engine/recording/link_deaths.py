@@ -1,7 +1,8 @@
 """Deaths of the links of egos: the instants from which on the true power is too low for data packets, each with its cause.
 
-A link is alive while a data packet that nothing disturbs is delivered with `cooperation.min_delivery` at the mean of its fading.
-It dies at the first tick at which this ends, if it stays so for HOLD_US.
+A link is usable while a data packet that nothing disturbs is delivered with `cooperation.min_delivery` at the mean of its fading.
+It dies at the first tick at which this ends, if it stays so for HOLD_US, and lives again when it has been usable for LIVES_US without a
+break. So a link whose power flickers about the limit, as the shadowing has it, dies once.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from v2xsim.scenario.schema import Scenario
 
 HOLD_US = 200_000
 """A link that is usable again earlier than this has not died."""
+LIVES_US = 500_000
+"""A link that has died lives again when it has been usable for this long; a shorter recovery is a flicker, which dies no second time."""
 CAME_US = 1_000_000
 """A building or a vehicle causes a death if it came between the two stations no longer before it than this."""
 CAUSES = ("building", "body", "other", "gone")
@@ -34,6 +37,8 @@ class _Links:
     Attributes:
         key: Number that stands for ego and neighbour.
         alive: Whether each is usable.
+        living: Whether each lives: it may do so for HOLD_US although it is not usable.
+        up_us: Time since which it has been usable; meaningless for one that is not.
         state: LOS, NLOSV or NLOSB.
         blocker: Agent id of the vehicle that blocks it; NOBODY for none.
         since_us: Time since which the same state has lasted, with the same blocker; the distant past for links that began with it.
@@ -46,6 +51,8 @@ class _Links:
 
     key: Int64[np.ndarray, " links"]
     alive: Bool[np.ndarray, " links"]
+    living: Bool[np.ndarray, " links"]
+    up_us: Int64[np.ndarray, " links"]
     state: Int8[np.ndarray, " links"]
     blocker: Int64[np.ndarray, " links"]
     since_us: Int64[np.ndarray, " links"]
@@ -60,7 +67,7 @@ class _Links:
         """Return no links, for the time before the first tick."""
         none = np.zeros(0, np.int64)
         flags, states = np.zeros(0, bool), np.zeros(0, np.int8)
-        return _Links(none, flags, states, none, none, none, none, states, none, flags)
+        return _Links(none, flags, flags, none, states, none, none, none, none, states, none, flags)
 
 
 # Nothing came between the stations of a link that was so when it was first seen.
@@ -100,7 +107,9 @@ class LinkDeaths:
         state, blocker = now.state[kept], now.blocker[kept]
         is_same = (state == old.state[at]) & ((state != NLOSV) | (blocker == old.blocker[at]))
         now.since_us[kept] = np.where(is_same, old.since_us[at], time_us)
-        dies = old.alive[at] & ~now.alive[kept]
+        now.up_us[kept] = np.where(old.alive[at], old.up_us[at], time_us)
+        now.living[kept] = old.living[at] | (now.alive[kept] & (time_us - now.up_us[kept] >= LIVES_US))
+        dies = old.living[at] & old.alive[at] & ~now.alive[kept]
         came = time_us - now.since_us[kept] <= CAME_US
         cause = np.where(came & (state == NLOSB), _BUILDING, np.where(came & (state == NLOSV), _BODY, _OTHER))
         now.dying_us[kept] = np.where(now.alive[kept], _NO_TIME, np.where(dies, time_us, old.dying_us[at]))
@@ -111,7 +120,7 @@ class LinkDeaths:
             now.known[link] = self._knows(int(now.key[link]) // _AGENTS, int(now.killer[link]))
         is_over = (now.dying_us != _NO_TIME) & (time_us - now.dying_us >= HOLD_US)
         self._write(now, np.flatnonzero(is_over), now.dying_us)
-        now.dying_us[is_over] = _NO_TIME
+        now.living[is_over], now.dying_us[is_over] = False, _NO_TIME
         self._write_gone(np.setdiff1d(np.arange(len(old.key)), at))
         self._before, self._time_us = now, time_us
 
@@ -128,12 +137,12 @@ class LinkDeaths:
         kept = np.flatnonzero(np.isin(ego, egos))
         kept = kept[np.argsort(ego[kept] * _AGENTS + neighbour[kept])]
         pair, count = pair[kept], len(kept)
-        blocker = links.blocker[pair]
+        blocker, alive = links.blocker[pair], links.power_dbm[pair] >= self._least_dbm
         killer = np.full(count, NOBODY, np.int64)
         is_blocked = blocker >= 0
         killer[is_blocked] = links.body_agent[blocker[is_blocked]]
         return _Links(
-            ego[kept] * _AGENTS + neighbour[kept], links.power_dbm[pair] >= self._least_dbm, links.state[pair], killer,
+            ego[kept] * _AGENTS + neighbour[kept], alive, alive.copy(), np.full(count, _LONG_AGO_US), links.state[pair], killer,
             np.full(count, _LONG_AGO_US), np.full(count, _NO_TIME), np.full(count, _OTHER), np.zeros(count, np.int8),
             np.full(count, NOBODY, np.int64), np.zeros(count, bool),
         )  # fmt: skip
@@ -151,6 +160,6 @@ class LinkDeaths:
     def _write_gone(self, rows: Int64[np.ndarray, " rows"]) -> None:
         """Write links of the last tick that exist no more, if they were alive, or may have been about to recover."""
         old = self._before
-        rows = rows[old.alive[rows] | (old.dying_us[rows] != _NO_TIME)]
+        rows = rows[old.living[rows]]
         old.cause[rows], old.at_death[rows], old.known[rows] = _GONE, old.state[rows], False
         self._write(old, rows, np.full(len(old.key), self._time_us))
