@@ -49,6 +49,7 @@ class Inbox:
         parts: By number of a message: its fragments that arrived.
         answered: Helper and capture time of the own frame of each answer that arrived whole.
         reports: Reports of others that arrived, each once, with the time of its first arrival.
+        lists: By sender: its newest announcement that was looked at, and what it lists.
     """
 
     agent: int
@@ -57,6 +58,7 @@ class Inbox:
     parts: dict = field(default_factory=dict)
     answered: set = field(default_factory=set)
     reports: list = field(default_factory=list)
+    lists: dict = field(default_factory=dict)
 
     def receive(self, heard, snr_db, forget_us):
         """Take in one packet that this station received."""
@@ -91,6 +93,15 @@ class Inbox:
         before = self.announced.get(awareness.origin)
         if before is None or before[1] < sent_us:
             self.announced[awareness.origin] = awareness, sent_us, arrived_us
+
+    def listed(self, said):
+        """Return share and SNR of each sender that another station lists in its announcement."""
+        before = self.lists.get(said.origin)
+        if before is None or before[0] is not said:
+            heard = said.heard
+            rows = zip(heard.agent.tolist(), heard.share.tolist(), heard.snr_db.tolist(), strict=True)
+            before = self.lists[said.origin] = said, {agent: (share, snr_db) for agent, share, snr_db in rows}
+        return before[1]
 
     def heard_list(self, now_us, forget_us, period_us):
         """Return the senders that it heard lately, in rising order, and SNR and share of each, as it measured them."""

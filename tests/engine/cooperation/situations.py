@@ -52,9 +52,7 @@ class Situation:
             if link is None or self.now_us - link.last_us > self.forget_us:
                 return 0.0, -np.inf
             return self.inbox.share_of(sender, self.now_us, self.period_us), link.snr_db
-        heard = self.known[receiver].heard
-        row = np.flatnonzero(heard.agent == sender)
-        return (float(heard.share[row[0]]), float(heard.snr_db[row[0]])) if len(row) else (0.0, -np.inf)
+        return self.inbox.listed(self.known[receiver]).get(sender, (0.0, -np.inf))
 
     def detected(self):
         """Return centre, size, yaw and velocity of the vehicles of its newest frame, where they are by now."""

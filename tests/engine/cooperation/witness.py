@@ -32,10 +32,14 @@ class Witness:
     """
 
     def __init__(self):
+        self.begin(None)
+
+    def begin(self, zones):
+        """Forget everything: compiling kernels is a small run of its own before the one that is watched."""
         self.inboxes, self.egos, self.tracks, self.reporting = {}, {}, {}, {}
         self.nominated_before, self.passing = defaultdict(dict), defaultdict(set)
         self.compared, self.differences = Counter(), []
-        self.zones = None
+        self.zones = zones
 
     def inbox(self, agent):
         return self.inboxes.setdefault(agent, Inbox(agent))
@@ -201,7 +205,7 @@ def _watch_what_is_decided(monkeypatch, watch):
     def begun(self, scenario, clock, streams, air, exchange, stations, tracks, zones, *others):
         begin(self, scenario, clock, streams, air, exchange, stations, tracks, zones, *others)
         run.update(air=exchange, rule=scenario.cooperation)
-        watch.zones = zones
+        watch.begin(zones)
 
     def with_blocks(table, call):
         """Call a function, and keep what it added to a table apart."""
