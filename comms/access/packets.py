@@ -168,12 +168,14 @@ class Receptions:
     finished: Int64[np.ndarray, " finished"] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        for name, missing in (
-            ("repeat", np.zeros(np.size(self.number), np.int64)), ("is_ack", np.zeros(np.size(self.number), np.bool_)),
-            ("finished", np.zeros(0, np.int64)),
-        ):  # fmt: skip
+        packets = np.size(self.number)
+        for name, missing, dtype in (
+            ("repeat", packets, np.int64),
+            ("is_ack", packets, np.bool_),
+            ("finished", 0, np.int64),
+        ):
             if getattr(self, name) is None:
-                object.__setattr__(self, name, missing)
+                object.__setattr__(self, name, np.zeros(missing, dtype))
 
     def __len__(self) -> int:
         return len(self.receiver)

@@ -66,6 +66,8 @@ class RandomSlot:
         window = np.where(packets.period_us > 0, packets.period_us, params.window_us)
         end = self._choose(packets, airtime, window, np.zeros(len(packets), np.int64))
         acknowledged = np.flatnonzero(packets.retries > 0)
+        if len(acknowledged) == 0:
+            return end
         for row in acknowledged.tolist():
             packet = Waiting(
                 int(packets.number[row]), int(packets.sender[row]), int(packets.target[row]), int(packets.mcs[row]),
@@ -105,10 +107,12 @@ class RandomSlot:
                 else:
                     self._repeat(packet)
         receptions = ended[0] if len(ended) == 1 else Receptions.joined(ended)
-        number, repeat, kind = parts_of(receptions.number)
-        receptions = replace(
-            receptions, number=number, repeat=repeat, is_ack=kind == ACK, finished=np.array(finished, np.int64)
-        )
+        # Without waiting for an acknowledgement, the medium stops at every message that a station awaits: mostly, nothing ended.
+        if len(receptions.number) or finished:
+            number, repeat, kind = parts_of(receptions.number)
+            receptions = replace(
+                receptions, number=number, repeat=repeat, is_ack=kind == ACK, finished=np.array(finished, np.int64)
+            )
         return receptions, busy_us
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
@@ -129,9 +133,11 @@ class RandomSlot:
         params = self._params
         with np.errstate(over="ignore"):
             draw = ((packets.key * _GOLDEN) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        # A station that sends in the time of the acknowledgement would not hear it.
-        reply_us = sifs_us(params.bandwidth_mhz) + ack_airtime_us(packets.mcs, params.bandwidth_mhz)
-        own_us = airtime_us + np.where(packets.retries > 0, reply_us, 0)
+        own_us, may_repeat = airtime_us, packets.retries > 0
+        if may_repeat.any():
+            # A station that sends in the time of the acknowledgement would not hear it.
+            reply_us = sifs_us(params.bandwidth_mhz) + ack_airtime_us(packets.mcs, params.bandwidth_mhz)
+            own_us = airtime_us + np.where(may_repeat, reply_us, 0)
         self._own, start = choose_in_turn(
             self._own, packets.sender, packets.ready_us, window_us, own_us, draw, params.slot_us, past_us
         )

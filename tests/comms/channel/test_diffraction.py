@@ -104,3 +104,63 @@ def test_the_knife_edge_is_nearer_to_most_measurements_of_vans_than_one_mean_for
     vans = [row for row in measured() if row.what.startswith("van")]
     assert [round(row.knife_edges_db, 1) for row in vans] == [16.6, 10.0]
     assert all(abs(row.knife_edges_db - row.measured_db) < 4.0 for row in vans)
+
+
+def plain_loss_db(a, b, own, bodies, owner):
+    """Return the loss between two antennas, from the definition: every box is looked at, and all three paths are computed."""
+    a, b = sorted((tuple(a), tuple(b)))
+    line = np.array(b[:2]) - a[:2]
+    length = float(np.hypot(*line))
+    along, left = line / length, np.array([-line[1], line[0]]) / length
+    edges = {}
+    for k in range(len(bodies)):
+        angle, size = bodies.yaw_rad[k], bodies.size_m[k]
+        axes = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        signs = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]])
+        corners = (signs * size[:2] / 2) @ axes + bodies.center_m[k, :2] - a[:2]
+        crossed = crossed_part(corners @ along, corners @ left, length)
+        if k in own or crossed is None:
+            continue
+        beside, top = corners @ left, bodies.center_m[k, 2] + size[2]
+        begin, end, high, far, near = edges.get(owner[k], (np.inf, -np.inf, -np.inf, -np.inf, -np.inf))
+        edges[owner[k]] = (
+            min(begin, crossed[0]), max(end, crossed[1]), max(high, top), max(far, beside.max()), max(near, -beside.min()),
+        )  # fmt: skip
+    if not edges:
+        return 0.0
+    begin, end, high, far, near = np.array(sorted(edges.values(), key=lambda edge: edge[0] + edge[1])).T
+    place = 0.5 * (begin + end)
+    roof = high - (a[2] + place / length * (b[2] - a[2]))
+    return min(cascade_loss_db(place, reach, length, 5.9) for reach in (roof, far, near))
+
+
+def crossed_part(along, beside, length):
+    """Return where the line between two points enters and leaves a polygon, in metres; None if it does not cross it."""
+    places = []
+    for k in range(len(along)):
+        n = (k + 1) % len(along)
+        if (beside[k] > 0.0) != (beside[n] > 0.0):
+            places.append(along[k] + (along[n] - along[k]) * beside[k] / (beside[k] - beside[n]))
+    begin, end = max(min(places, default=0.0), 0.0), min(max(places, default=0.0), length)
+    return (begin, end) if begin < end else None
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_every_pair_in_a_street_full_of_vehicles_loses_what_the_definition_says(seed):
+    rng = np.random.default_rng(seed)
+    count = 40
+    place = np.column_stack([rng.uniform(0, 300, count), rng.uniform(-8, 8, count), rng.choice([0.0, 1.0], count)])
+    size = rng.uniform([3, 1.5, 1.2], [14, 2.6, 4.0], (count, 3))
+    bodies = Boxes(place, size, rng.choice([0.0, 0.1, np.pi / 2, 3.0], count))
+    # Each third vehicle has two parts, and a rear part blocks neither its own station nor counts twice.
+    owner = np.maximum.accumulate(np.where(np.arange(count) % 3 == 1, 0, np.arange(count)))
+    station = np.arange(0, count, 3)
+    antenna = place[station] + np.column_stack([np.zeros((len(station), 2)), size[station, 2] - place[station, 2]])
+    first, second = np.triu_indices(len(station), 1)
+    found = diffraction_loss_db(
+        antenna, station, first, second, np.full(len(first), NLOSV, np.int8), bodies, 5.9, station + 1, owner
+    )
+    for pair, (i, j) in enumerate(zip(first, second, strict=True)):
+        own = {station[i], station[j], station[i] + 1, station[j] + 1}
+        assert found[pair] == pytest.approx(plain_loss_db(antenna[i], antenna[j], own, bodies, owner), abs=1e-6)

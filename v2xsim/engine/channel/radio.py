@@ -278,8 +278,9 @@ class RadioAir:
             else self._flying.pop(number)
             for number, ack in zip(numbers, is_ack, strict=True)
         ]  # fmt: skip
+        is_over = numbers if not self._received else [number for number in numbers if not self._is_awaited(number)]
         # This must come before the delivery below, which may add awaited packets.
-        self._awaited.remove([number for number in numbers if not self._is_awaited(number)])
+        self._awaited.remove(is_over)
         self._table.add(receptions, packets)
         begin, receiver, snr_db = deliveries_of(receptions, self._fleet.agent)
         began_us, ended_us = receptions.began_us.tolist(), receptions.ended_us.tolist()
