@@ -1,7 +1,7 @@
 """Fit the weights of the forecast of cycles, or measure the forecast: python tools/fit_cycle_forecast.py [fit|measure] [SEEDS].
 
-`fit` runs street grids and motorways at several loads with seeds that no test uses, and prints PATH_WEIGHTS and SIZE_WEIGHTS of
-v2xsim/engine/cooperation/cycle_forecast.py. `measure` runs the same settings with other seeds, and prints for each load how well the
+`fit` runs street grids and motorways at several loads with seeds that no test uses, and prints the weights of
+v2xsim/engine/cooperation/cycle_weights.py. `measure` runs the same settings with other seeds, and prints for each load how well the
 predictions of the egos, made in the run, agree with what happened.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import Bounds, minimize
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -29,7 +30,9 @@ PLACES = {
         *WIDE,
     ),
     "grid, 60 stations, 20 lidars": ("urban_grid", "stations.count=60", "lidars.count=20", *WIDE),
-    "motorway, 60 stations, 14 lidars": ("highway", "stations.count=60", "lidars.count=14", *WIDE),
+    "highway, 60 stations, 14 lidars": ("highway", "stations.count=60", "lidars.count=14", *WIDE),
+    "nlos_grid": ("nlos_grid",),
+    "motorway": ("motorway",),
 }
 RADIOS = {
     "random slot": ("radio.access=random_slot",),
@@ -37,29 +40,30 @@ RADIOS = {
     "802.11p": ("radio.access=ieee80211p",),
     "802.11p, 2 retries": ("radio.access=ieee80211p", "radio.retries=2"),
     "NR mode 2": ("radio.access=nr_mode2",),
+    "NR mode 2, 2 retries": ("radio.access=nr_mode2", "radio.retries=2"),
 }
 
 
 class Watched(CycleForecast):
     """A forecast that keeps the features of each path; its predictions are those of the forecast itself."""
 
-    def __init__(self, retries, mtu_bytes):
-        super().__init__(retries, mtu_bytes)
+    def __init__(self, access, retries, mtu_bytes):
+        super().__init__(access, retries, mtu_bytes)
         # By ego and helper: the features of the newest prediction.
         self.latest: dict[tuple[int, int], np.ndarray] = {}
 
-    def evidence(self, paths):
-        """Keep the features of paths, in the order of the candidates that matching gets."""
-        kept = paths.cycle > 0.0
-        self._paths, self._ends = self.path_features(paths)[kept], np.column_stack([paths.ego, paths.helper])[kept]
-        return super().evidence(paths)
+    def evidence(self, paths, busy_share):
+        """Keep the features of paths."""
+        features = self.path_features(paths, busy_share)
+        self._of_path = dict(zip(zip(paths.ego.tolist(), paths.helper.tolist(), strict=True), features, strict=True))
+        return super().evidence(paths, busy_share)
 
-    def success(self, evidence, there, back, request_bytes, answer_bytes):
+    def predicted(self, ego, helper, evidence, there, back, request_bytes, answer_bytes):
         """Keep the features of sizes too."""
         sizes = self.size_features(there, back, request_bytes, answer_bytes)
-        for ends, path, size in zip(self._ends.tolist(), self._paths, sizes, strict=True):
-            self.latest[ends[0], ends[1]] = np.concatenate([path, size])
-        return super().success(evidence, there, back, request_bytes, answer_bytes)
+        for ends, size in zip(zip(ego.tolist(), helper.tolist(), strict=True), sizes, strict=True):
+            self.latest[ends] = np.concatenate([self._of_path[ends], size])
+        return super().predicted(ego, helper, evidence, there, back, request_bytes, answer_bytes)
 
 
 def cycles(
@@ -72,8 +76,8 @@ def cycles(
         def of(self, ego):
             experience = super().of(ego)
             for frame_us, asked in experience.asked.items():
-                for helper, _ in asked:
-                    features.setdefault((ego, helper, frame_us), self.latest.get((ego, helper)))
+                for one in asked:
+                    features.setdefault((ego, one.helper, frame_us), self.latest.get((ego, one.helper)))
             return experience
 
     engine.CycleForecast = Here
@@ -104,17 +108,38 @@ def settings() -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
 
 
 def fit(seeds: tuple[int, ...]) -> None:
-    """Print the weights of a logistic regression in which each run counts alike."""
-    parts = [cycles(place, radio, seed) for _, place, radio in settings() for seed in seeds]
-    x, y = np.concatenate([part[0] for part in parts]), np.concatenate([part[2] for part in parts])
-    weight = np.concatenate([np.full(len(part[2]), 1000.0 / len(part[2])) for part in parts])
-    w = np.zeros(x.shape[1])
-    for _ in range(40):
-        p = 1.0 / (1.0 + np.exp(-x @ w))
-        # Newton's method, with a weak prior that keeps weights of unused features at 0.
-        curvature = (x * (weight * p * (1.0 - p))[:, None]).T @ x + np.eye(len(w))
-        w = w + np.linalg.solve(curvature, x.T @ (weight * (y - p)) - w)
-    print("PATH_WEIGHTS", np.round(w[:7], 3).tolist(), "SIZE_WEIGHTS", np.round(w[7:], 3).tolist())
+    """Print the weights of a logistic regression for each radio, and for all, in which each run counts alike."""
+    by_radio: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for name, place, radio in settings():
+        access = radio[0].removeprefix("radio.access=")
+        key = f"{access}, sent again" if len(radio) > 1 else access
+        for seed in seeds:
+            x, _, y, _ = cycles(place, radio, seed)
+            by_radio.setdefault(key, []).append((x, y))
+            print(f"# {name}, seed {seed}: {len(y)} cycles", file=sys.stderr, flush=True)
+    by_radio["any"] = [part for parts in by_radio.values() for part in parts]
+    for key, parts in by_radio.items():
+        print(f'    "{key}": {tuple(np.round(weights(parts), 3).tolist())},')
+
+
+# Least and largest weight of each feature: what must help never counts against a path, and the other way round.
+LEAST = np.array([-np.inf, 0.02, -np.inf, -np.inf, -np.inf, -np.inf, -np.inf, -np.inf, 0.02, 0.02, -np.inf, -np.inf])
+MOST = np.array([np.inf, np.inf, np.inf, 0.0, 0.0, -0.01, -0.01, 0.0, np.inf, np.inf, 0.0, 0.0])
+
+
+def weights(parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Return the weights fitted to features and outcomes of some runs, with a weak prior that keeps unused ones at 0."""
+    x, y = (np.concatenate(column) for column in zip(*parts, strict=True))
+    weight = np.concatenate([np.full(len(part[1]), 1000.0 / len(part[1])) for part in parts])
+
+    def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
+        odds = x @ w
+        error = 1.0 / (1.0 + np.exp(-odds)) - y
+        value = weight @ (np.logaddexp(0.0, odds) - y * odds) + 1.5 * w @ w
+        return float(value), x.T @ (weight * error) + 3.0 * w
+
+    found: np.ndarray = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", bounds=Bounds(LEAST, MOST)).x
+    return found
 
 
 def measure(seeds: tuple[int, ...]) -> None:

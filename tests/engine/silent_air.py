@@ -38,6 +38,10 @@ class SilentAir(Air):
         self.asked_bytes.append(size_bytes)
         return self.wait
 
+    def busy_share(self, agents):
+        """Return a channel that nobody uses."""
+        return np.zeros(len(agents))
+
     def tick(self, fleet, links):
         """Take no links: nothing is delivered."""
 

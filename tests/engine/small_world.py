@@ -18,7 +18,7 @@ from v2xsim.engine.channel.messages import AnswerMessage, AwarenessMessage, Pack
 from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.collecting import Arrived
 from v2xsim.engine.cooperation.cooperation import Contribution
-from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
+from v2xsim.engine.cooperation.cycle_forecast import Asked, CycleForecast
 from v2xsim.engine.cooperation.foresight import Foresight
 from v2xsim.engine.cooperation.fusing import Fused
 from v2xsim.engine.cooperation.matching import Candidates
@@ -316,9 +316,14 @@ def fused_frame(
 # What they send
 
 
-def forecast_of(retries=0, mtu_bytes=1400):
+def forecast_of(access="random_slot", retries=0, mtu_bytes=1400):
     """Return the forecast of cycles of a run that begins."""
-    return CycleForecast(retries, mtu_bytes)
+    return CycleForecast(access, retries, mtu_bytes)
+
+
+def sure_of(helper, success=1.0):
+    """Return a cycle that an ego begins and of whose success it is sure."""
+    return Asked(helper, success, np.inf, 0.0)
 
 
 def nothing_sent(table=None, *, max_age_us=MAX_AGE_US):

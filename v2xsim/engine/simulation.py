@@ -149,7 +149,7 @@ class Simulation:
         self.latest_fused: dict[int, FusedFrame] = {}
         self._air = self._channel(streams)
         answering = Answering(scenario, self.clock, self.stations, self.tracks)
-        self._forecast = CycleForecast(scenario.radio.retries, scenario.radio.mtu_bytes)
+        self._forecast = CycleForecast(scenario.radio.access.name, scenario.radio.retries, scenario.radio.mtu_bytes)
         self._exchange: Exchange
         if rule.transport == "synchronous":
             self._exchange = AtOnce(scenario, self.clock, self.stations, self._transfers, answering.answer_to)

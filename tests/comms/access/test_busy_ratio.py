@@ -22,3 +22,15 @@ def test_a_station_takes_its_busy_time_along_and_a_new_one_begins_idle() -> None
     busy.add(np.array([10_000, 40_000]))
     busy.reindexed(np.array([1, -1]))
     assert busy.window_closed().tolist() == [0.4, 0.0]
+
+
+def test_the_latest_ratio_is_that_of_the_window_before_and_follows_its_station() -> None:
+    busy = BusyRatio(now_us=0)
+    busy.reindexed(np.array([-1, -1]))
+    assert busy.latest.tolist() == [0.0, 0.0]
+    busy.add(np.array([10_000, 40_000]))
+    assert busy.latest.tolist() == [0.0, 0.0]
+    busy.window_closed()
+    assert busy.latest.tolist() == [0.1, 0.4]
+    busy.reindexed(np.array([1, -1, 0]))
+    assert busy.latest.tolist() == [0.4, 0.0, 0.1]

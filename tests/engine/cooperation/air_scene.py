@@ -20,6 +20,7 @@ from tests.engine.small_world import (
     request,
     scenario,
     stations_of,
+    sure_of,
 )
 from v2xsim.engine.channel.air import Heard
 from v2xsim.engine.clock import Clock
@@ -69,7 +70,7 @@ class Scene:
 
         self.exchange = OverTheAir(
             settings, Clock(NOW_US), self.air, self.stations, OwnTracks(STEP_US), self.transfers, self.relaying,
-            CycleForecast(settings.radio.retries, settings.radio.mtu_bytes), answer_to,
+            CycleForecast(settings.radio.access.name, settings.radio.retries, settings.radio.mtu_bytes), answer_to,
         )  # fmt: skip
 
     def receive(self, packet, *receivers, snr_db=20.0):
@@ -92,7 +93,7 @@ def asked(scene, relay=NOBODY, helpers=(HELPER,), cells=4, *, success=1.0):
     """Let an ego ask helpers for its frame of 100 ms, and return the messages."""
     ego = frame(EGO, 100_000, code=np.zeros((cells, cells)))
     wanted = np.ones((cells, cells), bool)
-    scene.exchange.ask(ego, [Ask(h, relay, success, wanted, 900) for h in helpers])
+    scene.exchange.ask(ego, [Ask(h, relay, sure_of(h, success), wanted, 900) for h in helpers])
     return scene.air.sent
 
 

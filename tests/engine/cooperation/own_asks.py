@@ -32,7 +32,7 @@ class Ego:
     def __init__(self, relaying, zones):
         radio, map_of = relaying._radio, zones._footprints
         self._relaying, self._rule = relaying, relaying._rule
-        self.forecast = CycleForecast(radio.retries, radio.mtu_bytes)
+        self.forecast = CycleForecast(radio.access.name, radio.retries, radio.mtu_bytes)
         self._zones = BlindZones(FootprintMap(map_of._obstacles, map_of._cell_m), zones._hidden_speeds)
         self._relay_before, self._death_before, self._alarms = {}, {}, {}
         self.relays = {}
@@ -127,8 +127,11 @@ class Ego:
         self._relay_before = {helper: relay for helper, relay in self.relays.items() if relay >= 0}
         return found
 
-    def asks(self, situation, frame, streams):
-        """Return relay, cells, predicted success and allowance of the request to each helper that it asks."""
+    def asks(self, situation, frame, streams, busy_share):
+        """Return relay, cells, predicted success and allowance of the request to each helper that it asks.
+
+        The busy ratio is the one that its own radio measured.
+        """
         own, rule, found = situation.inbox.agent, self._rule, self.candidates(situation)
         self.forecast.of(0).asked[frame.time_us] = []
         if not found:
@@ -140,9 +143,11 @@ class Ego:
         code = np.array([shifted(situation.known[a].matrix, frame.matrix.lower, shape) for a in agent.tolist()])
         blind = weight > 0.0
         cost_bytes = _cost_bytes((blind & (code != 0)).sum(axis=(1, 2)), (blind & (code == 2)).sum(axis=(1, 2)), rule)
-        success = self.forecast.success(
-            self.forecast.evidence(paths), there, back, request_bytes(weight.size), cost_bytes
+        evidence = self.forecast.evidence(paths, np.full(len(agent), busy_share))
+        predicted = self.forecast.predicted(
+            paths.ego, agent, evidence, there, back, request_bytes(weight.size), cost_bytes
         )
+        success = predicted.success
         announced_m = np.array([situation.known[a].pose[:2] for a in agent.tolist()])
         view = MatchingView(
             weight, code, agent, np.hypot(*(announced_m - frame.pose[:2]).T), success, relay >= 0, cost_bytes, rule.budget_bytes,
@@ -150,7 +155,7 @@ class Ego:
         )  # fmt: skip
         choice = chosen_helpers(rule.matching, MatchingViews.only(view))
         total = cost_bytes[choice.helper].sum()
-        self.forecast.of(0).asked[frame.time_us] = [(int(agent[h]), float(success[h])) for h in choice.helper]
+        self.forecast.of(0).asked[frame.time_us] = predicted.asked(choice.helper.tolist(), agent)
         return {
             int(agent[h]): (int(relay[h]), cells, float(success[h]), int(rule.budget_bytes * cost_bytes[h] / total))
             for h, cells in zip(choice.helper, choice.cells, strict=True)

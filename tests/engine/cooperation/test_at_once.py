@@ -18,6 +18,7 @@ from tests.engine.small_world import (
     report,
     scenario,
     stations_of,
+    sure_of,
 )
 from v2xsim.engine.channel.air import Heard
 from v2xsim.engine.clock import Clock
@@ -129,7 +130,7 @@ CELLS = np.ones((4, 4), bool)
 
 
 def ask_of(helper):
-    return Ask(helper, NOBODY, 1.0, CELLS, 900)
+    return Ask(helper, NOBODY, sure_of(helper), CELLS, 900)
 
 
 def answering(request):

@@ -16,6 +16,7 @@ from tests.engine.small_world import (
     nothing_sent,
     request,
     request_message,
+    sure_of,
 )
 from v2xsim.engine.cooperation.matching import Ask
 from v2xsim.engine.cooperation.transfers import Transfer, Transfers
@@ -41,7 +42,10 @@ class Run:
             [Candidate(HELPER + n, matrix(code), np.zeros(2), 1.0, 1.0, np.inf, NOBODY) for n, code in enumerate(sees)] for _ in egos
         ])  # fmt: skip
         frames = [frame(ego, FRAME_US) for ego in egos]
-        asks = [[Ask(helper, NOBODY, 1.0, np.ones((4, 4), bool), 100) for helper in asked], *[[] for _ in egos[1:]]]
+        asks = [
+            [Ask(helper, NOBODY, sure_of(helper), np.ones((4, 4), bool), 100) for helper in asked],
+            *[[] for _ in egos[1:]],
+        ]
         self.transfers.cycles.wanted(ASK_US, frames, np.full((len(egos), 4, 4), weight), known, asks)
         return self
 

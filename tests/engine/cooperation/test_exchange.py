@@ -22,6 +22,7 @@ from tests.engine.small_world import (
     scenario,
     snapshot,
     stations_of,
+    sure_of,
 )
 from v2xsim.engine.channel.air import IdealAir
 from v2xsim.engine.clock import Clock
@@ -45,7 +46,7 @@ from v2xsim.world.footprints import FootprintMap
 def test_a_request_asks_the_chosen_helper_for_the_chosen_cells():
     ego = frame(EGO, 100_000, pose=(3, 4, 5, 6), lower=(7, 8))
     cells = np.eye(4, dtype=bool)
-    asked = request_of(12, ego, Ask(HELPER, NOBODY, 1.0, cells, 900))
+    asked = request_of(12, ego, Ask(HELPER, NOBODY, sure_of(HELPER), cells, 900))
     assert (asked.number, asked.ego, asked.helper, asked.frame_us) == (12, EGO, HELPER, 100_000)
     assert (asked.allowance_bytes, asked.cell_m) == (900, 2.0)
     assert asked.cells is cells

@@ -12,11 +12,10 @@ from tests.engine.small_world import (
     candidates_from,
     cooperation,
     each_candidate,
-    forecast_of,
     frame,
     matrix,
 )
-from v2xsim.engine.cooperation.cycle_forecast import SIZE_WEIGHTS
+from v2xsim.engine.cooperation.cycle_forecast import CycleForecast, Predicted
 from v2xsim.engine.cooperation.matching import asks, candidates
 from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.stations.contents import NOBODY
@@ -115,10 +114,16 @@ def columns(first, last):
 
 
 def helper(agent, codes, *, position_m=(0.0, 0.0), delivery=1.0, relay=NOBODY, lower=(0, 0)):
-    # Evidence for which the predicted success of a cycle of one packet each way is this delivery.
-    odds = np.log(delivery / (1.0 - delivery)) if delivery < 1.0 else np.inf
-    sure = SIZE_WEIGHTS[:2].sum() * np.log(0.98 / 0.02)
-    return Candidate(agent, matrix(codes, lower), np.array(position_m, float), 1.0, 1.0, odds - sure, relay)
+    # The evidence is the predicted success: see `AsTold`.
+    return Candidate(agent, matrix(codes, lower), np.array(position_m, float), 1.0, 1.0, delivery, relay)
+
+
+class AsTold(CycleForecast):
+    """A forecast that takes the evidence of each path for its success, whatever the sizes of the messages."""
+
+    def predicted(self, ego, helper, evidence, there, back, request_bytes, answer_bytes):
+        """Return the evidence as success."""
+        return Predicted(evidence, np.zeros(len(evidence)), np.zeros(len(evidence)))
 
 
 def asked(*known, weight=ALL_BLIND, ego=None, **keys):
@@ -127,7 +132,7 @@ def asked(*known, weight=ALL_BLIND, ego=None, **keys):
 
 def asked_under(rule, known, weight, ego):
     egos = [frame(EGO) if ego is None else ego]
-    return asks(egos, weight[None], candidates_from(known), rule, Streams(1), forecast_of())[0]
+    return asks(egos, weight[None], candidates_from(known), rule, Streams(1), AsTold("ideal", 0, 1400))[0]
 
 
 def agents_of(requests):
@@ -190,7 +195,7 @@ def test_each_ego_asks_as_it_would_alone():
     known = [helper(HELPER, columns(0, 2)), helper(OTHER, columns(1, 4))]
     egos = [frame(EGO), frame(EGO + 50), frame(EGO + 60)]
     together = asks(
-        egos, weights, candidates_from(known, lonely, known[::-1]), cooperation(), Streams(1), forecast_of()
+        egos, weights, candidates_from(known, lonely, known[::-1]), cooperation(), Streams(1), AsTold("ideal", 0, 1400)
     )
     alone = [asked(*mine, weight=weight) for mine, weight in zip((known, lonely, known[::-1]), weights, strict=True)]
     assert [agents_of(requests) for requests in together] == [[HELPER], [], [OTHER]]
@@ -202,7 +207,8 @@ def test_each_ego_asks_as_it_would_alone():
 
 def test_a_request_has_the_path_and_the_success_that_were_predicted_for_it():
     (only,) = asked(helper(HELPER, columns(0, 2), delivery=0.5, relay=RELAY), budget_bytes=700)
-    assert (only.relay, only.success, only.allowance_bytes) == (RELAY, pytest.approx(0.5), 700)
+    assert (only.relay, only.predicted.success, only.allowance_bytes) == (RELAY, 0.5, 700)
+    assert only.predicted.helper == HELPER
 
 
 class Listener(MatchingRule):

@@ -91,7 +91,9 @@ class Witness:
                 continue
             ego = self.egos.setdefault(frame.agent, None) or Ego(air._relaying, self.zones)
             self.egos[frame.agent] = ego
-            mine = ego.asks(self.situation(air, frame.agent), frame, streams)
+            mine = ego.asks(
+                self.situation(air, frame.agent), frame, streams, float(air._air.busy_share(np.array([frame.agent]))[0])
+            )
             relays |= {(frame.agent, helper): relay for helper, relay in ego.relays.items()}
             engine = {ask.helper: ask for ask in requests}
             shown = {
@@ -101,8 +103,10 @@ class Witness:
                 (frame.agent, helper): (ask.relay, ask.cells.tobytes(), ask.allowance_bytes) for helper, ask in engine.items()
             })  # fmt: skip
             for helper in mine.keys() & engine.keys():
-                if abs(mine[helper][2] - engine[helper].success) > CLOSE:
-                    self.differences.append(("success", frame.agent, helper, mine[helper][2], engine[helper].success))
+                if abs(mine[helper][2] - engine[helper].predicted.success) > CLOSE:
+                    self.differences.append(
+                        ("success", frame.agent, helper, mine[helper][2], engine[helper].predicted.success)
+                    )
         for block in air._relaying._relays_table.fresh:
             pairs = zip(block["requester"].tolist(), block["helper"].tolist(), strict=True)
             chosen_relays |= dict(zip(pairs, block["relay"].tolist(), strict=True))

@@ -102,6 +102,9 @@ class Air(Protocol):
     def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
         """Return the least time that congestion control demands between two messages of a size, for each station."""
 
+    def busy_share(self, agents: Int64[np.ndarray, " agents"]) -> Float[np.ndarray, " agents"]:
+        """Return the busy ratio, 0 to 1, that each of some present stations measured last; 0 before its first measurement."""
+
     def close(self) -> None:
         """Write the counts of the whole run into the result tables."""
 
@@ -149,6 +152,10 @@ class IdealAir:
     def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
         """Return zero for each station: an ideal channel is never congested."""
         return np.zeros(len(self._fleet))
+
+    def busy_share(self, agents: Int64[np.ndarray, " agents"]) -> Float[np.ndarray, " agents"]:
+        """Return zero for each station: an ideal channel is never busy."""
+        return np.zeros(len(agents))
 
     def close(self) -> None:
         """Do nothing: an ideal channel counts nothing over a run."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from v2xsim.comms.access.busy_ratio import BusyRatio
 from v2xsim.comms.access.dcc import Dcc
@@ -150,6 +150,11 @@ class RadioAir:
         if slot_us is None:
             slot_us = float(airtime_us(size_bytes, radio.awareness_mcs, radio.bandwidth_mhz))
         return self._dcc.wait_us(slot_us)
+
+    def busy_share(self, agents: Int64[np.ndarray, " agents"]) -> Float[np.ndarray, " agents"]:
+        """Return the busy ratio, 0 to 1, that each of some present stations measured last; 0 before its first measurement."""
+        share: Float[np.ndarray, " agents"] = self._busy.latest[np.searchsorted(self._fleet.agent, agents)]
+        return share
 
     def oldest_us(self) -> int:
         """Return the time at which the oldest message was made of which a packet can still arrive; the present time if there is none."""

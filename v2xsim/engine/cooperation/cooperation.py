@@ -112,7 +112,7 @@ class Cooperation:
         requests = asks(egos, weight, known, self._rule, self._streams, self._forecast)
         self._transfers.cycles.wanted(now_us, egos, weight, known, requests)
         for ego, of_ego in zip(egos, requests, strict=True):
-            self._forecast.of(ego.agent).asked[frame_us] = [(ask.helper, ask.success) for ask in of_ego]
+            self._forecast.of(ego.agent).asked[frame_us] = [ask.predicted for ask in of_ego]
             self._exchange.ask(ego, of_ego)
 
     def report(self, states: OwnStates, frame_us: int) -> None:

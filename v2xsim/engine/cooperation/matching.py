@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 
 from v2xsim.comms.messages.sizes import request_bytes
 from v2xsim.engine.cooperation.answer_sizes import codes_bytes, predicted_bytes
-from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
+from v2xsim.engine.cooperation.cycle_forecast import Asked, CycleForecast, Predicted
 from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.frame import Frame
@@ -34,8 +34,8 @@ class Candidates:
         position_m: Announced position of each helper.
         there: Predicted probability that a packet gets to the helper over the path that would be used, 0 to 1.
         back: Predicted probability that a packet gets back, 0 to 1.
-        evidence: Part of the log odds of a whole cycle that does not depend on the size of its messages; infinite if no message is
-            ever lost.
+        evidence: Part of the log odds of a whole cycle that depends neither on the size of its messages nor on what the ego has
+            learned; infinite if no message is ever lost.
         relay: Agent id of the station that would forward messages, NOBODY for the direct link.
         matrix: Row in `matrices` of each helper's perception matrix, as last announced.
         matrices: Announced perception matrices. Several egos know the same ones.
@@ -59,14 +59,14 @@ class Ask:
     Attributes:
         helper: Agent id of the helper.
         relay: Agent id of the station that forwards the request and the answer, NOBODY for the direct link.
+        predicted: What the ego predicts for the cycle.
         cells: Whether the ego asks for each cell of its matrix.
-        success: Predicted probability that the whole answer arrives by the deadline, 0 to 1.
         allowance_bytes: Largest payload of the answer.
     """
 
     helper: int
     relay: int
-    success: float
+    predicted: Asked
     cells: Bool[np.ndarray, "nx ny"]
     allowance_bytes: int
 
@@ -118,14 +118,15 @@ def asks(
     requests: list[list[Ask]] = [[] for _ in egos]
     if len(known.agent) == 0 or rule.max_helpers == 0 or rule.budget_bytes == 0 or not rule.matching.asks:
         return requests
-    views = _views(egos, weight, known, rule, streams, forecast)
+    views, predicted = _views(egos, weight, known, rule, streams, forecast)
     chosen = chosen_helpers(rule.matching, views)
     cost = views.cost_bytes[chosen.helper]
     total = np.bincount(chosen.requester, cost, len(egos))
     allowance_bytes = (rule.budget_bytes * cost / total[chosen.requester]).astype(np.int64)
     helper = chosen.helper
     rows = zip(
-        chosen.requester.tolist(), known.agent[helper].tolist(), known.relay[helper].tolist(), views.delivery[helper].tolist(),
+        chosen.requester.tolist(), known.agent[helper].tolist(), known.relay[helper].tolist(),
+        predicted.asked(helper.tolist(), known.agent),
         chosen.cells, allowance_bytes.tolist(), strict=True,
     )  # fmt: skip
     for ego, *ask in rows:
@@ -140,8 +141,8 @@ def _views(
     rule: Cooperation,
     streams: Streams,
     forecast: CycleForecast,
-) -> MatchingViews:
-    """Return what the matching rule is shown; arguments as in `asks`."""
+) -> tuple[MatchingViews, Predicted]:
+    """Return what the matching rule is shown, and the predictions for all possible cycles; arguments as in `asks`."""
     lower = np.array([ego.matrix.lower for ego in egos])
     codes: UInt8[np.ndarray, "matrices mx my"] = np.array([matrix.code for matrix in known.matrices])
     lowers = np.array([matrix.lower for matrix in known.matrices])
@@ -154,11 +155,15 @@ def _views(
         return streams.uniforms("matching", ego.agent, ego.time_us, agent)[:, 0]
 
     cost_bytes = _cost_bytes(observed, occupied, np.repeat(count, count), rule)
-    success = forecast.success(known.evidence, known.there, known.back, request_bytes(weight[0].size), cost_bytes)
-    return MatchingViews(
-        weight, lower, known.offset, known.agent, np.hypot(gap_m[:, 0], gap_m[:, 1]), success, known.relay != NOBODY,
+    predicted = forecast.predicted(
+        np.repeat(np.array([ego.agent for ego in egos], np.int64), count), known.agent, known.evidence, known.there, known.back,
+        request_bytes(weight[0].size), cost_bytes,
+    )  # fmt: skip
+    views = MatchingViews(
+        weight, lower, known.offset, known.agent, np.hypot(gap_m[:, 0], gap_m[:, 1]), predicted.success, known.relay != NOBODY,
         cost_bytes, known.matrix, codes, lowers, rule.budget_bytes, rule.max_helpers, draw,
     )  # fmt: skip
+    return views, predicted
 
 
 def _cost_bytes(

@@ -102,7 +102,8 @@ class OverTheAir:
         # An ego may have left since its capture.
         present = np.array([agent for agent in agents if states.index(agent) >= 0], np.int64)
         paths = self._relaying.paths(*self._known_to(present), frame_us)
-        return candidates(agents, announced, paths, self._forecast.evidence(paths))
+        busy_share = self._air.busy_share(present)[np.searchsorted(present, paths.ego)]
+        return candidates(agents, announced, paths, self._forecast.evidence(paths, busy_share))
 
     def _known_to(self, agents: np.ndarray) -> tuple[Vicinities, list[tuple[int, Detections]]]:
         """Return what some stations know of the stations around them, and what each of them detected last."""
@@ -126,7 +127,7 @@ class OverTheAir:
             message = RequestMessage(
                 request.number, ego.agent, request.helper, ask.relay, size_bytes, self._clock.now_us, request
             )
-            self._send(message, Transfer.of(message, ego.time_us, -1, -1, fragments, ask.success))
+            self._send(message, Transfer.of(message, ego.time_us, -1, -1, fragments, ask.predicted.success))
 
     def receive(self, heard: Heard) -> None:
         """Process a packet at every station that received it.
