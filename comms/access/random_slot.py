@@ -80,6 +80,11 @@ class RandomSlot:
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
         """Return the packets that ended by `until_us`, and each station's busy time in us since the call before."""
+        if self._unacknowledged.earliest_us() is None:
+            self._state, receptions, busy_us = advance(
+                self._state, until_us, field, self._key, self._levels, is_coded=True
+            )
+            return receptions, busy_us
         ended, finished = [], []
         busy_us = np.zeros(field.stations, np.int64)
         # An acknowledgement depends on the outcome of its packet. So the medium stops where such a packet ends; several short
@@ -107,12 +112,10 @@ class RandomSlot:
                 else:
                     self._repeat(packet)
         receptions = ended[0] if len(ended) == 1 else Receptions.joined(ended)
-        # Without waiting for an acknowledgement, the medium stops at every message that a station awaits: mostly, nothing ended.
-        if len(receptions.number) or finished:
-            number, repeat, kind = parts_of(receptions.number)
-            receptions = replace(
-                receptions, number=number, repeat=repeat, is_ack=kind == ACK, finished=np.array(finished, np.int64)
-            )
+        number, repeat, kind = parts_of(receptions.number)
+        receptions = replace(
+            receptions, number=number, repeat=repeat, is_ack=kind == ACK, finished=np.array(finished, np.int64)
+        )
         return receptions, busy_us
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64, UInt64
 
+from v2xsim.comms.access.acknowledged import ACK, parts_of
 from v2xsim.comms.access.packets import Field, Receptions
 from v2xsim.comms.access.random_slot_air import (
     END_US,
@@ -124,8 +125,9 @@ def with_waiting(state: MediumState, new: Transmissions) -> MediumState:
 
 
 def advance(
-    state: MediumState, until_us: int, field: Field, station_key: UInt64[np.ndarray, " stations"], levels: Levels
-) -> tuple[MediumState, Receptions, Int64[np.ndarray, " stations"]]:
+    state: MediumState, until_us: int, field: Field, station_key: UInt64[np.ndarray, " stations"], levels: Levels,
+    is_coded: bool = False,
+) -> tuple[MediumState, Receptions, Int64[np.ndarray, " stations"]]:  # fmt: skip
     """Return the medium at a later instant, the outcomes of all packets that have ended by then, and busy times.
 
     Args:
@@ -134,6 +136,8 @@ def advance(
         field: The links of every sender and their received powers, which apply to the packets that begin during this call.
         station_key: Random key of each station.
         levels: Noise, sensitivity and thresholds of every receiver.
+        is_coded: Whether the numbers of transmissions are codes (`v2xsim.comms.access.acknowledged`), of which the receptions
+            have the parts.
 
     Returns:
         The medium, the receptions, and each station's busy time since state.time_us: the time during which it
@@ -143,10 +147,14 @@ def advance(
     if state.started.shape[1] == 0 and (waiting.shape[1] == 0 or waiting[START_US, 0] >= until_us):
         return state._replace(time_us=until_us), Receptions.none(), np.zeros(len(state.locked_until_us), np.int64)
     after, outcomes, busy_us = advanced(state, until_us, field.rows, station_key, levels)
-    ended = outcomes.ended
+    ended, number = outcomes.ended, outcomes.ended[PACKET]
+    repeat, is_ack = np.zeros(len(number), np.int64), np.zeros(len(number), np.bool_)
+    if is_coded:
+        number, repeat, kind = parts_of(number)
+        is_ack = kind == ACK
     receptions = Receptions(
-        ended[PACKET], ended[SENDER], ended[START_US], ended[END_US], outcomes.noise_dbm, outcomes.offset,
-        outcomes.station, outcomes.cause, outcomes.power_dbm, outcomes.sinr_db,
+        number, ended[SENDER], ended[START_US], ended[END_US], outcomes.noise_dbm, outcomes.offset,
+        outcomes.station, outcomes.cause, outcomes.power_dbm, outcomes.sinr_db, repeat, is_ack,
     )  # fmt: skip
     return after, receptions, busy_us
 

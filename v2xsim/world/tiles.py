@@ -49,8 +49,9 @@ class TiledMap:
         x, y = (axis[:, None] // TILE + more for axis, more in zip(lower.T, across, strict=True))
         tiles = np.stack(np.broadcast_arrays(x[:, :, None], y[:, None, :]), axis=3)
         # Most windows touch the same few tiles.
-        found, which = np.unique(tiles.reshape(-1, 2), axis=0, return_inverse=True)
-        numbers = np.array([self._tile(*tile) for tile in found.tolist()], np.int64)
+        keys = (tiles[..., 0] << 32) + tiles[..., 1]
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        numbers = np.array([self._tile(*tile) for tile in tiles.reshape(-1, 2)[first].tolist()], np.int64)
         return numbers[which].reshape(tiles.shape[:3])
 
     def _tile(self, x: int, y: int) -> int:

@@ -29,7 +29,7 @@ def test_each_decision_of_a_run_in_a_street_grid_follows_from_one_inbox(witness,
     for kind, least in {
         "relayed": 20,
         "nominations": 20,
-        "asks": 200,
+        "asks": 150,
         "passed on": 20,
         "forwarded": 20,
         "announcements": 800,

@@ -98,10 +98,12 @@ class _Cycle:
 
     def complete_us(self) -> int:
         """Return when the last answer was complete; -1 if the ego asked nobody or one never was."""
-        arrivals = [
-            min((t.arrive_us for t in self._of(helper) if not t.is_request and t.is_whole), default=-1)
-            for helper in self.asked
-        ]
+        first_us: dict[int, int] = {}
+        for transfer in self.transfers:
+            if transfer.is_whole and not transfer.is_request:
+                helper = transfer.helper
+                first_us[helper] = min(first_us.get(helper, transfer.arrive_us), transfer.arrive_us)
+        arrivals = [first_us.get(helper, -1) for helper in self.asked]
         return max(arrivals) if arrivals and min(arrivals) >= 0 else -1
 
     def _of(self, helper: int) -> list[Sent]:

@@ -19,6 +19,7 @@ from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.announcing import announcement_bytes
 from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
+from v2xsim.engine.cooperation.detected import Detected
 from v2xsim.engine.cooperation.exchange import AnswerTo, fragments_of, request_of
 from v2xsim.engine.cooperation.matching import Ask, Candidates, candidates
 from v2xsim.engine.cooperation.paths import Paths
@@ -105,18 +106,11 @@ class OverTheAir:
         busy_share = self._air.busy_share(present)[np.searchsorted(present, paths.ego)]
         return candidates(agents, announced, paths, self._forecast.evidence(paths, busy_share))
 
-    def _known_to(self, agents: np.ndarray) -> tuple[Vicinities, list[tuple[int, Detections]]]:
+    def _known_to(self, agents: np.ndarray) -> tuple[Vicinities, Sequence[tuple[int, Detections]]]:
         """Return what some stations know of the stations around them, and what each of them detected last."""
         now_us = self._clock.now_us
         vicinities = self._stations.vicinities(agents, now_us)
-        lidars, detected = vicinities.own.lidars.tolist(), []
-        for row, agent in enumerate(agents.tolist()):
-            frame = self._stations.detected_frame(agent, now_us) if lidars[row] else None
-            if frame is None:
-                detected.append((int(vicinities.own.stamp_us[row]), Detections.none()))
-            else:
-                detected.append((frame.stamp_us, self._tracks.with_velocities(frame)))
-        return vicinities, detected
+        return vicinities, Detected(vicinities.own, self._stations, self._tracks, now_us)
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:
         """Send an ego's requests to helpers, one message each."""
@@ -181,14 +175,14 @@ class OverTheAir:
 
         The destination also keeps what it overhears from the first hop, while the packet is still addressed to the relay.
         """
-        reaches_target, reaches_end = (
-            np.count_nonzero(heard.receivers == agent) > 0 for agent in (packet.target, message.destination)
-        )
+        is_last_hop = message.destination == packet.target
+        reaches_end = np.count_nonzero(heard.receivers == message.destination) > 0
+        reaches_target = reaches_end if is_last_hop else np.count_nonzero(heard.receivers == packet.target) > 0
         transfer = self._transfers.of_message(message.number)
         if reaches_target or reaches_end:
             transfer.on_air(heard.start_us)
         # A relay forwards each fragment at once, without waiting for the others. It cannot know what the destination overheard.
-        if reaches_target and message.destination != packet.target:
+        if reaches_target and not is_last_hop:
             self._air.forward(packet, sender=packet.target, target=message.destination)
         if not reaches_end:
             return

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.engine.stations.own_state import rows_of
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ class Paths:
         self, ego: Int64[np.ndarray, " pairs"], helper: Int64[np.ndarray, " pairs"]
     ) -> Int64[np.ndarray, " pairs"]:
         """Return the row of the path of each pair; -1 if there is none."""
-        pairs = np.stack([np.concatenate([self.ego, ego]), np.concatenate([self.helper, helper])])
-        _, index = np.unique(pairs, axis=1, return_inverse=True)
-        row = np.full(index.max(initial=-1) + 1, -1, np.int64)
-        row[index.ravel()[: len(self.ego)]] = np.arange(len(self.ego))
-        return row[index.ravel()[len(self.ego) :]]
+        return rows_of(_keys(self.ego, self.helper), _keys(ego, helper))
+
+
+def _keys(ego: Int64[np.ndarray, " pairs"], helper: Int64[np.ndarray, " pairs"]) -> Int64[np.ndarray, " pairs"]:
+    """Return a number for each pair that rises with ego and helper; agent ids are below 2^31."""
+    return (ego << 32) | helper

@@ -121,7 +121,9 @@ class LinkDeaths:
         is_over = (now.dying_us != _NO_TIME) & (time_us - now.dying_us >= HOLD_US)
         self._write(now, np.flatnonzero(is_over), now.dying_us)
         now.living[is_over], now.dying_us[is_over] = False, _NO_TIME
-        self._write_gone(np.setdiff1d(np.arange(len(old.key)), at))
+        is_gone = np.ones(len(old.key), bool)
+        is_gone[at] = False
+        self._write_gone(np.flatnonzero(is_gone))
         self._before, self._time_us = now, time_us
 
     def finish(self) -> None:
