@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, Int64
 from numba import njit
 
 from v2xsim.comms.channel.detours import CornerMap, Detours
-from v2xsim.comms.channel.geometry import RECENT, building_arrays, cells_of, prisms_block_again
+from v2xsim.comms.channel.geometry import building_arrays, cells_of, prisms_block
 from v2xsim.records import Obstacles
 from v2xsim.spatial.grid import grid_over
 
@@ -94,7 +94,7 @@ def _sights(place_m, own, corner_m, cells, buildings, building_cells):  # type: 
     offset = np.zeros(places + 1, np.int64)
     room = 64 + 16 * places
     corner, distance_m = np.empty(room, np.int64), np.empty(room)
-    count, recent = 0, np.full(RECENT, -1)
+    count = 0
     for place in range(places):
         x, y, z = place_m[place, 0], place_m[place, 1], place_m[place, 2]
         left = max(int(np.floor((x - FARTHEST_M - cells.origin_x) / cells.cell_m)), 0)
@@ -114,9 +114,9 @@ def _sights(place_m, own, corner_m, cells, buildings, building_cells):  # type: 
                 if built:
                     # The ends are sorted, as `prisms_block` needs them.
                     if x <= cx:
-                        blocked = prisms_block_again(x, y, z, cx, cy, z, buildings, building_cells, recent)
+                        blocked = prisms_block(x, y, z, cx, cy, z, buildings, building_cells)
                     else:
-                        blocked = prisms_block_again(cx, cy, z, x, y, z, buildings, building_cells, recent)
+                        blocked = prisms_block(cx, cy, z, x, y, z, buildings, building_cells)
                     if blocked:
                         continue
                 if count == room:

@@ -31,9 +31,6 @@ from v2xsim.spatial.grid import grid_over
 _CELL_M = 12.0
 _CELLS_PER_BOX = 8.0
 
-RECENT = 6
-"""Number of buildings that `prisms_block_again` remembers: around a street, a few buildings block most of the lines from it."""
-
 # Margin in cells when listing the cells that a line passes: far above rounding errors, far below any relevant length.
 _MARGIN = 1e-7
 
@@ -248,23 +245,11 @@ def prism_blocks(ax, ay, az, bx, by, bz, vertices_m, is_seam, first, last, base_
 
 
 @njit(**PHASE)
-def _is_in_the_way(p, ax, ay, az, bx, by, bz, buildings):  # type: ignore[no-untyped-def]
-    """Return whether one prism blocks the segment from a to b; ax <= bx must hold."""
-    # Most prisms lie outside the rectangle around the segment, or below the segment.
-    if (
-        buildings.lower_m[p, 0] > bx or buildings.upper_m[p, 0] < ax or buildings.lower_m[p, 1] > max(ay, by)
-        or buildings.upper_m[p, 1] < min(ay, by) or buildings.top_m[p] <= min(az, bz)
-    ):  # fmt: skip
-        return False
-    return prism_blocks(
-        ax, ay, az, bx, by, bz, buildings.vertices_m, buildings.is_seam, buildings.offset[p], buildings.offset[p + 1],
-        buildings.base_m[p], buildings.top_m[p],
-    )  # fmt: skip
-
-
-@njit(**PHASE)
-def _blocking_prism(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignore[no-untyped-def]
-    """Return a prism that blocks the segment from a to b, or -1; ax <= bx must hold."""
+def prisms_block(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignore[no-untyped-def]
+    """Return whether any building blocks the segment from a to b; ax <= bx must hold."""
+    low_y, high_y, low_z = min(ay, by), max(ay, by), min(az, bz)
+    lower_m, upper_m, top_m = buildings.lower_m, buildings.upper_m, buildings.top_m
+    vertices_m, is_seam, offset, base_m = buildings.vertices_m, buildings.is_seam, buildings.offset, buildings.base_m
     cax, cay = (ax - cells.origin_x) / cells.cell_m, (ay - cells.origin_y) / cells.cell_m
     cbx, cby = (bx - cells.origin_x) / cells.cell_m, (by - cells.origin_y) / cells.cell_m
     for column in range(max(int(np.floor(cax - _MARGIN)), 0), min(int(np.floor(cbx + _MARGIN)), cells.columns - 1) + 1):
@@ -274,45 +259,17 @@ def _blocking_prism(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignore[n
         cell = column * cells.rows
         for entry in range(cells.offset[cell + first], cells.offset[cell + last + 1]):
             p = cells.item[entry]
-            if _is_in_the_way(p, ax, ay, az, bx, by, bz, buildings):
-                return p
-    return -1
-
-
-@njit(**PHASE)
-def prisms_block(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignore[no-untyped-def]
-    """Return whether any building blocks the segment from a to b; ax <= bx must hold."""
-    return _blocking_prism(ax, ay, az, bx, by, bz, buildings, cells) >= 0
-
-
-@njit(**PHASE)
-def prisms_block_again(ax, ay, az, bx, by, bz, buildings, cells, recent):  # type: ignore[no-untyped-def]
-    """Return what `prisms_block` returns; faster for many segments from one place, because the same few buildings block most.
-
-    Args:
-        ax: Coordinate x of the first end; the other coordinates follow, and ax <= bx must hold.
-        ay: Its coordinate y.
-        az: Its height.
-        bx: Coordinate x of the second end.
-        by: Its coordinate y.
-        bz: Its height.
-        buildings: The buildings.
-        cells: Grid over them.
-        recent: Buildings that blocked the last segments, the latest first; -1 for none. They are tested first.
-    """
-    blocking, place = -1, len(recent) - 1
-    for n in range(len(recent)):
-        if recent[n] >= 0 and _is_in_the_way(recent[n], ax, ay, az, bx, by, bz, buildings):
-            blocking, place = recent[n], n
-            break
-    if blocking < 0:
-        blocking = _blocking_prism(ax, ay, az, bx, by, bz, buildings, cells)
-    if blocking < 0:
-        return False
-    for n in range(place, 0, -1):
-        recent[n] = recent[n - 1]
-    recent[0] = blocking
-    return True
+            # Most prisms of a cell lie outside the rectangle around the segment, or below the segment.
+            if (
+                lower_m[p, 0] > bx or upper_m[p, 0] < ax or lower_m[p, 1] > high_y or upper_m[p, 1] < low_y
+                or top_m[p] <= low_z
+            ):  # fmt: skip
+                continue
+            if prism_blocks(
+                ax, ay, az, bx, by, bz, vertices_m, is_seam, offset[p], offset[p + 1], base_m[p], top_m[p],
+            ):  # fmt: skip
+                return True
+    return False
 
 
 @njit(**PHASE)

@@ -11,14 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int8, Int32
 from numba import njit
 
-from v2xsim.comms.channel.geometry import (
-    RECENT,
-    building_arrays,
-    cells_of,
-    outlines,
-    prisms_block_again,
-    rows_of_column,
-)
+from v2xsim.comms.channel.geometry import building_arrays, cells_of, outlines, prisms_block, rows_of_column
 from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Obstacles
 from v2xsim.spatial.grid import grid_over
 
@@ -85,7 +78,7 @@ def pair_states(
 def _states(antenna_m, body, rear, firsts, seconds, suspect, box, entry, cells, buildings, building_cells):  # type: ignore[no-untyped-def]
     pairs = len(firsts)
     distance_m, state, case = np.empty(pairs), np.empty(pairs, np.int8), np.empty(pairs, np.int8)
-    blocker, recent = np.full(pairs, -1, np.int32), np.full(RECENT, -1)
+    blocker = np.full(pairs, -1, np.int32)
     origin_x, origin_y, cell_m = cells.origin_x, cells.origin_y, cells.cell_m
     columns, rows, cell_offset, built = cells.columns, cells.rows, cells.offset, len(buildings.base_m) > 0
     for pair in range(pairs):
@@ -96,7 +89,7 @@ def _states(antenna_m, body, rear, firsts, seconds, suspect, box, entry, cells, 
             ax, ay, az, bx, by, bz = bx, by, bz, ax, ay, az
         x, y = bx - ax, by - ay
         distance_m[pair] = np.sqrt(x * x + y * y + (bz - az) ** 2)
-        if built and prisms_block_again(ax, ay, az, bx, by, bz, buildings, building_cells, recent):
+        if built and prisms_block(ax, ay, az, bx, by, bz, buildings, building_cells):
             state[pair], case[pair] = NLOSB, 0
             continue
         low, high = min(az, bz), max(az, bz)

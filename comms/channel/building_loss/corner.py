@@ -46,11 +46,16 @@ def corner_loss_db(
     def one_way(tx_m: Float[np.ndarray, " pairs"], rx_m: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:
         tx, rx = np.maximum(tx_m, SHORTEST_M), np.maximum(rx_m, SHORTEST_M)
         reach = np.where(rx > _BREAK_M, rx**2 / _BREAK_M, rx)
-        spread = tx**0.957 / (wall_m * street_width_m) ** 0.81 * 4.0 * np.pi * reach / wavelength
-        loss: Float[np.ndarray, " pairs"] = 3.75 + 2.94 * suburban + 26.9 * np.log10(spread)
-        return loss
+        spread: Float[np.ndarray, " pairs"] = (
+            tx**0.957 / (wall_m * street_width_m) ** 0.81 * 4.0 * np.pi * reach / wavelength
+        )
+        return spread
 
-    return np.minimum(one_way(first_m, second_m), one_way(second_m, first_m))
+    # A town has a hundred thousand of these links: the logarithm is taken of the smaller value only.
+    spread = one_way(first_m, second_m)
+    if first_m is not second_m:
+        spread = np.minimum(spread, one_way(second_m, first_m))
+    return 3.75 + 2.94 * suburban + 26.9 * np.log10(spread)
 
 
 @part("corner")

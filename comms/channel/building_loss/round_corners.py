@@ -59,16 +59,17 @@ def second_turn_db(way_m: _Links, leg_m: _Links, carrier_ghz: float) -> _Links:
     """
     spread = 0.54 * (carrier_ghz * 1e9) ** 0.076
 
-    def turned_db(behind_m: _Links) -> _Links:
+    def turned_db(way_m: _Links, behind_m: _Links) -> _Links:
         whole_m = way_m + behind_m
         longer_db = 20.0 * np.log10(whole_m / way_m)
         return np.asarray(longer_db + 10.0 * np.log10(way_m * behind_m / whole_m) - 20.0 * np.log10(spread))
 
-    # Near the corner, the power ratio is interpolated from no loss at the corner to that at 30 m.
-    at_turned = 10.0 ** (0.1 * turned_db(np.full(len(leg_m), _TURNED_M)))
-    near_db = 10.0 * np.log10(1.0 + (at_turned - 1.0) * np.minimum(leg_m, _TURNED_M) / _TURNED_M)
-    far_db = turned_db(np.maximum(leg_m, _TURNED_M))
-    return np.maximum(np.where(leg_m < _TURNED_M, near_db, far_db), 0.0)
+    turn_db = turned_db(way_m, np.maximum(leg_m, _TURNED_M))
+    # Near the corner, the power ratio is interpolated from no loss at the corner to that at 30 m; few links end there.
+    near = np.flatnonzero(leg_m < _TURNED_M)
+    at_turned = 10.0 ** (0.1 * turn_db[near])
+    turn_db[near] = 10.0 * np.log10(1.0 + (at_turned - 1.0) * leg_m[near] / _TURNED_M)
+    return np.maximum(turn_db, 0.0)
 
 
 def _two_corners_db(
@@ -76,8 +77,11 @@ def _two_corners_db(
 ) -> _Links:
     before, between, behind = legs_m
     there = one_db(before, between, rows) + second_turn_db(before + between, behind, view.carrier_ghz)
-    back = one_db(behind, between, rows) + second_turn_db(behind + between, before, view.carrier_ghz)
-    return _at_least_free_space(view, before + between + behind, np.minimum(there, back))
+    # With the same legs at both ends, both directions lose the same.
+    if before is not behind:
+        back = one_db(behind, between, rows) + second_turn_db(behind + between, before, view.carrier_ghz)
+        there = np.minimum(there, back)
+    return _at_least_free_space(view, before + between + behind, there)
 
 
 def _at_least_free_space(view: BuildingLossView, way_m: _Links, loss_db: _Links) -> _Links:
