@@ -93,28 +93,33 @@ def cascade_loss_db(
     return float(
         _cascade(
             np.ascontiguousarray(place_m, np.float64), np.ascontiguousarray(clearance_m, np.float64), len(place_m),
-            float(length_m), SPEED_OF_LIGHT_MPS / (carrier_ghz * 1e9), np.empty(len(place_m) + 2, np.int64),
+            float(length_m), SPEED_OF_LIGHT_MPS / (carrier_ghz * 1e9), np.empty(len(place_m) + 2, np.int64), np.inf,
         )
     )  # fmt: skip
 
 
 @njit(**PHASE)
-def _edge_db(clearance_m, before_m, behind_m, wavelength_m):  # type: ignore[no-untyped-def]
-    """Return the loss J(v) in dB of one edge; 0 below P.526's limit of v."""
+def _strength(clearance_m, before_m, behind_m):  # type: ignore[no-untyped-def]
+    """Return v |v| times half the wavelength of an edge. It rises with the loss, and the worst of many edges is found without a root."""
     before_m, behind_m = max(before_m, 1e-3), max(behind_m, 1e-3)
-    v = clearance_m * math.sqrt(2.0 * (before_m + behind_m) / (wavelength_m * before_m * behind_m))
+    return clearance_m * abs(clearance_m) * (before_m + behind_m) / (before_m * behind_m)
+
+
+@njit(**PHASE)
+def _strength_db(strength, wavelength_m):  # type: ignore[no-untyped-def]
+    """Return the loss J(v) in dB of an edge; 0 below P.526's limit of v."""
+    v = math.copysign(math.sqrt(2.0 * abs(strength) / wavelength_m), strength)
     if v <= CLEAR_PARAMETER:
         return 0.0
     return max(0.0, 6.9 + 20.0 * math.log10(math.sqrt((v - 0.1) ** 2 + 1.0) + v - 0.1))
 
 
 @njit(**PHASE)
-def _cascade(place_m, height_m, count, length_m, wavelength_m, hull):  # type: ignore[no-untyped-def]
-    """Return the diffraction loss in dB over several edges in a row.
+def _taut_string(place_m, height_m, count, length_m, hull):  # type: ignore[no-untyped-def]
+    """Write the rows of the edges on the taut string from end to end, and return their number with the ends.
 
-    `hull` is working space for the rows of the edges on the taut string; in it, -1 and `count` stand for the two ends.
+    The string over the edges above the line is their upper convex hull. -1 and `count` stand for the two ends.
     """
-    # The taut string over the edges above the line is their upper convex hull from end to end.
     hull[0] = -1
     size = 1
     for k in range(count + 1):
@@ -131,39 +136,43 @@ def _cascade(place_m, height_m, count, length_m, wavelength_m, hull):  # type: i
             size -= 1
         hull[size] = k
         size += 1
-    if size == 2:
-        worst = 0.0
-        for k in range(count):
-            worst = max(worst, _edge_db(height_m[k], place_m[k], length_m - place_m[k], wavelength_m))
-        return worst
-    loss = 0.0
-    # Products of distances between neighbours on the string, for the correction.
-    over, under, whole = 0.0, 0.0, 0.0
+    return size
+
+
+@njit(**PHASE)
+def _cascade(place_m, height_m, count, length_m, wavelength_m, hull, enough_db):  # type: ignore[no-untyped-def]
+    """Return the diffraction loss in dB over several edges in a row; a smaller value, but no less than `enough_db`, if it exceeds that.
+
+    `hull` is working space for the rows of the edges on the taut string.
+    """
+    size = _taut_string(place_m, height_m, count, length_m, hull)
+    loss, correction = 0.0, 0.0
     for n in range(1, size):
         a, b = hull[n - 1], hull[n]
         ax, ay = (0.0, 0.0) if a == -1 else (place_m[a], height_m[a])
         bx, by = (length_m, 0.0) if b == count else (place_m[b], height_m[b])
         gap = max(bx - ax, 1e-3)
-        whole += gap
         if n + 1 < size:
             c = hull[n + 1]
             cx, cy = (length_m, 0.0) if c == count else (place_m[c], height_m[c])
             next_gap = max(cx - bx, 1e-3)
             chord = ay + (cy - ay) * (bx - ax) / max(cx - ax, 1e-3)
-            loss += _edge_db(by - chord, gap, next_gap, wavelength_m)
-            under += math.log10(gap + next_gap)
-            over += math.log10(next_gap)
-            if n == 1:
-                over += math.log10(gap)
-                under += math.log10(gap)
-            if n + 2 == size:
-                under += math.log10(next_gap)
-        worst = 0.0
+            loss += _strength_db(_strength(by - chord, gap, next_gap), wavelength_m)
+            if size > 3:
+                # The correction of one edge alone is 0.
+                correction += math.log10((gap + next_gap) / next_gap)
+                if n + 2 == size:
+                    correction += math.log10(next_gap / length_m)
+        strongest = -np.inf
         for k in range(a + 1, b):
             chord = ay + (by - ay) * (place_m[k] - ax) / gap
-            worst = max(worst, _edge_db(height_m[k] - chord, place_m[k] - ax, bx - place_m[k], wavelength_m))
-        loss += worst
-    return loss - 10.0 * (over + math.log10(whole) - under)
+            strongest = max(strongest, _strength(height_m[k] - chord, place_m[k] - ax, bx - place_m[k]))
+        if strongest > -np.inf:
+            loss += _strength_db(strongest, wavelength_m)
+        if loss > enough_db:
+            # The correction only adds to it.
+            return loss
+    return loss + 10.0 * correction
 
 
 @njit(cache=True, nogil=True)
@@ -290,7 +299,7 @@ def _least_db(count, az, bz, length, wavelength_m, edge, order, place_m, height_
     for path in (ROOF, LEFT, RIGHT):
         for m in range(count):
             height_m[m] = edge[path, order[m]]
-        least = min(least, _cascade(place_m, height_m, count, length, wavelength_m, hull))
+        least = min(least, _cascade(place_m, height_m, count, length, wavelength_m, hull, least))
         # All edges of a path round a side reach beyond the line, so that it loses more than this.
         if least < _GRAZED_DB:
             break
