@@ -76,6 +76,32 @@ def test_a_relayed_copy_counts_as_a_message_of_its_origin():
     assert found.count == 2
 
 
+def in_fragments(*rows):
+    """Return fragments of messages of two: sender, receiver, arrival in ms, number, hop and fragment; all are made at 0."""
+    tx, rx, end_ms, message, hop, fragment = (list(column) for column in zip(*rows, strict=True))
+    return broadcasts(
+        ["delivered"] * len(rows), tx=tx, rx=rx, queued_us=0, end_us=[ms * MS for ms in end_ms], message=message, hop=hop, fragment=fragment,
+        fragments=2,
+    )  # fmt: skip
+
+
+def test_a_message_of_which_a_fragment_is_missing_tells_nothing():
+    """Station 2 has both fragments at 1 s, and the age climbs from 1 to 3 s; a second copy of one fragment completes nothing for station 1."""
+    heard = in_fragments((1, 2, 500, 7, 1, 0), (2, 1, 600, 8, 1, 0), (2, 1, 900, 8, 1, 0), (1, 2, 1000, 7, 1, 1))
+    for length in (65_536, 1):
+        found = rows_of(heard, links(*together()), length)
+        assert found["age_of_information"].value == pytest.approx(2000.0)
+        assert (found["age_of_information"].count, found["silent_encounters"].value) == (1, 0.5)
+
+
+def test_fragments_of_one_message_may_come_from_its_origin_and_from_a_relay():
+    rows = links(*sorted([*together(), *together(b=3)]))
+    direct = in_fragments((1, 3, 100, 7, 1, 0), (1, 2, 500, 7, 1, 0), (1, 3, 600, 7, 1, 1))
+    assert rows_of(direct, rows)["age_of_information"].count == 1
+    relayed = in_fragments((1, 3, 100, 7, 1, 0), (1, 2, 500, 7, 1, 0), (1, 3, 600, 7, 1, 1), (3, 2, 700, 7, 2, 1))
+    assert rows_of(relayed, rows)["age_of_information"].count == 2
+
+
 def test_an_older_message_that_arrives_later_makes_nobody_younger():
     one = packets((1, 2, 500, 600))
     both = packets((1, 2, 500, 600), (1, 2, 100, 900))

@@ -277,3 +277,19 @@ def test_packets_that_a_user_s_scheme_reports_out_of_order_have_the_gaps_of_the_
     for rows in (1, 2, 3, 4):
         found = values(radio_rows(read({"packets": packets}, rows), 1.0))
         assert found["inter_packet_gap", ""] == pytest.approx(200.0)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_latency_and_gap_are_those_of_whole_messages_not_of_their_fragments(late):
+    """Receiver 1 gets both fragments of the messages made at 0 and 100 ms, receiver 2 only the first ones."""
+    end_us = [10_000, 20_000, 110_000, 160_000, 10_000, 110_000]
+    if late:
+        # Out of the order of time, the packets are read again.
+        end_us = [110_000, 160_000, 10_000, 20_000, 10_000, 110_000]
+    found = load(packets=broadcasts(
+        ["delivered"] * 6, rx=[1, 1, 1, 1, 2, 2], fragment=[0, 1, 0, 1, 0, 0], fragments=2, message=[5, 5, 6, 6, 5, 6],
+        queued_us=[us // 100_000 * 100_000 for us in end_us], end_us=end_us,
+    ))  # fmt: skip
+    assert values(found)["awareness_latency", ""] == pytest.approx(40.0)
+    assert counts(found)["awareness_latency", ""] == 2
+    assert values(found)["inter_packet_gap", ""] == pytest.approx(140.0)

@@ -13,10 +13,11 @@ from jaxtyping import Float32, Int64
 
 from v2xsim.evaluation.ages_loops import Pairs, end_all, follow, no_totals
 from v2xsim.evaluation.metric import Metric, RowGroups, Rows, arrays_of
-from v2xsim.evaluation.packet_rows import Heard, Origins, heard_in
+from v2xsim.evaluation.packet_rows import RECEIVED, Heard, Origins, heard_in, ways_of
+from v2xsim.evaluation.whole_messages import WholeMessages
 
 AGE_COLUMNS = {
-    "packets": ("kind", "hop", "outcome", "tx", "rx", "queued_us", "end_us", "message"),
+    "packets": RECEIVED,
     "links": ("time_us", "a", "b", "distance_m"),
 }
 """The columns from which the ages are computed, by table."""
@@ -57,6 +58,7 @@ class Ages:
         self._range_m, self._all_are_listed = np.float32(range_m), packet_share >= 1.0
         self._period_us, self._end_us = period_us, end_us
         self._pairs, self._origins, self._totals = Pairs.none(), Origins.none(), no_totals()
+        self._whole = WholeMessages(over_relays=True)
         self._links: list[_Links] = []
         self._heard: list[Heard] = []
         # Times up to which the rows of each table are known, and up to which the pairs have been followed.
@@ -76,7 +78,9 @@ class Ages:
             self._last_tick_us = int(links.time_us[-1])
             self.reached("links", self._last_tick_us)
         elif table == "packets":
-            heard = heard_in(rows, self._origins)
+            ways = ways_of(rows)
+            outcome, end_us = self._whole.of(rows, ways)
+            heard = heard_in(rows, ways._replace(outcome=outcome), end_us, self._origins)
             self._is_in_order &= len(heard.end_us) == 0 or int(heard.end_us.min()) >= self._done_us
             self._heard.append(heard)
             self.reached("packets", int(arrays_of(rows, "end_us")[0].max()) - _SLACK_US)

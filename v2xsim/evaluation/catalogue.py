@@ -131,10 +131,16 @@ def _kinds() -> dict[str, MetricKind]:
         "lost_to_receiver_busy": _share(radio, "share lost because the receiver was locked on another packet"),
         "lost_to_propagation": _share(radio, "share lost to noise, which includes the floor of the error curve"),
         "lost_to_collision": _share(radio, "share lost to interference"),
-        "awareness_latency": MetricKind(radio, "ms", "time from the making of a message to its reception"),
-        "awareness_latency_within": _share(radio, "share of the awareness messages whose latency is within the bound"),
+        "awareness_latency": MetricKind(
+            radio,
+            "ms",
+            "time from the making of an awareness message to its direct reception; mean over those received",
+        ),
+        "awareness_latency_within": _share(
+            radio, "share of the awareness messages received directly whose latency is within the bound"
+        ),
         "inter_packet_gap": MetricKind(
-            radio, "ms", "time between two awareness messages of one sender at one receiver"
+            radio, "ms", "time between two awareness messages that a receiver got directly from one sender, mean"
         ),
         "age_of_information": MetricKind(
             radio,

@@ -12,9 +12,9 @@ from v2xsim.evaluation.metric import arrays_of, words_of
 STATES = ("LOS", "NLOSv", "NLOSb")
 CAUSES = ("half_duplex", "sensing", "receiver_busy", "propagation", "collision")
 OUTCOMES = ("delivered", *CAUSES, "not_sent")
-RECEIVED = ("kind", "hop", "outcome", "tx", "rx", "queued_us", "end_us")
+RECEIVED = ("kind", "hop", "outcome", "tx", "rx", "queued_us", "end_us", "message", "fragment", "fragments")
 """Columns of the table `packets` from which the received messages are taken."""
-PACKETS = (*RECEIVED, "message", "fragment", "size_bytes", "start_us", "distance_m", "link_state")
+PACKETS = (*RECEIVED, "size_bytes", "start_us", "distance_m", "link_state")
 """Columns of the table `packets` from which metrics are computed."""
 
 # Number of the latest messages whose makers are remembered, 4 MB: those of 20 s if 1,000 stations send ten messages a second.
@@ -60,13 +60,13 @@ class Sent(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """Packets of awareness messages that stations received, directly or from a relay.
+    """Awareness messages that stations received, directly or from a relay.
 
     Attributes:
         origin: Agent id of the station that made the message.
         rx: Agent id of the receiver.
         queued_us: Time at which the message was made.
-        end_us: End of the packet.
+        end_us: End of the packet that completed it.
     """
 
     origin: Int64[np.ndarray, " packets"]
@@ -141,28 +141,32 @@ def counts_of(packets: pa.Table, ways: Ways, range_m: float, bin_m: float) -> Co
     return Counts(*_counts(ways, state, distance_m, distance_m.dtype.type(range_m), distance_m.dtype.type(bin_m)))
 
 
-def received_in(packets: pa.Table, ways: Ways) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def received_in(
+    packets: pa.Table, ways: Ways, end_us: Int64[np.ndarray, " rows"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return pair, queueing time and end of the awareness messages that stations received directly from their senders.
 
     Args:
         packets: Rows of the table `packets`.
-        ways: How they were sent.
+        ways: How they were sent, where only the row that completes a message is delivered (`WholeMessages`).
+        end_us: End of each row's packet.
     """
-    received: tuple[np.ndarray, np.ndarray, np.ndarray] = _received(
-        ways, *arrays_of(packets, "tx", "rx", "queued_us", "end_us")
-    )
+    tx, rx, queued_us = arrays_of(packets, "tx", "rx", "queued_us")
+    received: tuple[np.ndarray, np.ndarray, np.ndarray] = _received(ways, tx, rx, queued_us, end_us)
     return received
 
 
-def heard_in(packets: pa.Table, origins: Origins) -> Heard:
-    """Return the packets of awareness messages that stations received in some rows, copies of relays included.
+def heard_in(packets: pa.Table, ways: Ways, end_us: Int64[np.ndarray, " rows"], origins: Origins) -> Heard:
+    """Return the awareness messages that stations received in some rows, copies of relays included.
 
     Args:
         packets: Rows of the table `packets`.
+        ways: How they were sent, where only the row that completes a message is delivered (`WholeMessages`).
+        end_us: End of each row's packet.
         origins: Who made the messages in earlier rows; those of these rows are added.
     """
-    message, tx, rx, queued_us, end_us = arrays_of(packets, "message", "tx", "rx", "queued_us", "end_us")
-    return Heard(*_heard(ways_of(packets), message, tx, rx, queued_us, end_us, origins))
+    message, tx, rx, queued_us = arrays_of(packets, "message", "tx", "rx", "queued_us")
+    return Heard(*_heard(ways, message, tx, rx, queued_us, end_us, origins))
 
 
 def sent_in(packets: pa.Table, ways: Ways, last: Packet, packet_share: float) -> Sent:

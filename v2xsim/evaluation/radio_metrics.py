@@ -4,7 +4,7 @@ Each metric is defined in docs/models.md, "Metrics". Row groups of tables are ad
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ from v2xsim.evaluation.metric import Mean, Metric, Rows, Within, arrays_of, word
 from v2xsim.evaluation.packet_gaps import Gaps, Received, in_any_order
 from v2xsim.evaluation.packet_rows import CAUSES, STATES, Counts, counts_of, received_in, ways_of
 from v2xsim.evaluation.transmissions import Transmissions
+from v2xsim.evaluation.whole_messages import WholeMessages
 
 # Width of a distance bin. It is a multiple of the 5 m bins of the table `unheard`, so that none of those is divided.
 BIN_M = 50.0
@@ -31,12 +32,14 @@ class RadioMetrics:
         self._range_m, self._delivery = range_m, Delivery(range_m)
         self._latency_ms, self._latencies = Mean("awareness_latency", "ms"), Within("awareness_latency_within")
         self._gaps, self._transmissions, self._channel = Gaps(), Transmissions(packet_share), ChannelLoad()
+        self._whole = WholeMessages(over_relays=False)
 
     def add_packets(self, packets: pa.Table) -> None:
         """Add the next rows of the table `packets`."""
         ways = ways_of(packets)
         self._delivery.add(counts_of(packets, ways, self._range_m, BIN_M))
-        pair, queued_us, end_us = received_in(packets, ways)
+        outcome, end_us = self._whole.of(packets, ways)
+        pair, queued_us, end_us = received_in(packets, ways._replace(outcome=outcome), end_us)
         latency_ms = (end_us - queued_us) * 1e-3
         self._latency_ms.add(latency_ms)
         self._latencies.add(latency_ms)
@@ -62,7 +65,7 @@ class RadioMetrics:
                 order of time.
         """
         self._gaps.join()
-        gaps = self._gaps if self._gaps.is_in_order else in_any_order(lambda: map(_received, packets()))
+        gaps = self._gaps if self._gaps.is_in_order else in_any_order(lambda: _received(packets()))
         return [
             *self._delivery.rows(), *self._latency_ms.rows(), *self._latencies.rows(), *gaps.rows(), *ages.rows(),
             *self._channel.rows(), *self._transmissions.rows(duration_s),
@@ -146,10 +149,14 @@ class Delivery:
         return Metric(part / whole if whole else float("nan"), "1", whole)
 
 
-def _received(packets: pa.Table) -> Received:
-    """Return the awareness messages that stations received directly from their senders."""
-    pair, _, end_us = received_in(packets, ways_of(packets))
-    return Received(pair, end_us)
+def _received(groups: Iterable[pa.Table]) -> Iterator[Received]:
+    """Yield the awareness messages that stations received directly from their senders, given the table `packets` in pieces."""
+    whole = WholeMessages(over_relays=False)
+    for packets in groups:
+        ways = ways_of(packets)
+        outcome, end_us = whole.of(packets, ways)
+        pair, _, end_us = received_in(packets, ways._replace(outcome=outcome), end_us)
+        yield Received(pair, end_us)
 
 
 class ChannelLoad:
