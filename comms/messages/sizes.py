@@ -19,7 +19,8 @@ SECURITY_BYTES = 96
 PACKET_HEADER_BYTES = NETWORK_HEADER_BYTES + SECURITY_BYTES
 
 # The smallest CAM in the traces of the CAR 2 CAR Communication Consortium has 200 B on the network (github
-# msepulcre/CAM-model); our own packet header is subtracted. The message contains identity, pose, speed and body size.
+# msepulcre/CAM-model); our own packet header is subtracted. The message contains identity, pose, speed, acceleration,
+# yaw rate and body size. A CAM has no height of the body; we count it among these bytes.
 AWARENESS_BASE_BYTES = 200 - PACKET_HEADER_BYTES
 ANTENNA_HEIGHT_BYTES = 1
 
@@ -37,8 +38,8 @@ MATRIX_CELL_BITS = 2
 # Run-length form: one byte holds a code (2 bits) and a length of 1 to 64 (6 bits).
 MATRIX_LONGEST_RUN = 64
 
-# Requester, helper and frame ids of 4 bytes each, deadline of 2, resolution of 1, matrix corner and side of 7: our own
-# field.
+# Requester, helper and frame ids of 4 bytes each, largest payload of the answer of 2, resolution of 1, matrix corner and
+# side of 7: our own field.
 REQUEST_HEADER_BYTES = 22
 
 # Final receiver of 4 bytes, original sender of 4, time to live of 2: our own field, in front of a message that a relay
@@ -51,8 +52,8 @@ CPM_BASE_BYTES = 37
 CPM_OBJECT_BYTES = 27.9
 CPM_SENSOR_BYTES = 26.0 / 3.0
 
-# Coordinates in the sender's frame as three 16-bit numbers in steps of 1 cm, after 8 bytes of capture time and 16 bytes
-# of pose.
+# Coordinates in the sender's frame as three 16-bit numbers in steps of 1 cm, after 6 bytes of capture time, 2 bytes
+# for the id of the request and 16 bytes of pose.
 POINT_BYTES = 6
 POINTS_HEADER_BYTES = 24
 
