@@ -208,7 +208,10 @@ EXTREMES = {
         "shortlist": "-x", "max_helpers": "--", "deadline_ms": "x-", "max_age_ms": "--", "budget_bytes": "--", "detect_ms": "-x",
         "min_delivery": "-x", "hidden_speed_mps": "x-",
     },
-    "cooperation.foresight": {"horizon_s": "--", "body_horizon_s": "--", "certainty": "--"},
+    "cooperation.foresight": {
+        "horizon_s": "--", "body_horizon_s": "--", "certainty": "--", "soon_certainty": "--", "behind_certainty": "--",
+        "body_certainty": "--",
+    },
     "cooperation.awareness_rule": {"rate_hz": "x-"}, "cooperation.relay": {"weight": "--"}, "cooperation.fusion": {"voxel_m": "-x"},
     "cooperation.matrix": {"cell_m": "xx", "extent_m": "xx"},
     "detector": {

@@ -4,7 +4,8 @@ A link dies when a data packet over it, with nothing that disturbs it, is delive
 building or a vehicle that comes between the two antennas is no death by itself: the loss must use up the margin of the SNR.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from jaxtyping import Bool, Float, Int8, Int64
 
 from v2xsim.comms.relay.believed_channel import BelievedLinks, ChannelModel, believed_loss_db
 from v2xsim.comms.relay.courses import Courses
+from v2xsim.comms.relay.foresight.history import LinkHistories
 from v2xsim.comms.relay.hops import Hops, KnownBodies
 from v2xsim.part_answers import array_from
 from v2xsim.parts import Kind, Part
@@ -60,6 +62,8 @@ class ForesightView:
         least_snr_db: SNR below which a link is dead.
         sigma_db: Standard deviation of the shadowing by state: LOS, NLOSV, NLOSB.
         decorrelation_m: Distance after which its correlation has fallen to 1/e, by state.
+        history: What the stations have learned of these links up to now; empty if the forecast does not learn (`LinkForecast.learns`).
+        silent_s: Age of the newest announcement on each link; empty as `history`.
     """
 
     first: Courses
@@ -74,6 +78,8 @@ class ForesightView:
     least_snr_db: float
     sigma_db: Float[np.ndarray, " 3"]
     decorrelation_m: Float[np.ndarray, " 3"]
+    history: LinkHistories = field(default_factory=LinkHistories.none)
+    silent_s: Float[np.ndarray, " links_or_none"] = field(default_factory=lambda: np.zeros(0))
 
     @property
     def shape(self) -> tuple[int]:
@@ -115,14 +121,37 @@ class ForesightView:
         self, rows: Int64[np.ndarray, " rows"], after_s: float
     ) -> tuple[Float[np.ndarray, " rows"], Int8[np.ndarray, " rows"]]:
         """Return the SNR without shadowing, and the state (LOS, NLOSV or NLOSB), of some links after a time."""
-        seen = self.vehicles
-        boxes = Boxes(seen.course.after(after_s), seen.size_m, seen.yaw_rad)
+        snr_db, state = self.expected_at(rows, (after_s,))
+        return snr_db[:, 0], state[:, 0]
+
+    def expected_at(
+        self, rows: Int64[np.ndarray, " rows"], times_s: Sequence[float]
+    ) -> tuple[Float[np.ndarray, "rows times"], Int8[np.ndarray, "rows times"]]:
+        """Return the SNR without shadowing, and the state, of some links after several times; faster than one after the other."""
+        seen, times = self.vehicles, len(times_s)
+        near = np.flatnonzero(np.isin(seen.group, self.group[rows]))
+        body_row = np.full(len(seen.group) + 1, -1, np.int64)
+        body_row[near] = np.arange(len(near))
+        # Each time is a world of its own: the links and the vehicles of the first time, then those of the second one, and so on.
+        course, first, second = seen.course[near], self.first[rows], self.second[rows]
+        boxes = Boxes(
+            np.concatenate([course.after(time_s) for time_s in times_s]), np.tile(seen.size_m[near], (times, 1)),
+            np.tile(seen.yaw_rad[near], times),
+        )  # fmt: skip
+
+        def each(row: Int64[np.ndarray, " some"], step: int) -> Int64[np.ndarray, " repeated"]:
+            """Return numbers once for each time, raised by a step from each time to the next; -1 stays."""
+            raised = row + step * np.arange(times)[:, None]
+            return np.where(row >= 0, raised, -1).ravel()
+
+        groups = int(max(self.group.max(initial=-1), seen.group.max(initial=-1))) + 1
         links = BelievedLinks(
-            self.first[rows].after(after_s), self.second[rows].after(after_s), self.group[rows], self.first_body[rows],
-            self.second_body[rows], boxes, seen.group,
+            np.concatenate([first.after(time_s) for time_s in times_s]), np.concatenate([second.after(time_s) for time_s in times_s]),
+            each(self.group[rows], groups), each(body_row[self.first_body[rows]], len(near)), each(body_row[self.second_body[rows]], len(near)),
+            boxes, each(seen.group[near], groups),
         )  # fmt: skip
         loss_db, state = believed_loss_db(links, self.channel)
-        return self.budget_db - loss_db, state
+        return self.budget_db - loss_db.reshape(times, -1).T, state.reshape(times, -1).T
 
 
 class LinkForecast(Part):
@@ -130,10 +159,14 @@ class LinkForecast(Part):
 
     Attributes:
         foresees: Whether the model foresees anything at all (False switches foresight off).
+        learns: Whether the model reads what stations learn of their links (`ForesightView.history`), which takes time.
+        confirms: Whether an alarm is raised only if the same death is foretold at two ticks in a row.
     """
 
     kind = Kind("link forecast", "model", ("deaths",), "v2xsim.comms.relay.foresight")
     foresees: ClassVar[bool] = True
+    learns: ClassVar[bool] = False
+    confirms: ClassVar[bool] = True
 
     def deaths(self, view: ForesightView) -> Float[np.ndarray, " links"]:
         """Return after how many seconds each link dies: 0 if it is dead already, infinity if no death is in sight."""

@@ -92,8 +92,9 @@ def relays_on_the_way(*, foresight, tall=HOUSE):
     return relays
 
 
-def test_an_ego_uses_a_relay_before_its_good_link_dies_as_foretold():
-    relays = relays_on_the_way(foresight="tracks")
+@pytest.mark.parametrize("foresight", ["tracks", "sampled"])
+def test_an_ego_uses_a_relay_before_its_good_link_dies_as_foretold(foresight):
+    relays = relays_on_the_way(foresight=foresight)
     assert relays[0] == relays[1] == NOBODY
     assert NOBODY not in relays[3:]
 
@@ -102,8 +103,9 @@ def test_without_foresight_a_good_link_is_used_up_to_its_end():
     assert relays_on_the_way(foresight="none") == [NOBODY] * 5
 
 
-def test_a_house_beside_the_way_makes_nobody_look_for_a_relay():
-    assert relays_on_the_way(foresight="tracks", tall=(25.0, 30.0, 35.0, 40.0)) == [NOBODY] * 5
+@pytest.mark.parametrize("foresight", ["tracks", "sampled"])
+def test_a_house_beside_the_way_makes_nobody_look_for_a_relay(foresight):
+    assert relays_on_the_way(foresight=foresight, tall=(25.0, 30.0, 35.0, 40.0)) == [NOBODY] * 5
 
 
 def test_a_relayed_path_that_is_no_better_than_the_weak_direct_one_is_not_used():

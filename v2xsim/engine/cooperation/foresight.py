@@ -1,22 +1,26 @@
 """Deaths of links that egos foresee, each from what it knows: announcements, its own measurements and detections, and its map.
 
-An alarm is raised if the same death is foretold at two ticks in a row. It stands until its time is over; a time that moves by more
+An alarm is raised if a death is foretold, for some forecasts only at two ticks in a row. It stands until its time is over; a time that moves by more
 than SAME_US is another alarm.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int64
 
 from v2xsim.comms.channel.detours import CornerMap
+from v2xsim.comms.channel.fading.decibels import faded_db
+from v2xsim.comms.channel.fading.model import FadingView, shape_of
 from v2xsim.comms.channel.propagation import propagation
 from v2xsim.comms.phy.noise import noise_dbm
 from v2xsim.comms.relay.believed_channel import ChannelModel
 from v2xsim.comms.relay.courses import Courses
+from v2xsim.comms.relay.foresight.history import LinkHistories, Measurements, learned, still_known
 from v2xsim.comms.relay.foresight.model import CAUSES, ForesightView, KnownVehicles, LinkForecast, causes_of, deaths_of
 from v2xsim.comms.relay.usable import least_dbm
+from v2xsim.engine.stations.hearing import NEWEST
 from v2xsim.engine.stations.vicinity import Vicinities
 from v2xsim.records import Detections, Obstacles
 from v2xsim.results.tables import Coded, Columns
@@ -25,6 +29,8 @@ from v2xsim.scenario.schema_radio import Radio
 
 SAME_US = 500_000
 """Two deaths of one link that are foretold for times closer than this are the same."""
+# Agent ids are below this.
+_AGENTS = 1 << 31
 # A detection this close to an announced vehicle, seen from above, is that vehicle.
 _SAME_VEHICLE_M = 1.0
 
@@ -76,6 +82,7 @@ class Foresight:
             wave.decorrelation_m,
         )  # fmt: skip
         self._sigma_db, self._decorrelation_m = shadowing.shadowing_sigma_db, shadowing.decorrelation_m
+        self._fading, self._history = wave.fading, LinkHistories.none()
         self._table = table
         self._detect_us = round(rule.detect_ms * 1e3)
         # By agent ids of ego and neighbour: the time foretold at the tick before, and that of the alarm that stands.
@@ -105,6 +112,8 @@ class Foresight:
             self._before = {}
             return Foretold(after_s)
         view = self._view(vicinities, detected, rows)
+        if self._model.learns:
+            view = self._with_history(view, vicinities, rows)
         death_s = deaths_of(self._model, view)
         is_sure = self._alarms(vicinities, rows, death_s, view, frame_us)
         after_s[rows] = np.where(is_sure, death_s, np.inf)
@@ -130,7 +139,7 @@ class Foresight:
                 continue
             now[key] = due_us
             before_us = self._before.get(key)
-            if before_us is None or abs(due_us - before_us) > SAME_US:
+            if self._model.confirms and (before_us is None or abs(due_us - before_us) > SAME_US):
                 continue
             is_sure[link] = True
             if key not in self._standing or abs(due_us - self._standing[key]) > SAME_US:
@@ -145,6 +154,26 @@ class Foresight:
                 death_us=time_us + np.round(death_s[chosen] * 1e6).astype(np.int64), cause=Coded(cause, CAUSES),
             )  # fmt: skip
         return is_sure
+
+    def _with_history(
+        self, view: ForesightView, vicinities: Vicinities, rows: Int64[np.ndarray, " links"]
+    ) -> ForesightView:
+        """Return a view with what each owner has learned of its links, and keep it for the next tick."""
+        own, known, said = vicinities.own, vicinities.known, vicinities.announced
+        owner = vicinities.owner_of[rows]
+        expected_db, state = view.expected(np.arange(len(rows)), 0.0)
+        distance_m = np.linalg.norm(view.first.position_m - view.second.position_m, axis=1)
+        shape = (
+            shape_of(self._fading, FadingView(distance_m, state)) if self._fading.fades else np.full(len(rows), np.inf)
+        )
+        seen = Measurements(
+            known.owner[owner] * _AGENTS + known.agent[rows], own.time_us, known.snr_db[rows], expected_db, state,
+            view.first.speed_mps + view.second.speed_mps, *faded_db(shape),
+        )  # fmt: skip
+        history = learned(self._history, seen, self._sigma_db, self._decorrelation_m, self._least_db, NEWEST)
+        self._history = still_known(self._history, history, own.time_us)
+        silent_s = (own.stamp_us[owner] - said.stamp_us[said.row[rows]]) * 1e-6
+        return replace(view, history=history, silent_s=silent_s)
 
     def _view(
         self, vicinities: Vicinities, detected: Sequence[tuple[int, Detections]], rows: Int64[np.ndarray, " links"]

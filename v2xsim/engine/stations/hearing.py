@@ -19,8 +19,8 @@ from v2xsim.engine.stations.heard_pairs import (
 
 # A link is forgotten after a time without packets of this many times the message rule's longest pause.
 SILENT_PERIODS = 5
-# Weight of the newest packet in the mean SNR, chosen by us so that about the last three packets count.
-_NEWEST = 0.4
+NEWEST = 0.4
+"""Weight of the newest packet in the mean SNR, chosen by us so that about the last three packets count."""
 
 
 class Hearing:
@@ -100,5 +100,5 @@ class Hearing:
         senders, times_us, sequences = repeated
         packets = Packets(np.concatenate(receivers), senders, np.concatenate(snr_db), times_us, sequences)
         done = 0
-        while (done := noted(self._pairs, packets, done, self._forget_us, _NEWEST)) < len(packets.receiver):
+        while (done := noted(self._pairs, packets, done, self._forget_us, NEWEST)) < len(packets.receiver):
             self._pairs = with_room(self._pairs)
