@@ -282,8 +282,8 @@ def test_synchronous_stations_fuse_at_once_and_without_packets():
 def test_stations_fuse_what_arrives_by_radio():
     """At the first match, nobody has announced itself yet; at the second one, nobody has announced yet that it hears the others."""
     run = simulation(
-        duration_s=0.3, radio={"access": "random_slot", "range_m": 500.0}, record={"packet_share": 1e-9},
-        cooperation={"detect_ms": 4, "deadline_ms": 90},
+        run={"duration_s": 0.3, "step_s": 0.1, "seed": 2}, radio={"access": "random_slot", "range_m": 500.0},
+        record={"packet_share": 1e-9}, cooperation={"detect_ms": 4, "deadline_ms": 90},
     )  # fmt: skip
     run.run()
     assert rows(run, "fusion")["used"] == [0, 0, 1]

@@ -5,7 +5,7 @@ import pytest
 import v2xsim
 
 TWO_CARS = {
-    "run": {"duration_s": 8.0},
+    "run": {"seed": 5, "duration_s": 8.0},
     "traffic": {"script": [
         {"id": "eastbound", "waypoints": [[0, 0, 0], [10, 50, 0]]},
         {"id": "westbound", "waypoints": [[0, 30, 4], [10, -20, 4]]},

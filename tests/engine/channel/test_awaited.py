@@ -1,4 +1,4 @@
-"""When the radio looks for awaited packets: on a grid of instants, and no more often than a packet can arrive."""
+"""When the radio looks for awaited packets: at whole QUANTUM_US, and no more often than a packet can arrive."""
 
 import numpy as np
 import pytest
@@ -50,14 +50,14 @@ def test_the_instants_before_a_packet_ends_are_skipped_if_its_end_is_known():
     this = Looked()
     this.at(1_100, this.send, 0, 4_300)
     this.clock.run_until(END_US)
-    assert this.looks_us == [4_600]
+    assert this.looks_us == [4_500]
 
 
 def test_each_instant_is_looked_at_if_the_end_is_not_known():
     this = Looked(knows=False)
     this.at(1_100, this.send, 0, 2_900)
     this.clock.run_until(END_US)
-    assert this.looks_us == [1_600, 2_100, 2_600, 3_100]
+    assert this.looks_us == [1_500, 2_000, 2_500, 3_000]
 
 
 def test_a_packet_that_ends_earlier_than_those_before_it_is_looked_for_earlier():
@@ -77,69 +77,47 @@ def test_a_packet_that_never_arrives_is_not_looked_for_after_its_end():
 
 
 @pytest.mark.parametrize("knows", [False, True])
-def test_the_grid_begins_anew_once_nobody_has_waited_at_one_of_its_instants(knows):
+@pytest.mark.parametrize("other_us", [None, 700, 1_450])
+def test_a_packet_is_seen_at_the_same_instant_whoever_else_waits(knows, other_us):
     this = Looked(knows)
-    this.at(1_000, this.send, 0, 1_300)
-    # Another part of the engine reads the results at 1,400; nobody waits at 1,500.
-    this.at(1_400, this.settle)
-    this.at(1_700, this.send, 1, 1_900)
+    if other_us is not None:
+        this.at(other_us, this.send, 1, other_us + 3_300)
+    this.at(1_700, this.send, 0, 1_900)
     this.clock.run_until(END_US)
-    assert this.seen_us[1] == 2_200
+    assert this.seen_us[0] == 2_000
 
 
 @pytest.mark.parametrize("knows", [False, True])
-def test_the_grid_goes_on_if_somebody_waits_again_before_its_next_instant(knows):
-    this = Looked(knows)
-    this.at(1_000, this.send, 0, 1_300)
-    this.at(1_400, this.settle)
-    this.at(1_450, this.send, 1, 1_900)
-    this.clock.run_until(END_US)
-    assert this.seen_us[1] == 2_000
-
-
-@pytest.mark.parametrize("knows", [False, True])
-def test_a_watched_packet_is_looked_for_while_somebody_waits_for_another_one(knows):
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_watched_packet_is_looked_for_whether_or_not_somebody_waits_for_another_one(knows, others):
     this = Looked(knows)
     this.send_unawaited(0, 2_300)
-    this.at(1_000, this.send, 1, 5_000)
+    if others:
+        this.at(1_000, this.send, 1, 5_000)
     this.at(1_300, this.awaited.watch, [0])
     this.clock.run_until(END_US)
-    assert this.seen_us == {0: 2_500, 1: 5_000}
-
-
-@pytest.mark.parametrize("knows", [False, True])
-def test_a_watched_packet_is_not_looked_for_once_nobody_waits(knows):
-    this = Looked(knows)
-    this.send_unawaited(0, 2_300)
-    this.at(1_000, this.send, 1, 1_200)
-    this.at(1_300, this.awaited.watch, [0])
-    this.clock.run_until(END_US)
-    assert this.seen_us == {1: 1_500}
+    assert this.seen_us == {0: 2_500, **({1: 5_000} if others else {})}
 
 
 def polled(sent, settled_us):
-    """Return when each packet is seen by a process that looks at every instant of the grid while somebody waits."""
-    seen_us, on_way, grid_us = {}, [], None
-    for time_us in range(END_US):
-        on_grid = grid_us is not None and time_us > grid_us and (time_us - grid_us) % QUANTUM_US == 0
-        if on_grid or time_us in settled_us:
-            for number in [number for number in on_way if sent[number][1] <= time_us]:
-                seen_us[number] = time_us
-                on_way.remove(number)
-        if on_grid and not any(sent[number][2] is None for number in on_way):
-            grid_us = None
-        new = [number for number, (sent_us, _, _) in enumerate(sent) if sent_us == time_us]
-        on_way += new
-        if grid_us is None and any(sent[number][2] is None for number in new):
-            grid_us = time_us
+    """Return when each packet that somebody awaits or watches is seen by a process that looks at every whole QUANTUM_US."""
+    seen_us = {}
+    for number, (_, end_us, watched_us) in enumerate(sent):
+        settled = [time_us for time_us in settled_us if time_us >= max(end_us, sent[number][0])]
+        if watched_us is not None and any(time_us <= watched_us for time_us in settled):
+            seen_us[number] = min(settled)
+            continue
+        waits_us = sent[number][0] if watched_us is None else watched_us
+        look_us = max(waits_us // QUANTUM_US + 1, -(-end_us // QUANTUM_US)) * QUANTUM_US
+        seen_us[number] = min([*settled, look_us])
     return seen_us
 
 
 @pytest.mark.parametrize("knows", [False, True])
 @pytest.mark.parametrize("seed", range(8))
-def test_packets_are_seen_when_a_look_at_each_instant_of_the_grid_sees_them(seed, knows):
+def test_packets_are_seen_when_a_look_at_each_instant_sees_them(seed, knows):
     rng = np.random.default_rng(seed)
-    # Instants on a raster of 100 us, so that many coincide with those of the grid.
+    # Instants on a raster of 100 us, so that many coincide with those of the looks.
     sent_us = (np.sort(rng.integers(0, 400, 90)) * 100).tolist()
     # Time at which each packet is sent, its end, and when it is watched; None for an awaited one.
     sent = [
@@ -161,8 +139,11 @@ def test_packets_are_seen_when_a_look_at_each_instant_of_the_grid_sees_them(seed
             this.at(watched_us, this.awaited.watch, [number])
     this.clock.run_until(END_US)
     expected = polled(sent, settled_us)
-    # The others wait for the next process that reads the results.
-    assert {n: this.seen_us.get(n) for n in expected} == expected
-    assert len(this.seen_us) == len(expected)
+    # Looks for others may see a watched packet that has ended earlier, before somebody watches it.
+    late = {n for n, (_, end_us, watched_us) in enumerate(sent) if watched_us is not None and end_us < watched_us}
+    assert {n: at for n, at in this.seen_us.items() if n not in late} == {
+        n: at for n, at in expected.items() if n not in late
+    }
+    assert len(this.seen_us) == len(sent)
     if knows:
         assert len(this.looks_us) < len(set(expected.values())) + 5

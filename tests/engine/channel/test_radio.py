@@ -112,7 +112,8 @@ def test_computers_do_not_finish_in_the_same_microsecond(setup):
     ready = np.array([int(p.ready_us[0]) for p in this.layer.submitted])
     assert 0 <= ready.min() < ready.max() < 2000
     assert len(set(ready.tolist())) > 40
-    assert ready[7] == int(2000 * Streams(1).uniforms("processing", 7)[0, 0])
+    # The eighth report of station 2, whatever others send.
+    assert ready[7] == int(2000 * Streams(1).uniforms("processing.cpm", 2, 7)[0, 0])
 
 
 def test_announcements_wait_for_no_computer(setup):
@@ -195,8 +196,20 @@ def test_the_layer_is_given_each_packet_with_all_that_it_needs(setup):
         assert (packet.sender.tolist(), packet.target.tolist()) == ([1], [3])
         assert (packet.ready_us.tolist(), packet.size_bytes.tolist()) == ([10_000], [sizes[part]])
         assert (packet.mcs.tolist(), packet.period_us.tolist()) == ([5], [0])
-        # Message 1, first hop, from station 5.
-        assert packet.key.tolist() == [Streams(1).key("packet", 1, 1, part, 5)]
+        # The first request (kind 1) that station 5 made, on its first hop, sent by station 5.
+        assert packet.key.tolist() == [Streams(1).key("packet", 5, 1, 0, 1, part, 5)]
+
+
+def test_the_draws_of_a_packet_do_not_depend_on_what_other_stations_send(setup):
+    def key(others):
+        this = setup()
+        for number in range(others):
+            this.air.send(ReportMessage(100 + number, 8, EVERYBODY, NOBODY, 300, 0, report()))
+        this.air.send(asked(ego=5, helper=8))
+        this.air.settle()
+        return this.layer.submitted[-1].key.tolist()
+
+    assert key(others=0) == key(others=3)
 
 
 def test_a_relayed_packet_is_ready_at_once_and_somebody_waits_for_it(setup):

@@ -1,11 +1,10 @@
 """The packets that stations wait for, and the instants at which the radio looks whether they have arrived.
 
-A station acts on an awaited packet at the first instant of a grid of QUANTUM_US that is not before the packet's end. The
-grid begins when a station begins to wait, and lasts until no station waits at one of its instants. If the access layer
-knows when a packet ends, the instants before are skipped. Otherwise the radio looks at each instant of the grid.
+A station acts on an awaited packet at the first whole QUANTUM_US of simulated time that is not before the packet's end. These
+instants are the same for all stations, so that no station acts earlier or later because others wait, too. If the access layer
+knows when a packet ends, the instants before are skipped. Otherwise the radio looks at each of them.
 
-A watched packet is one that nobody awaited when it was sent, but on which a relay acts now. While the grid lasts, the
-radio looks for it, too.
+A watched packet is one that nobody awaited when it was sent, but on which a relay acts now; from then on it is awaited, too.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -33,14 +32,10 @@ class Awaited:
     def __init__(self, clock: Clock, submit: Callable[[], None], settle: Callable[[], None]) -> None:
         self._clock, self._submit, self._settle = clock, submit, settle
         self._numbers: set[int] = set()
-        self._watched: set[int] = set()
         # End of each packet on its way, -1 if it is unknown.
         self._end_us: dict[int, int] = {}
-        # End and number of each awaited and watched packet, earliest first. Packets that have arrived leave it late.
+        # End and number of each awaited packet, earliest first. Packets that have arrived leave it late.
         self._ends: list[tuple[int, int]] = []
-        # An instant of the grid, and since when nobody waits.
-        self._grid_us: int | None = None
-        self._idle_since_us: int | None = None
         self._look_us = _NEVER_US
         self._plans_soon = False
 
@@ -53,10 +48,10 @@ class Awaited:
         self._plan_soon()
 
     def watch(self, numbers: Iterable[int]) -> None:
-        """Look for some packets on their way as long as a station waits for another one."""
-        new = set(numbers) - self._numbers - self._watched
+        """Await some packets that are on their way already."""
+        new = set(numbers) - self._numbers
         if new:
-            self._watched |= new
+            self._numbers |= new
             for number in new & self._end_us.keys():
                 heappush(self._ends, (self._end_us[number], number))
             self._plan_soon()
@@ -65,18 +60,14 @@ class Awaited:
         """Note when packets end, awaited and other ones; None if the access layer does not know."""
         for number, end_us in zip(numbers, [-1] * len(numbers) if ends_us is None else ends_us.tolist(), strict=True):
             self._end_us[number] = end_us
-            if number in self._numbers or number in self._watched:
+            if number in self._numbers:
                 heappush(self._ends, (end_us, number))
 
     def remove(self, numbers: Iterable[int]) -> None:
         """Remove packets that have arrived or cannot arrive any more."""
         for number in numbers:
             self._end_us.pop(number, None)
-        self._watched.difference_update(numbers)
-        if self._numbers:
-            self._numbers.difference_update(numbers)
-            if not self._numbers:
-                self._idle_since_us = self._clock.now_us
+        self._numbers.difference_update(numbers)
 
     def _plan_soon(self) -> None:
         # The packets of one instant are given to the access layer together.
@@ -85,50 +76,32 @@ class Awaited:
             self._clock.call(self._clock.now_us, Order.ARRIVAL, self._plan)
 
     def _plan(self) -> None:
-        """Plan the next look: at the first instant of the grid at which a packet may have ended."""
+        """Plan the next look: at the first instant at which a packet may have ended."""
         self._plans_soon = False
-        now_us, last_us = self._clock.now_us, self._last_us()
-        if last_us < now_us:
-            self._grid_us = None
-        if self._numbers:
-            if self._grid_us is None:
-                self._grid_us, self._look_us = now_us, _NEVER_US
-            self._idle_since_us, last_us = None, _NEVER_US
-        if self._grid_us is None:
+        if not self._numbers:
             return
         self._submit()
-        passed = (now_us - self._grid_us) // QUANTUM_US
-        needed = -((self._grid_us - self._earliest_end_us(now_us)) // QUANTUM_US)
-        look_us = self._grid_us + max(passed + 1, needed) * QUANTUM_US
-        if look_us < self._look_us and look_us <= last_us:
+        next_us = (self._clock.now_us // QUANTUM_US + 1) * QUANTUM_US
+        look_us = max(next_us, -(-self._earliest_end_us() // QUANTUM_US) * QUANTUM_US)
+        if look_us < min(self._look_us, _NEVER_US):
             self._look_us = look_us
             self._clock.call(look_us, Order.ARRIVAL, self._look)
 
-    def _last_us(self) -> int:
-        """Return the last instant of the grid: the first at which nobody waits."""
-        if self._grid_us is None or self._idle_since_us is None:
-            return _NEVER_US
-        return self._grid_us + ((self._idle_since_us - self._grid_us) // QUANTUM_US + 1) * QUANTUM_US
-
-    def _earliest_end_us(self, now_us: int) -> int:
-        """Return the earliest end of an awaited or watched packet, -1 if one is unknown; very late if none can arrive."""
+    def _earliest_end_us(self) -> int:
+        """Return the earliest end of an awaited packet, -1 if one is unknown; very late if none can arrive."""
         while self._ends:
             end_us, number = self._ends[0]
             # A packet that should have arrived will not: its sender left before it was sent.
-            if (number in self._numbers or number in self._watched) and not -1 < end_us <= now_us:
+            if number in self._numbers and not -1 < end_us <= self._clock.now_us:
                 return end_us
             heappop(self._ends)
         return _NEVER_US
 
     def _look(self) -> None:
-        now_us = self._clock.now_us
-        if now_us != self._look_us:
+        if self._clock.now_us != self._look_us:
             return  # Another look was planned meanwhile.
         self._look_us = _NEVER_US
-        if now_us <= self._last_us():
-            # Packets that are added meanwhile are planned below.
-            self._plans_soon = True
-            self._settle()
-        if not self._numbers:
-            self._grid_us = None
+        # Packets that are added meanwhile are planned below.
+        self._plans_soon = True
+        self._settle()
         self._plan()

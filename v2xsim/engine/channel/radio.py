@@ -25,7 +25,7 @@ from v2xsim.engine.channel.air import Deliver, Ended, Heard, PacketEnd, ignore_e
 from v2xsim.engine.channel.awaited import Awaited
 from v2xsim.engine.channel.deliveries import deliveries_of
 from v2xsim.engine.channel.links import LinkBudget
-from v2xsim.engine.channel.messages import APPLICATION, AWARENESS, Message, Packet
+from v2xsim.engine.channel.messages import APPLICATION, AWARENESS, MESSAGE_KINDS, Message, Packet
 from v2xsim.engine.channel.packet_table import PacketTable
 from v2xsim.engine.channel.under_way import Over, UnderWay, ignore_over
 from v2xsim.engine.clock import Clock
@@ -59,7 +59,11 @@ class RadioAir:
         self._settled_us = clock.now_us
         # Packets by number, from the time they are sent until their outcome is known.
         self._flying: dict[int, Packet] = {}
-        self._under_way = UnderWay(over)
+        self._under_way, self._over = UnderWay(self._is_over), over
+        # For the keys of random draws: how many messages of each kind each station has made, and which of them each message on
+        # its way is. A number that counted the messages of all stations would change with what others send.
+        self._made: dict[tuple[int, str], int] = {}
+        self._own_number: dict[int, int] = {}
         self._packets_sent = 0
         # For each packet that the access layer may send again, the agent ids of the stations that have received it.
         self._received: dict[int, set[int]] = {}
@@ -103,7 +107,10 @@ class RadioAir:
         if message.kind != AWARENESS:
             # All stations capture at the same ticks, but their computers do not finish in the same microsecond.
             spread_us = self._radio.processing_spread_ms * 1e3
-            wait_us = int(self._streams.uniform("processing", message.number) * spread_us)
+            wait_us = int(
+                self._streams.uniform(f"processing.{message.kind}", message.origin, self._own_number_of(message))
+                * spread_us
+            )
         packets = [
             Packet(message, 1, part, len(sizes), message.origin, message.first_target, size)
             for part, size in enumerate(sizes)
@@ -190,6 +197,18 @@ class RadioAir:
                 if packet is not None:
                     self._end(packet, PacketEnd.SENDER_LEFT)
 
+    def _own_number_of(self, message: Message) -> int:
+        """Return the number of a message among those of its kind that its origin has made."""
+        if message.number not in self._own_number:
+            by_origin = message.origin, message.kind
+            self._own_number[message.number] = self._made.get(by_origin, 0)
+            self._made[by_origin] = self._own_number[message.number] + 1
+        return self._own_number[message.number]
+
+    def _is_over(self, message: Message) -> None:
+        self._own_number.pop(message.number, None)
+        self._over(message)
+
     def _end(self, packet: Packet, end: PacketEnd) -> None:
         # Only programs wait for the end of a packet that does not arrive.
         if packet.message.kind == APPLICATION:
@@ -211,6 +230,7 @@ class RadioAir:
         """
         message, sender, target = packets[0].message, packets[0].sender, packets[0].target
         self._under_way.begin(message, len(packets))
+        own_number, kind = self._own_number_of(message), MESSAGE_KINDS.index(message.kind)
         sender_row = self._fleet.index(sender)
         # A relay may have left between receiving a packet and forwarding it.
         if sender_row < 0:
@@ -232,7 +252,7 @@ class RadioAir:
             self._submissions.append(
                 (number, sender_row, target_row, ready_us, packet.size_bytes, mcs, period, allowed)
             )
-            self._submitted_keys.append((message.number, packet.hop, packet.fragment, sender))
+            self._submitted_keys.append((message.origin, kind, own_number, packet.hop, packet.fragment, sender))
             if awaited:
                 self._awaited.add(number)
 

@@ -14,7 +14,7 @@ from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
 from v2xsim.engine.stations.inbox import Arrival, Inboxes
 from v2xsim.engine.stations.stations import Stations
 
-# Own numbers, so that the draws of all other messages, which are keyed by their numbers, stay as they are.
+# Own numbers, so that those of all other messages stay as they are.
 _FIRST_NUMBER = 1_000_000_000
 
 NOT_RECEIVED, DESTINATION_LEFT, RUN_ENDED = "not_received", "destination_left", "run_ended"
