@@ -1,4 +1,4 @@
-"""The result of a run in two sentences: what fusion and relays brought, and what they cost."""
+"""The result of a run in two sentences: what announcements, fusion and relays brought, and what they cost."""
 
 import math
 from collections.abc import Mapping
@@ -26,15 +26,15 @@ def _benefit(metrics: "Mapping[str, Metric]", fills_matrix: bool) -> str:
     if frames == 0:
         return "No station with a lidar was an ego, so perception and fusion were not measured."
     used, by_relay = value("helpers_used"), value("helpers_used_by_relay")
+    # Announcements feed the tracks after fusion, too.
+    means = "announcements and fusion" if used > 0 else "announcements"
     known = (
         "No other road user was ever in range of an ego"
         if math.isnan(alone)
-        else f"Alone, the egos knew {_percent(alone)} of the road users in range, and after fusion {_percent(fused)}"
+        else f"Alone, the egos knew {_percent(alone)} of the road users in range, and with {means} {_percent(fused)}"
     )
     if not used > 0:
-        # Announcements feed the tracks after fusion, too.
-        gain = " What changed comes from announcements." if fused != alone and not math.isnan(alone) else ""
-        return f"{known}; no data of a helper was fused.{gain}"
+        return f"{known}; no data of a helper was fused."
     filled = value("blind_covered")
     zone = "" if math.isnan(filled) or not fills_matrix else f"; fusion filled {_percent(filled)} of their blind zones"
     relays = "none of them through a relay" if by_relay == 0 else f"{_rounded(by_relay, 2)} of them through a relay"

@@ -61,11 +61,13 @@ def _kinds() -> dict[str, MetricKind]:
         "coverage_after": _share(seen, "share of an ego's matrix that is observed, after fusion"),
         "blind_covered": _share(seen, "share of the blind zone that shared cells filled, weighted by relevance"),
         "object_awareness_ego": _share(seen, "share of the road users in range that egos know of, alone"),
-        "object_awareness_fused": _share(seen, "share of the road users in range that egos know of, after fusion"),
+        "object_awareness_fused": _share(
+            seen, "share of the road users in range that egos know of, after fusion, announcements included"
+        ),
         "hidden_conflicts": MetricKind(seen, "conflicts", "hidden road users on a collision course with an ego"),
         **{
             name: kind
-            for mode, state in (("ego", "alone"), ("fused", "after fusion"))
+            for mode, state in (("ego", "alone"), ("fused", "after fusion, announcements included"))
             for name, kind in (
                 (
                     f"time_to_awareness_{mode}",
