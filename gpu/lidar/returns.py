@@ -17,7 +17,7 @@ from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.ray_noise import LOW_16, normal_quantiles, random_bits
 from v2xsim.gpu.lidar.rays import Rays, rays_of
 from v2xsim.gpu.lidar.wanted_returns import in_cells
-from v2xsim.records import BUILDING, NOTHING
+from v2xsim.records import NOTHING
 
 _16 = np.uint64(16)
 
@@ -58,7 +58,6 @@ class LidarReturns:
         first: Row of the first return of each beam, and behind them the number of returns.
         range_m: Exact range of each return, without noise.
         column: Column of the ray of each return.
-        on_building: Whether each return lies on a building.
     """
 
     rays: Rays
@@ -67,7 +66,6 @@ class LidarReturns:
     first: Int64[np.ndarray, " beams_plus_1"]
     range_m: Float32[np.ndarray, " returns"]
     column: UInt16[np.ndarray, " returns"]
-    on_building: Bool[np.ndarray, " returns"]
 
     def __len__(self) -> int:
         return len(self.range_m)
@@ -83,7 +81,7 @@ class LidarReturns:
     ) -> tuple[Int64[np.ndarray, " kept"], Float[np.ndarray, "kept 3"]]:  # fmt: skip
         """Return row and position of the returns in wanted cells, as `Returns.in_cells` does."""
         arguments = (
-            *self._arrays(), self.on_building, np.ascontiguousarray(world_from_vehicle, np.float64), lower, cell_m, cells,
+            *self._arrays(), np.ascontiguousarray(world_from_vehicle, np.float64), lower, cell_m, cells,
             above_m,
         )  # fmt: skip
         rows, points = in_cells(*arguments)
@@ -118,16 +116,11 @@ class Returns:
             return self.lidars[0].points_m()
         return np.concatenate([np.zeros((0, 3)), *(lidar.points_m() for lidar in self.lidars)])
 
-    @property
-    def on_building(self) -> Bool[np.ndarray, " returns"]:
-        """Whether each return lies on a building of the map."""
-        return np.concatenate([np.zeros(0, bool), *(lidar.on_building for lidar in self.lidars)])
-
     def in_cells(
         self, world_from_vehicle: Float[np.ndarray, "4 4"], lower: Int64[np.ndarray, " 2"], cell_m: float,
         cells: Bool[np.ndarray, "nx ny"], above_m: float,
     ) -> tuple[Int64[np.ndarray, " kept"], Float[np.ndarray, "kept 3"]]:  # fmt: skip
-        """Return row and position of the returns that lie in wanted cells of the world grid, and not on a building.
+        """Return row and position of the returns that lie in wanted cells of the world grid.
 
         Args:
             world_from_vehicle: Pose of the vehicle in the world.
@@ -157,21 +150,17 @@ def returns(
     box_id = np.unique(scan.object_id[scan.object_id >= 0])
     depth, row = as_cast(scan, box_id)
     first = np.empty(len(depth) + 1, np.int64)
-    range_m, object_id, column, on_building = (
-        np.empty(depth.size, dtype) for dtype in (np.float32, np.int32, np.uint16, np.bool_)
-    )
+    range_m, object_id, column = (np.empty(depth.size, dtype) for dtype in (np.float32, np.int32, np.uint16))
     count = kept_returns(
-        depth, row, np.uint64(noise.key), noise.lost_below, box_id, first, range_m, object_id, column, on_building,
+        depth, row, np.uint64(noise.key), noise.lost_below, box_id, first, range_m, object_id, column,
         np.zeros(len(box_id), np.int64),
     )  # fmt: skip
-    measured = LidarReturns(
-        rays_of(beams), vehicle_from_sensor, noise, first, range_m[:count], column[:count], on_building[:count]
-    )
+    measured = LidarReturns(rays_of(beams), vehicle_from_sensor, noise, first, range_m[:count], column[:count])
     return measured, object_id[:count]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def kept_returns(depth, row, key, lost_below, box_id, first, range_m, object_id, column, on_building, hits):  # type: ignore[no-untyped-def]
+def kept_returns(depth, row, key, lost_below, box_id, first, range_m, object_id, column, hits):  # type: ignore[no-untyped-def]
     """Write the returns of a scan that are not lost, and return their number.
 
     Args:
@@ -184,7 +173,6 @@ def kept_returns(depth, row, key, lost_below, box_id, first, range_m, object_id,
         range_m: Written: exact range of each return.
         object_id: Written: agent id of the road user that each return hit, GROUND or BUILDING.
         column: Written: column of each return.
-        on_building: Written: whether each return lies on a building.
         hits: Number of returns on each box; those of this scan are added.
     """
     beams, columns = depth.shape
@@ -200,7 +188,6 @@ def kept_returns(depth, row, key, lost_below, box_id, first, range_m, object_id,
                 met = met_row[k]
                 range_m[count] = depth_row[k]
                 column[count] = k
-                on_building[count] = met == BUILDING
                 if met >= 0:
                     hits[met] += 1
                     object_id[count] = box_id[met]

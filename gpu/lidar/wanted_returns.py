@@ -15,7 +15,7 @@ _NO_RISE = 1e-12
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def in_cells(  # type: ignore[no-untyped-def]
-    range_m, column, first, cos_el, sin_el, cos_az, sin_az, pose, key, quantile, noise_m, left_out,
+    range_m, column, first, cos_el, sin_el, cos_az, sin_az, pose, key, quantile, noise_m,
     world, lower, cell_m, cells, above_m,
 ):  # fmt: skip
     """Return row and point of the returns in wanted cells; the points are those of `LidarReturns.points_m`.
@@ -38,14 +38,13 @@ def in_cells(  # type: ignore[no-untyped-def]
         px, qx, sx = pose[0, 0] * ce, pose[0, 1] * ce, pose[0, 2] * se
         py, qy, sy = pose[1, 0] * ce, pose[1, 1] * ce, pose[1, 2] * se
         pz, qz, sz = pose[2, 0] * ce, pose[2, 1] * ce, pose[2, 2] * se
-        # Most returns lie on the road or on buildings.
+        # Most returns lie on the road.
         low_m, high_m = _range_above(pose[2, 3] - above_m, moved_m, sz - tilt * ce, sz + tilt * ce)
         low_m = max(low_m, np.float32(nearest_m * _LESS))
         begin, size = first[b], first[b + 1] - first[b]
         beam_range_m, beam_column = range_m[begin : begin + size], column[begin : begin + size]
-        beam_left_out = left_out[begin : begin + size]
         for n in range(size):
-            is_near[n] = (beam_range_m[n] >= low_m) & (beam_range_m[n] <= high_m) & (not beam_left_out[n])
+            is_near[n] = (beam_range_m[n] >= low_m) & (beam_range_m[n] <= high_m)
         is_near[size : (size + 7) // 8 * 8] = False
         found = 0
         for eight in range((size + 7) // 8):

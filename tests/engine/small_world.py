@@ -94,7 +94,6 @@ class GivenReturns(Returns):
     """Lidar returns at given places, where those of a run come from rays."""
 
     given_m: np.ndarray
-    given_on_building: np.ndarray
 
     def __len__(self):
         return len(self.given_m)
@@ -103,27 +102,22 @@ class GivenReturns(Returns):
     def points_m(self):
         return self.given_m
 
-    @property
-    def on_building(self):
-        return self.given_on_building
-
     def in_cells(self, world_from_vehicle, lower, cell_m, cells, above_m):
         places_m = transform(self.points_m, world_from_vehicle)
         i, j, inside = cells_of(places_m[:, :2], lower, cell_m, cells.shape)
-        rows = np.flatnonzero(inside & cells[i, j] & (self.points_m[:, 2] > above_m) & ~self.on_building)
+        rows = np.flatnonzero(inside & cells[i, j] & (self.points_m[:, 2] > above_m))
         return rows, self.points_m[rows]
 
 
 def frame(
-    agent=HELPER, time_us=0, *, stamp_us=None, pose=(0, 0, 0, 0), velocity_mps=(0, 0), points_m=(), on_building=None,
+    agent=HELPER, time_us=0, *, stamp_us=None, pose=(0, 0, 0, 0), velocity_mps=(0, 0), points_m=(),
     code=None, lower=(0, 0), seen=None,
 ):  # fmt: skip
     """Return one capture of a station; its clock is right by default."""
     points_m = np.array(points_m, float).reshape(-1, 3)
-    on_building = np.zeros(len(points_m), bool) if on_building is None else np.array(on_building, bool)
     return Frame(
         agent, time_us, time_us if stamp_us is None else stamp_us, np.array(pose, float), np.array(velocity_mps, float),
-        GivenReturns((), points_m, on_building), matrix(code, lower), Detections.none() if seen is None else seen,
+        GivenReturns((), points_m), matrix(code, lower), Detections.none() if seen is None else seen,
     )  # fmt: skip
 
 

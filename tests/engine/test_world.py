@@ -11,7 +11,7 @@ from v2xsim.engine.workers import Workers
 from v2xsim.engine.world import World
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.script import ScriptMobility
-from v2xsim.records import NLOSB, Prisms
+from v2xsim.records import BUILDING, NLOSB, Prisms
 from v2xsim.scenario.schema import Scenario
 from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
@@ -70,7 +70,7 @@ def test_buildings_stand_between_stations_and_in_the_way_of_their_lidars():
     this = world(HOUSE)
     moment = this.begin(2_000_000, StationErrors.none(0))
     assert this.instant(moment, LinkBudget.none()).links.state.tolist() == [NLOSB]
-    assert moment.sensed.result()[0][0].on_building.any()
+    assert (moment.sensed.result()[0][1].object_id == BUILDING).any()
 
 
 def test_a_link_goes_on_from_the_tick_before():

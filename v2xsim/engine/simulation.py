@@ -148,7 +148,7 @@ class Simulation:
         # Latest fused frame of each ego, kept only for a program that steps the run.
         self.latest_fused: dict[int, FusedFrame] = {}
         self._air = self._channel(streams)
-        answering = Answering(scenario, self.clock, self.stations, self.tracks)
+        answering = Answering(scenario, self.clock, self.stations, self.tracks, obstacles)
         self._forecast = CycleForecast(scenario.radio.access.name, scenario.radio.retries, scenario.radio.mtu_bytes)
         self._exchange: Exchange
         if rule.transport == "synchronous":

@@ -1,6 +1,6 @@
 """From which frame a helper answers, and with what."""
 
-from tests.engine.small_world import HELPER, detections, frame, own_states, request, scenario, stations_of
+from tests.engine.small_world import HELPER, detections, frame, obstacles, own_states, request, scenario, stations_of
 from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.answering import Answering
 from v2xsim.engine.stations.own_tracks import OwnTracks
@@ -10,7 +10,8 @@ MOVING = [frame(HELPER, t, seen=detections([(2 + t * 1e-5, 3)])) for t in (0, 10
 
 def answering(now_us, *frames, tracks=None, **keys):
     stations = stations_of(own_states([1, HELPER]), *frames)
-    return Answering(scenario(**keys), Clock(now_us), stations, OwnTracks(100_000) if tracks is None else tracks)
+    tracks = OwnTracks(100_000) if tracks is None else tracks
+    return Answering(scenario(**keys), Clock(now_us), stations, tracks, obstacles())
 
 
 def test_a_helper_answers_from_its_newest_frame():

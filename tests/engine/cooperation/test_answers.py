@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.engine.small_world import HELPER, detections, frame, request
+from tests.engine.small_world import HELPER, detections, frame, obstacles, request
 from v2xsim.engine.cooperation.answer_sizes import codes_bytes, predicted_bytes
 from v2xsim.engine.cooperation.answers import answer
 from v2xsim.gpu.bev.fusion.scheme import Share
@@ -20,13 +20,14 @@ POINTS_HEAD_BYTES = 24 + 4
 def boxes_of(asked, positions_m, *, code=ALL_FREE, lower=(0, 0), mtu_bytes=1400):
     """Return a helper's answer in boxes, from a frame with detections at these places."""
     captured = frame(HELPER, code=code, lower=lower)
-    return answer(asked, captured, detections(positions_m), Share.BOXES, 0.3, mtu_bytes)
+    return answer(asked, captured, detections(positions_m), Share.BOXES, 0.3, mtu_bytes, obstacles())
 
 
-def points_of(asked, points_m, *, shares=Share.POINTS, voxel_m=0.3, mtu_bytes=1400, **about):
-    """Return a helper's answer in points, from a frame with these points."""
+def points_of(asked, points_m, *, shares=Share.POINTS, voxel_m=0.3, mtu_bytes=1400, house_m=None, **about):
+    """Return a helper's answer in points, from a frame with these points; `house_m` are two corners of a building on the map."""
     captured = frame(HELPER, points_m=points_m, code=ALL_FREE, **about)
-    return answer(asked, captured, Detections.none(), shares, voxel_m, mtu_bytes)
+    on_map = obstacles() if house_m is None else obstacles(house_m)
+    return answer(asked, captured, Detections.none(), shares, voxel_m, mtu_bytes, on_map)
 
 
 def only(*cells, shape=(4, 4)):
@@ -215,7 +216,16 @@ def test_points_on_the_road_are_not_sent():
 
 
 def test_points_on_buildings_of_the_map_are_not_sent():
-    assert points_of(request(), [(1, 1, 1), (3, 1, 1)], on_building=[True, False]).point_row.tolist() == [1]
+    house_m = (-10, -10, 0.8, 10)
+    assert points_of(request(), [(1, 1, 1), (3, 1, 1)], house_m=house_m).point_row.tolist() == [1]
+
+
+def test_a_station_finds_buildings_on_the_map_from_where_it_believes_to_be():
+    # The first return comes from the wall at 0.8 m. A station that believes to be 2 m farther east takes it for a road user.
+    house_m, cloud_m = (-10, -10, 0.8, 10), [(1, 1, 1), (3, 1, 1)]
+    sent = points_of(request(), cloud_m, house_m=house_m, pose=(2, 0, 0, 0))
+    assert sent.points_m[:, 0].tolist() == pytest.approx([3, 5], abs=0.01)
+    assert points_of(request(), cloud_m, house_m=house_m, pose=(-2.2, 0, 0, 0)).point_row.tolist() == []
 
 
 def test_points_outside_the_cells_asked_for_are_not_sent():

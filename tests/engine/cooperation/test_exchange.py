@@ -83,7 +83,7 @@ def fused_over(exchange_of, **keys):
     own = own_states([EGO, HELPER, OTHER])
     known, tracks, exchanges = stations_of(own, *frames), OwnTracks(STEP_US), []
     air = IdealAir(clock, lambda heard: exchanges[0].receive(heard), packets)
-    answering = Answering(settings, clock, known, tracks)
+    answering = Answering(settings, clock, known, tracks, obstacles())
     exchanges.append(exchange_of(settings, clock, air, known, transfers, answering.answer_to))
     zones = BlindZones(FootprintMap(obstacles(), 2.0))
     steps = Cooperation(settings, clock, Streams(1), air, exchanges[0], known, tracks, zones, transfers, forecast_of())

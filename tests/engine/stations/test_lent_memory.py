@@ -24,7 +24,7 @@ def test_a_block_is_used_again_when_nothing_reads_it():
     assert block_at(memory)[1] == first
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(3))
 @pytest.mark.parametrize(
     "view", [lambda a: a, lambda a: a[3:5], lambda a: a.view(np.uint8)[::2], lambda a: memoryview(a)]
 )
@@ -63,12 +63,11 @@ def test_a_part_of_a_block_does_not_free_it():
 
 
 @njit
-def write(address, rays, range_m, object_id, column, on_building):
+def write(address, rays, range_m, object_id, column):
     arrays = written_parts(address, rays)
     arrays[0][:] = range_m
     arrays[1][:] = object_id
     arrays[2][:] = column
-    arrays[3][:] = on_building
 
 
 def test_what_compiled_code_writes_is_read_back():
@@ -76,7 +75,7 @@ def test_what_compiled_code_writes_is_read_back():
     rng = np.random.default_rng(1)
     values = (
         rng.uniform(0, 100, RAYS).astype(np.float32), rng.integers(-3, 2**31, RAYS, np.int32),
-        rng.integers(0, 2**16, RAYS, np.uint16), rng.integers(0, 2, RAYS) == 1,
+        rng.integers(0, 2**16, RAYS, np.uint16),
     )  # fmt: skip
     write(address, RAYS, *values)
     for part, value in zip(parts(block, RAYS, 70), values, strict=True):

@@ -9,7 +9,7 @@ from v2xsim.gpu.lidar.cast import cast
 from v2xsim.gpu.lidar.models import evenly_spaced, mount_transform
 from v2xsim.gpu.lidar.returns import Noise, hits_per_agent, returns
 from v2xsim.perception.matching.matrix import observed_matrix
-from v2xsim.records import BUILDING, Boxes, Prisms
+from v2xsim.records import Boxes, Prisms
 from v2xsim.spatial.grid import indexed
 from v2xsim.spatial.poses import pose_matrix
 
@@ -55,7 +55,6 @@ def test_scans_of_several_stations_are_those_of_each_lidar_alone(on_device):
         points_m = np.concatenate([np.zeros((0, 3)), *(part[0].points_m() for part in parts)])
         np.testing.assert_array_equal(scan.returns.points_m, points_m)
         np.testing.assert_array_equal(scan.object_id, ids)
-        np.testing.assert_array_equal(scan.returns.on_building, ids == BUILDING)
         np.testing.assert_array_equal(scan.hits, hits_per_agent(ids.astype(np.int64), WORLD.agent))
         sensors = [(given.beams[n], given.believed[n], rays) for n, rays in zip(own, casts, strict=True)]
         matrix = observed_matrix(2.0, 30.0, (given.lower[station] + 15.5) * 2.0, sensors)

@@ -17,7 +17,7 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.lidar import torch_cast
 from v2xsim.gpu.lidar.cast import Scan
 from v2xsim.perception.detection.visibility_model import Visibility
-from v2xsim.records import FREE, OCCUPIED, Detections, PerceptionMatrix, Prisms
+from v2xsim.records import BUILDING, FREE, OCCUPIED, Detections, PerceptionMatrix, Prisms
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_stations import LidarModel
 from v2xsim.spatial.grid import indexed
@@ -73,9 +73,9 @@ def test_returns_are_counted_by_road_user():
     assert capture.points[0] == capture.points[2] == 0
 
 
-def test_returns_on_the_house_are_marked():
-    frame, _, _ = sensed()
-    on_house = frame.points_m[frame.on_building]
+def test_returns_on_the_house_lie_on_it():
+    frame, capture, _ = sensed()
+    on_house = frame.points_m[capture.object_id == BUILDING]
     assert len(on_house) > 20
     assert (on_house[:, 1] > 7.9).all()
 

@@ -101,7 +101,7 @@ def test_the_key_decides_the_chance():
     assert one.shape != other.shape or (one != other).any()
 
 
-def station_of(noise_m=0.02, on_building=()):
+def station_of(noise_m=0.02):
     """The returns of a station with two lidars, the second one rolled by a right angle."""
     rolled = MOUNT @ mount_transform(0.0, 0.0, 0.0, 0.0, 0.0, np.pi / 2)
     scans = [cast(BEAMS, WORLD_FROM_VEHICLE @ mount, *bodies()) for mount in (MOUNT, rolled)]
@@ -109,8 +109,6 @@ def station_of(noise_m=0.02, on_building=()):
         returns(scan, BEAMS, mount, Noise(noise_m, 0.1, number))[0]
         for number, (scan, mount) in enumerate(zip(scans, (MOUNT, rolled), strict=True))
     ]
-    for part in parts:
-        part.on_building[list(on_building)] = True
     return Returns(tuple(parts))
 
 
@@ -121,22 +119,22 @@ def bodies():
 
 def test_the_points_of_several_lidars_follow_each_other():
     both = station_of()
-    assert len(both) == len(both.points_m) == len(both.on_building)
+    assert len(both) == len(both.points_m)
     np.testing.assert_array_equal(both.points_m, np.concatenate([lidar.points_m() for lidar in both.lidars]))
-    assert (len(Returns(())), Returns(()).points_m.shape, len(Returns(()).on_building)) == (0, (0, 3), 0)
+    assert (len(Returns(())), Returns(()).points_m.shape) == (0, (0, 3))
 
 
 # With noise of half a metre, many returns from the road lie above 20 cm.
 @pytest.mark.parametrize("noise_m", [0.0, 0.02, 0.5])
 @pytest.mark.parametrize("above_m", [-0.1, 0.2])
-def test_wanted_are_the_returns_above_the_limit_in_wanted_cells_that_lie_on_no_building(noise_m, above_m):
-    both, cells = station_of(noise_m, on_building=range(0, 4000, 7)), np.arange(144).reshape(12, 12) % 5 != 0
+def test_wanted_are_the_returns_above_the_limit_in_wanted_cells(noise_m, above_m):
+    both, cells = station_of(noise_m), np.arange(144).reshape(12, 12) % 5 != 0
     lower, cell_m = np.array([10, -13]), 2.0
     points = both.points_m
     place = (points @ WORLD_FROM_VEHICLE[:3, :3].T + WORLD_FROM_VEHICLE[:3, 3])[:, :2]
     i, j = np.floor(place / cell_m).astype(int).T - lower[:, None]
     inside = (i >= 0) & (i < 12) & (j >= 0) & (j < 12)
-    wanted = inside & cells[i.clip(0, 11), j.clip(0, 11)] & (points[:, 2] > above_m) & ~both.on_building
+    wanted = inside & cells[i.clip(0, 11), j.clip(0, 11)] & (points[:, 2] > above_m)
     rows, kept = both.in_cells(WORLD_FROM_VEHICLE, lower, cell_m, cells, above_m)
     assert len(rows) > 100
     np.testing.assert_array_equal(rows, np.flatnonzero(wanted))

@@ -18,9 +18,10 @@ from v2xsim.engine.cooperation.answer_sizes import codes_bytes
 from v2xsim.engine.stations.contents import Answer, Request
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.gpu.bev.fusion.scheme import Share
-from v2xsim.gpu.lidar.points import as_sent, thinned
-from v2xsim.records import UNOBSERVED, Detections
+from v2xsim.gpu.lidar.points import as_sent, thinned, transform
+from v2xsim.records import UNOBSERVED, Detections, Obstacles
 from v2xsim.spatial.poses import pose_matrix
+from v2xsim.world.on_buildings import on_buildings
 
 # Lidar returns lower than this height are not sent, because they are road. The limit is larger than the range noise of a
 # lidar on flat ground.
@@ -29,8 +30,8 @@ _NO_POINTS, _NO_ROWS = np.zeros((0, 3)), np.zeros(0, np.int64)
 
 
 def answer(
-    request: Request, frame: Frame, detections: Detections, shares: Share, voxel_m: float, mtu_bytes: int
-) -> Answer:
+    request: Request, frame: Frame, detections: Detections, shares: Share, voxel_m: float, mtu_bytes: int, obstacles: Obstacles
+) -> Answer:  # fmt: skip
     """Return a helper's answer from one of its frames.
 
     Header and codes are always sent; points or boxes fill up to the request's allowance, and a fusion scheme of whole
@@ -44,11 +45,12 @@ def answer(
         shares: Kind of data that the fusion scheme sends: points, boxes or whole frames.
         voxel_m: Side of the cubes to which points are thinned: one point remains in each cube.
         mtu_bytes: Largest payload of one fragment.
+        obstacles: Buildings of the map.
     """
     code, asked = _codes(request.cells, request.lower, frame.matrix.code, frame.matrix.lower)
     head_bytes = codes_bytes(asked)
     if shares is Share.FRAMES:
-        return _whole_frame(request, frame, code, mtu_bytes)
+        return _whole_frame(request, frame, code, mtu_bytes, obstacles)
     if shares.is_boxes:
         fit = _fitted(
             detections.boxes.center_m, request, code, CPM_BASE_BYTES + head_bytes, CPM_OBJECT_BYTES, mtu_bytes
@@ -57,7 +59,7 @@ def answer(
             request, frame, fit.code, fit.code_part, _NO_POINTS, _NO_ROWS, _NO_ROWS, detections[fit.rows], fit.part,
             fit.size_bytes,
         )  # fmt: skip
-    points_m, point_row = _shareable(frame, request, voxel_m)
+    points_m, point_row = _shareable(frame, request, voxel_m, obstacles)
     fit = _fitted(points_m, request, code, POINTS_HEADER_BYTES + head_bytes, POINT_BYTES, mtu_bytes)
     return Answer(
         request, frame, fit.code, fit.code_part, points_m[fit.rows], point_row[fit.rows], fit.part, Detections.none(),
@@ -97,12 +99,14 @@ def _fitted(
     return _Fitted(rows, part, code, code_part, math.ceil(base_bytes + item_bytes * len(rows)))
 
 
-def _whole_frame(request: Request, frame: Frame, code: UInt8[np.ndarray, "nx ny"], mtu_bytes: int) -> Answer:
+def _whole_frame(
+    request: Request, frame: Frame, code: UInt8[np.ndarray, "nx ny"], mtu_bytes: int, obstacles: Obstacles
+) -> Answer:
     """Return the answer of a helper that sends all its lidar returns.
 
     Its size counts all returns; the answer holds only those in requested cells, because the ego uses no others.
     """
-    points_m, point_row = _shareable(frame, request, 0.0)
+    points_m, point_row = _shareable(frame, request, 0.0, obstacles)
     cell = _cells(points_m, request.lower, float(request.cell_m), request.cells)
     rows = np.flatnonzero(cell >= 0)
     part = ((POINTS_HEADER_BYTES + RAW_POINT_BYTES * point_row[rows]) // mtu_bytes).astype(np.int64)
@@ -114,17 +118,19 @@ def _whole_frame(request: Request, frame: Frame, code: UInt8[np.ndarray, "nx ny"
 
 
 def _shareable(
-    frame: Frame, request: Request, voxel_m: float
+    frame: Frame, request: Request, voxel_m: float, obstacles: Obstacles
 ) -> tuple[Float[np.ndarray, "points 3"], Int64[np.ndarray, " points"]]:
     """Return the points of a frame to send, rounded to the resolution of the message, and the row of each in the cloud.
 
-    Points on the road or on a building of the map are not sent, because every station has the map. If `voxel_m` is above
-    0, points are thinned to one per voxel.
+    Points on the road or on a building of the map are not sent, because every station has the map. The station compares the map with the
+    places at which it believes the points to be. If `voxel_m` is above 0, points are thinned to one per voxel.
     """
     world_from_station = pose_matrix(*frame.pose.tolist())
     rows, points_m = frame.returns.in_cells(
         world_from_station, request.lower, float(request.cell_m), request.cells, ROAD_M
     )
+    kept = np.flatnonzero(~on_buildings(transform(points_m, world_from_station), obstacles))
+    rows, points_m = rows[kept], points_m[kept]
     if voxel_m > 0.0:
         kept = thinned(points_m, voxel_m)
         rows, points_m = rows[kept], points_m[kept]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from v2xsim.gpu.lidar.returns import Returns
 from v2xsim.records import Detections, PerceptionMatrix
@@ -20,8 +20,7 @@ class Frame:
         stamp_us: Time of the capture on the station's own clock.
         pose: x, y, z (metres) and yaw (radians) that the station believes.
         velocity_mps: Velocity over ground, x and y, without error.
-        returns: Lidar returns. Which of them lie on a building of the map is taken from the truth, so the station never
-            mistakes a building for a road user.
+        returns: Lidar returns. What they hit is not known to the station.
         matrix: The station's perception matrix, placed by the pose that it believes.
         detections: Road users that the station detects by itself, placed by the pose that it believes. Their `truth` is a
             label for metrics; no decision reads it.
@@ -43,8 +42,3 @@ class Frame:
         They are computed again at each use.
         """
         return self.returns.points_m
-
-    @property
-    def on_building(self) -> Bool[np.ndarray, " points"]:
-        """Whether each return lies on a building of the map."""
-        return self.returns.on_building

@@ -8,12 +8,12 @@ from collections import deque
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, UInt16
+from jaxtyping import Float32, Int32, UInt16
 from numba import carray, njit, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 
-# Bytes of a return: range and object id of four each, column of two, and whether it lies on a building.
-_BYTES = 11
+# Bytes of a return: range and object id of four each, and column of two.
+_BYTES = 10
 
 
 class _Memory(np.ndarray):
@@ -66,14 +66,12 @@ def parts(
     Float32[np.ndarray, " returns"],
     Int32[np.ndarray, " returns"],
     UInt16[np.ndarray, " returns"],
-    Bool[np.ndarray, " returns"],
 ]:
-    """Return range, object id, column, and whether it lies on a building, of the first `count` returns in a block."""
+    """Return range, object id and column of the first `count` returns in a block."""
     return (
         np.frombuffer(block, np.float32, count, 0),
         np.frombuffer(block, np.int32, count, 4 * rays),
         np.frombuffer(block, np.uint16, count, 8 * rays),
-        np.frombuffer(block, np.bool_, count, 10 * rays),
     )
 
 
@@ -95,5 +93,4 @@ def written_parts(address, rays):  # type: ignore[no-untyped-def]
         carray(pointer(address), (rays,), np.float32),
         carray(pointer(address + 4 * rays), (rays,), np.int32),
         carray(pointer(address + 8 * rays), (rays,), np.uint16),
-        carray(pointer(address + 10 * rays), (rays,), np.bool_),
     )

@@ -164,11 +164,9 @@ class Scans:
         for n, s, kept in zip(range(first, last), lidars.station[first:last].tolist(), count, strict=True):
             rays = self._rays[n]
             beams, columns = len(rays.elevation), len(rays.cos_az)
-            range_m, object_id, column, on_building = parts(self._blocks[n], beams * columns, kept)
+            range_m, object_id, column = parts(self._blocks[n], beams * columns, kept)
             mount, first_row = lidars.vehicle_from_sensor[n], self._first[n, : beams + 1]
-            returns[s - begin].append(
-                LidarReturns(rays, mount, lidars.noise[n], first_row, range_m, column, on_building)
-            )
+            returns[s - begin].append(LidarReturns(rays, mount, lidars.noise[n], first_row, range_m, column))
             ids[s - begin].append(object_id)
         return [
             StationScan(
@@ -275,10 +273,10 @@ def _measure(  # type: ignore[no-untyped-def]
 
     Those on the station's own rear part (box `own_rear`, -1 for none) end their rays and mark the matrix, and are left out.
     """
-    range_m, object_id, column, on_building = written_parts(address, depth.size)
+    range_m, object_id, column = written_parts(address, depth.size)
     mark(code, lower_x, lower_y, cell_m, believed, elevation, cos_el, sin_el, cos_az, sin_az, reach_m, depth, row)
     if own_rear >= 0:
         for b in range(len(depth)):
             for k in range(depth.shape[1]):
                 row[b, k] = NOTHING if row[b, k] == own_rear else row[b, k]
-    return kept_returns(depth, row, key, lost_below, box_id, first, range_m, object_id, column, on_building, hits)
+    return kept_returns(depth, row, key, lost_below, box_id, first, range_m, object_id, column, hits)
