@@ -91,7 +91,8 @@ def believed_loss_db(
     hidden = np.flatnonzero(state == NLOSB)
     if len(hidden) and model.building_loss.follows_streets:
         loss_db[hidden] = _along_streets_db(links, hidden, loss_db[hidden], model)
-    if not model.path_loss.includes_vehicles and (state == NLOSV).any():
+    # Also links in sight: a roof just below the line costs up to 6 dB. Whether another station has a blocked link must not matter.
+    if not model.path_loss.includes_vehicles and len(boxes):
         moments = moments_of(model.blockage)
         if moments is None:
             loss_db += blockage_of(
