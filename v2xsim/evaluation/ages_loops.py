@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float, Int8, Int32, Int64
 from numba import njit
 
+from v2xsim.comms.phases import PHASE
+
 # An encounter shorter than this does not count: two awareness messages may be this far apart (ETSI EN 302 637-2, T_GenCamMax).
 LEAST_ENCOUNTER_US = 1_000_000
 _FEWEST_PLACES = 1024
@@ -24,7 +26,7 @@ class Pairs(NamedTuple):
         near_us: Time since which the two have been in range; -1 if they are not.
         heard: 1 if the receiver heard anything since then.
         tick_us: Last tick at which the pair had a link.
-        place: Row of a pair at the place of its hash or at one of the next ones; -1 for none. There are more places than rows.
+        place: Row of a pair at the place of its hash or at one of the next ones; -1 for none. There are more places than rows: a power of two.
         used: Number of rows in use, and how many of them are free again.
         listed: 1 for each station of which a message was received, by agent id.
     """
@@ -107,7 +109,7 @@ def end_all(pairs, totals, end_us):  # type: ignore[no-untyped-def]
             _leave(pairs, totals, row, end_us)
 
 
-@njit(cache=True, nogil=True)
+@njit(**PHASE)
 def _hear(pairs, totals, heard, message, until_us):  # type: ignore[no-untyped-def]
     """Let receivers have the messages of which the packets ended before a time; return the number of the next message."""
     while message < len(heard.end_us) and heard.end_us[message] < until_us:
@@ -123,7 +125,7 @@ def _hear(pairs, totals, heard, message, until_us):  # type: ignore[no-untyped-d
     return message
 
 
-@njit(cache=True, nogil=True)
+@njit(**PHASE)
 def _advance(pairs, totals, row, time_us):  # type: ignore[no-untyped-def]
     """Add the age of a pair up to a time."""
     since_us = pairs.since_us[row]
@@ -142,7 +144,7 @@ def _advance(pairs, totals, row, time_us):  # type: ignore[no-untyped-def]
     pairs.since_us[row] = time_us
 
 
-@njit(cache=True, nogil=True)
+@njit(**PHASE)
 def _meet(pairs, totals, pair, is_near, tick_us):  # type: ignore[no-untyped-def]
     """Note that a pair has a link at a tick."""
     row = _row_of(pairs, pair)
@@ -162,7 +164,7 @@ def _meet(pairs, totals, pair, is_near, tick_us):  # type: ignore[no-untyped-def
             _leave(pairs, totals, row, tick_us)
 
 
-@njit(cache=True, nogil=True)
+@njit(**PHASE)
 def _leave(pairs, totals, row, time_us):  # type: ignore[no-untyped-def]
     """End the encounter of a pair, if it is in range."""
     if pairs.near_us[row] == _NEVER:
@@ -173,7 +175,7 @@ def _leave(pairs, totals, row, time_us):  # type: ignore[no-untyped-def]
     pairs.near_us[row] = _NEVER
 
 
-@njit(cache=True, nogil=True)
+@njit(**PHASE)
 def _part(pairs, totals, tick_us):  # type: ignore[no-untyped-def]
     """Forget the pairs that have no link at the present tick."""
     for row in range(pairs.used[0]):
@@ -230,25 +232,26 @@ def _with_agents(pairs, origin):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@njit(**PHASE)
 def _row_of(pairs, pair):  # type: ignore[no-untyped-def]
     """Return the row of a pair; -1 if it has none."""
     place = _first_place(pairs, pair)
     while pairs.place[place] >= 0:
         if pairs.pair[pairs.place[place]] == pair:
             return np.int64(pairs.place[place])
-        place = (place + 1) % len(pairs.place)
+        place = (place + 1) & (len(pairs.place) - 1)
     return np.int64(-1)
 
 
-@njit(cache=True, nogil=True)
+@njit(**PHASE)
 def _put(pairs, row):  # type: ignore[no-untyped-def]
     place = _first_place(pairs, pairs.pair[row])
     while pairs.place[place] >= 0:
-        place = (place + 1) % len(pairs.place)
+        place = (place + 1) & (len(pairs.place) - 1)
     pairs.place[place] = row
 
 
-@njit(cache=True, nogil=True)
+@njit(**PHASE)
 def _first_place(pairs, pair):  # type: ignore[no-untyped-def]
-    return np.int64((np.uint64(pair) * _SPREAD) >> np.uint64(32)) % len(pairs.place)
+    # The number of places is a power of two, and a division would take longer than all the rest.
+    return np.int64((np.uint64(pair) * _SPREAD) >> np.uint64(32)) & (len(pairs.place) - 1)

@@ -155,7 +155,9 @@ class CycleForecast:
 
     def of(self, ego: int) -> Experience:
         """Return what an ego learned from its own cycles."""
-        return self._experience.setdefault(ego, Experience())
+        if ego not in self._experience:
+            self._experience[ego] = Experience()
+        return self._experience[ego]
 
     def forget(self, egos: set[int]) -> None:
         """Forget the experience of all but some egos."""

@@ -15,6 +15,7 @@ from v2xsim.comms.channel.path_loss.model import range_of
 from v2xsim.comms.phy.error_points import snr_needed_db
 from v2xsim.comms.phy.noise import noise_dbm
 from v2xsim.comms.relay.choice import RelayChoice, chosen_relays
+from v2xsim.comms.relay.hops import KnownBodies
 from v2xsim.comms.relay.rule import Ends, HopQuality, RelayView
 from v2xsim.engine.cooperation.foresight import Foresight
 from v2xsim.engine.cooperation.known_bodies import known_bodies
@@ -141,11 +142,11 @@ class Relaying:
         snr_db = np.minimum(every.there_db, every.back_db)
         rivals = rivals_of(known, every)
         paths = Paths(known.owner[every.owner], known.agent[every.helper], relay, there, back, snr_db, *rivals)
+        if not self.relays:
+            return paths
         near = requests(known, vicinities.own.pose[:, :2], self._reach_m)
         is_weak = (np.minimum(near.there, near.back) < least) | dies[near.helper]
         weak = KnownPairs(*(column[is_weak] for column in near))
-        if not self.relays:
-            return paths
         if len(weak.owner) == 0:
             # As below: what an ego remembers must not depend on whether another one has a weak link now.
             self._of_requests = RelaysBefore()
@@ -187,11 +188,13 @@ class Relaying:
                 "relay", requester.agent[candidates.pair], helper.agent[candidates.pair], candidate.agent
             )[:, 0]
 
+        # In most ticks of most runs nobody needs a relay, and the bodies of hundreds of vehicles take time.
+        bodies = known_bodies(vicinities, detected) if len(candidates.pair) else KnownBodies.none(len(known.owner))
         view = RelayView(
             requester, helper, candidate, candidates.pair,
             HopQuality(np.fmin(hop[:, 0], hop[:, 3]), np.fmin(snr_db[:, 0], snr_db[:, 3])),
             HopQuality(np.fmin(hop[:, 1], hop[:, 2]), np.fmin(snr_db[:, 1], snr_db[:, 2])),
-            self._rule.min_delivery, pairs.owner, known_bodies(vicinities, detected), self._obstacles, self._radio.carrier_ghz,
+            self._rule.min_delivery, pairs.owner, bodies, self._obstacles, self._radio.carrier_ghz,
             self._range_m, draw,
         )  # fmt: skip
         key = np.column_stack([known.owner[pairs.owner], requester.agent, helper.agent])

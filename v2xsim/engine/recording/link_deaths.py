@@ -136,7 +136,8 @@ class LinkDeaths:
         one, other = links.agent[links.near.first], links.agent[links.near.second]
         pair = np.tile(np.arange(len(one)), 2)
         ego, neighbour = np.concatenate([one, other]), np.concatenate([other, one])
-        kept = np.flatnonzero(np.isin(ego, egos))
+        is_ego = np.isin(links.agent, egos)
+        kept = np.flatnonzero(np.concatenate([is_ego[links.near.first], is_ego[links.near.second]]))
         kept = kept[np.argsort(ego[kept] * _AGENTS + neighbour[kept])]
         pair, count = pair[kept], len(kept)
         blocker, alive = links.blocker[pair], links.power_dbm[pair] >= self._least_dbm

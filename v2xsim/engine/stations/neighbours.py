@@ -313,11 +313,12 @@ class Neighbours:
         offset, entries = known_to(self._table, agents, everyone, now_us - self._forget_us)
         rows, row = np.unique(entries["said"], return_inverse=True)
         lists = [one.heard for used in rows.tolist() if (one := said.awareness[used]) is not None]
-        nobody = HeardList.nobody()
-        listed = np.concatenate([[0], np.cumsum([len(one) for one in lists], dtype=np.int64)])
+        lists.append(HeardList.nobody())
+        agents_of = [one.agent for one in lists]
+        listed = np.concatenate([[0], np.cumsum([len(heard) for heard in agents_of[:-1]], dtype=np.int64)])
         agent, snr_db, share = (
-            np.concatenate([getattr(one, name) for one in (nobody, *lists)]) for name in ("agent", "snr_db", "share")
-        )
+            np.concatenate(agents_of), np.concatenate([one.snr_db for one in lists]), np.concatenate([one.share for one in lists])
+        )  # fmt: skip
         return AnnouncedStates(
             offset, entries["origin"].copy(), row.astype(np.int64), said.pose[rows], said.velocity_mps[rows],
             said.acceleration_mps2[rows], said.turn_radps[rows], said.size_m[rows],
