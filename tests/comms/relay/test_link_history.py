@@ -56,6 +56,13 @@ def test_shadowing_fades_with_the_way_that_both_ends_cover():
     assert later.variance[0] == pytest.approx(kept**2 * first.variance[0] + 1.0 - kept**2)
 
 
+def test_the_newest_packet_counts_alone_when_the_ends_have_moved_far():
+    # The mean goes from 20 to 22.4 dB after a packet of 26 dB; 100 m leave nothing of the shadowing before.
+    snr_db = means_of([EXPECTED_DB, EXPECTED_DB + 6.0])
+    history = after(measured(0, snr_db[0]), measured(1, snr_db[1], speed_mps=1000.0))
+    assert history.mean[0] == pytest.approx(2.0, abs=0.1)
+
+
 def test_a_link_of_which_nothing_was_measured_for_long_starts_again():
     first = after(*(measured(n, EXPECTED_DB + 6.0) for n in range(4)))
     assert after(measured(6, EXPECTED_DB, state=NLOSB), before=first).same_ticks[0] == 0
