@@ -118,7 +118,12 @@ def view_of_points(seed, helpers):
     def received(station):
         name, count = rng.choice([-1, 99, *agent], 40), len(agent)
         place_m, there = rng.normal(0.0, 50.0, (count, 3)), rng.uniform(size=count) < 0.7
-        return Received(station, 0.1, rng.normal(size=(40, 3)), name, Detections.none(), lambda: (place_m, there))
+        # Near the road users, where the ego places them, where the helper does, or nowhere.
+        row = rng.integers(count, size=40)
+        points_m = np.where(rng.uniform(size=(40, 1)) < 0.5, place_m[row], objects.center_m[row]) + rng.normal(
+            0.0, 0.5, (40, 3)
+        )
+        return Received(station, 0.1, points_m, name, Detections.none(), lambda: (place_m, there))
 
     def detect(objects, points, added_m=None):
         seen = np.flatnonzero(points)

@@ -9,41 +9,27 @@ from v2xsim.records import Boxes
 def with_points(view: FusionView) -> FusedObjects:
     """Return what the detector finds in the ego's points and the received points together.
 
-    Each station sees an object at a slightly different position, because of capture times and pose errors. The object
-    is placed at the mean of the positions seen by all stations, weighted by their numbers of points. So late data, or
-    data with a large pose error, shifts the box.
+    A received point counts for the road user in whose box it lies (`v2xsim.gpu.bev.point_sums`). Each station sees an object at a slightly
+    different position, because of capture times and pose errors. The object is placed at the mean of the positions seen by all
+    stations, weighted by their numbers of points. So late data, or data with a large pose error, shifts the box.
     """
     # Imported here, so that a scenario can be checked without loading compiled kernels.
-    from v2xsim.gpu.lidar.returns import hits_per_agent
+    from v2xsim.gpu.bev.point_sums import joined
 
     if not view.received:
         # The detector would get the same points and the same random numbers once more.
         return FusedObjects(view.own_detections, view.own_points)
-    apparent, count = view.objects, view.own_points.copy()
-    weighted = apparent.center_m * count[:, None]
-    clouds, objects, sources = [], [], []
-    for item in view.received:
-        # The ego knows its own body and removes the points on it from the received points.
-        kept = item.object_id != view.ego
-        clouds.append(item.points_m[kept])
-        objects.append(item.object_id[kept])
-        sources.append(np.full(int(kept.sum()), item.station, np.int64))
-        added = hits_per_agent(item.object_id[kept], view.agent)
-        center_m, known = item.located
-        added[~known] = 0  # Without a position at the capture time, these points cannot move the body.
-        weighted += center_m * added[:, None]
-        count += added
-    # A body without received points keeps its exact position, without rounding errors of the mean.
-    touched = (count > view.own_points)[:, None]
-    center = np.where(touched, weighted / np.maximum(count, 1)[:, None], apparent.center_m)
-    detections = view.detect(Boxes(center, apparent.size_m, apparent.yaw_rad), count)
-    return FusedObjects(
-        detections,
-        count,
-        np.concatenate([np.zeros((0, 3)), *clouds]),
-        np.concatenate([np.zeros(0, np.int64), *objects]),
-        np.concatenate([np.zeros(0, np.int64), *sources]),
-    )
+    located = [item.located for item in view.received]
+    points_m = np.concatenate([item.points_m for item in view.received])
+    object_id = np.concatenate([item.object_id for item in view.received])
+    count, center_m, kept, kept_of_item = joined(
+        np.array([view.ego]), view.agent, view.objects.center_m[None], view.objects.size_m, view.objects.yaw_rad[None],
+        view.own_points[None], np.zeros(len(located), np.int64), np.cumsum([len(item.points_m) for item in view.received]), points_m,
+        object_id, np.array([place_m for place_m, _ in located]), np.array([is_there for _, is_there in located]),
+    )  # fmt: skip
+    station = np.array([item.station for item in view.received], np.int64)
+    detections = view.detect(Boxes(center_m[0], view.objects.size_m, view.objects.yaw_rad), count[0])
+    return FusedObjects(detections, count[0], points_m[kept], object_id[kept], station.repeat(kept_of_item))
 
 
 def with_points_each(views: FusionViews) -> list[FusedObjects]:
@@ -51,8 +37,8 @@ def with_points_each(views: FusionViews) -> list[FusedObjects]:
     from v2xsim.gpu.bev.point_sums import joined
 
     arguments = (
-        views.ego, views.agent, views.center_m, views.own_points, views.view, views.end, views.object_id, views.located_m,
-        views.present,
+        views.ego, views.agent, views.center_m, views.size_m, views.yaw_rad, views.own_points, views.view, views.end, views.points_m,
+        views.object_id, views.located_m, views.present,
     )  # fmt: skip
     count, center_m, kept, kept_of_item = joined(*arguments)
     view, row = np.nonzero(count)

@@ -282,6 +282,31 @@ def test_received_points_count_on_the_road_users_that_they_hit():
     assert (result.added_object.tolist(), result.added_source.tolist()) == ([OTHER] * 2, [HELPER] * 2)
 
 
+def counted(points_m, *, own=(0, 3, 1), hit=OTHER, theirs=None, fusion="early", **ego):
+    """Return how many points EGO, HELPER and OTHER have after one answer, and the received points that are left."""
+    sent, truths = answer(points_m=points_m), theirs or {}
+    truth = (sent.frame, capture(WORLD, HELPER, object_id=[hit] * len(points_m), **truths))
+    result = fused_with(
+        arrived(sent), scheme=cooperation(fusion=fusion).fusion, own=capture(WORLD, points=list(own)), truths=[truth], ego=frame(EGO, **ego)
+    )  # fmt: skip
+    return result.points.tolist(), result.added_m[:, 0].tolist()
+
+
+# OTHER stands at (40, 5); it is 4 m long and 2 m wide.
+@pytest.mark.parametrize("fusion", ["early", "raw"])
+def test_a_received_point_counts_for_the_body_in_whose_box_it_lies_whatever_it_hit(fusion):
+    places_m = [(42.4, 5, 1), (42.6, 5, 1), (40, 6.6, 1), (40, 5, 2.1), (20, 0, 1)]
+    assert counted(places_m, fusion=fusion)[0] == [0, 4, 2]
+    assert counted(places_m, hit=GROUND, fusion=fusion)[0] == [0, 4, 2]
+
+
+def test_a_body_that_the_ego_does_not_see_is_where_the_helper_places_it():
+    moved = {"believed": (20, 4, 0, 0)}
+    assert counted([(40, 9, 1), (40, 5, 1)], own=(0, 3, 0), theirs=moved)[0] == [0, 3, 1]
+    # It is where the ego places it, if the ego sees it.
+    assert counted([(40, 9, 1), (40, 5, 1)], own=(0, 3, 1), theirs=moved)[0] == [0, 3, 2]
+
+
 @pytest.mark.parametrize("fusion", ["early", "raw", "late"])
 def test_an_ego_without_answers_has_its_own_frame(fusion):
     own = detections([(40, 5)])
