@@ -250,7 +250,9 @@ def drawn(heard, meetings):
         for tick in range(first, min(first + count, 30)):
             if a != b:
                 rows[tick * TICK_MS, min(a, b), max(a, b)] = distance_m
-    received = sorted(((tx, rx, end - delay, end) for tx, rx, delay, end in heard if tx != rx), key=lambda row: row[3])
+    # No message is made before the time 0, at which traffic begins.
+    made = ((tx, rx, max(end - delay, 0), end) for tx, rx, delay, end in heard if tx != rx)
+    received = sorted(made, key=lambda row: row[3])
     return received, [(*key, d) for key, d in sorted(rows.items())]
 
 
