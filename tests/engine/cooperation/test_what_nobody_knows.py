@@ -8,6 +8,7 @@ import pytest
 
 import v2xsim
 from v2xsim.engine.world import World
+from v2xsim.mobility.base import Mobility
 from v2xsim.records import Boxes
 from v2xsim.scenario.load import document_of
 from v2xsim.world.road_users import KINDS
@@ -36,7 +37,7 @@ def decisions(scenario, *, of=None, before_us=10**12):
     return found
 
 
-class Changed:
+class Changed(Mobility):
     """The traffic of a run with one more vehicle, or without some from an instant on.
 
     Attributes:
@@ -48,10 +49,15 @@ class Changed:
         self.place_m, self.size_m, self.empty_us = place_m, size_m, empty_us
 
     def use(self, mobility):
+        super().__init__(mobility.names)
         self.mobility = mobility
         # The name is there without the vehicle, too, so that all others keep their numbers.
         self.agent = mobility.names.register("hidden", "a vehicle")
         return self
+
+    @property
+    def bounds(self):
+        return self.mobility.bounds
 
     def snapshot(self, time_us):
         world = self.mobility.snapshot(time_us)

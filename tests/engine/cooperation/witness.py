@@ -1,6 +1,6 @@
 """Keeps the inbox of each station of a run apart from the engine, and works out each decision again at its instant."""
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 
 import numpy as np
 
@@ -130,7 +130,7 @@ class Witness:
     def reported(self, station, frame, announced_m, now_us, wait_us, lidars, redundancy):
         """Return objects and numbers of the report that a station makes of its frame; None for none."""
         inbox = self.inbox(station)
-        knowledge = Knowledge(station, None, report_copies=inbox.copies(now_us))
+        knowledge = Knowledge(station, deque(), report_copies=inbox.copies(now_us))
         own = self.reporting.setdefault(station, None) or Reporting(redundancy)
         self.reporting[station] = own
         report = own.report(knowledge, frame, self.detections(frame), announced_m, now_us, wait_us, lidars)
