@@ -79,6 +79,8 @@ def test_each_decision_of_a_run_in_a_real_town_follows_from_one_inbox(monkeypatc
 def assert_decided_alone(monkeypatch, scenario, settings, least):
     """Run a scenario with few lidars, and compare its decisions with those of each station alone."""
     witness = watched(monkeypatch)
-    v2xsim.run(v2xsim.load(str(scenario), [*SETTINGS, *settings]))
+    # A later value of a key replaces an earlier one.
+    chosen = dict(text.split("=", 1) for text in [*SETTINGS, *settings])
+    v2xsim.run(v2xsim.load(str(scenario), [f"{key}={value}" for key, value in chosen.items()]))
     assert not witness.differences, witness.differences[:3]
     assert {kind: witness.compared[kind] for kind, number in least.items() if witness.compared[kind] < number} == {}
