@@ -149,3 +149,11 @@ def test_an_untried_helper_is_nearer_to_one_half_than_its_odds():
     by_odds = 1.0 / (1.0 + np.exp(-one.odds))
     assert abs(one.success - 0.5) < abs(by_odds - 0.5)
     assert (one.success > 0.5) == (by_odds > 0.5)
+
+
+def test_of_two_helpers_with_the_same_odds_the_one_that_answered_is_promised_more():
+    forecast = fresh()
+    for frame in range(60):
+        forecast.of(EGO).asked[frame] = [prediction(forecast, path(helper)) for helper in (HELPER, OTHER)]
+        forecast.of(EGO).learn(frame, {OTHER})
+    assert success(forecast, path(OTHER)) > success(forecast, path(HELPER)) + 0.4
