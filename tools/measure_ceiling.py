@@ -1,0 +1,210 @@
+"""Measure how well any forecast of cycles could do: python tools/measure_ceiling.py [--seeds S ...] [--draws N] [--only TEXT].
+
+At each instant at which egos ask, the run is copied several times. Each copy has the same world, the same stations with all that they
+know and remember, the same packets in queues and on the air, and the same reservations; from then on, it draws everything that
+concerns packets anew: when they are sent and whether they are decoded. So the same cycles are tried several times. A forecast that
+knew the whole state of the world at that instant could still not know these draws. Its Brier score would be the mean of p (1 - p),
+where p is the true probability of each cycle.
+
+Prints one row of Markdown for each setting of tools/fit_cycle_forecast.py: how much better than the mean success of the setting such a
+forecast would be, with a 90 % interval, and how much better that of the egos is in the same cycles.
+"""
+
+import argparse
+import gc
+import os
+import sys
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from fit_cycle_forecast import settings
+
+import v2xsim
+import v2xsim.engine.simulation as engine
+from v2xsim.engine.channel.radio import RadioAir
+from v2xsim.engine.clock import Order
+from v2xsim.engine.cooperation.collecting import answered_whole
+from v2xsim.engine.cooperation.cooperation import Cooperation
+from v2xsim.streams import Streams
+
+SEEDS, DRAWS = (11,), 8
+HEADER = "| setting | cycles | observed | the best possible | 90 % interval | the egos' forecast | the share of what is possible |"
+_RESAMPLED = 1000
+
+
+class Redrawn(Streams):
+    """Random streams whose draws for packets change with `copy`: how long they take to the radio, their slots, back-offs and receptions."""
+
+    copy = 0
+    """Number of the copy of the run that this process computes; 0 for the run itself."""
+
+    def keys(self, name, rows):
+        """Return the keys of `Streams.keys`, other ones for the packets of a copy."""
+        return super().keys(f"{name} of copy {self.copy}" if self.copy and name == "packet" else name, rows)
+
+    def uniform(self, name, *keys):
+        """Return the number of `Streams.uniform`, another one for the messages of a copy."""
+        return super().uniform(
+            f"{name} of copy {self.copy}" if self.copy and name.startswith("processing.") else name, *keys
+        )
+
+
+class Tries(NamedTuple):
+    """Cycles that were tried several times.
+
+    Attributes:
+        frame_us: Capture time of the frame of each cycle.
+        predicted: Success that the ego predicted, 0 to 1.
+        whole: Whether the whole answer arrived by the deadline, for each cycle and copy.
+    """
+
+    frame_us: np.ndarray
+    predicted: np.ndarray
+    whole: np.ndarray
+
+
+class Copied(Cooperation):
+    """Steps of cooperation that copy the run whenever egos ask.
+
+    Attributes:
+        draws: Number of copies.
+        tries: For each instant: frame, predicted success of the cycles, and their outcomes.
+    """
+
+    draws = DRAWS
+    tries: list[tuple[int, list[float], np.ndarray]]
+
+    def match(self, states, frame_us):
+        """Let egos ask, in each copy and then in the run itself."""
+        outcomes = []
+        for copy in range(1, self.draws + 1):
+            read, write = os.pipe()
+            child = os.fork()
+            if child == 0:
+                gc.disable()
+                Redrawn.copy = copy
+                deadline_us = frame_us + round(self._rule.deadline_ms * 1e3)
+                self._clock.call(deadline_us, Order.ARRIVAL, partial(self._tell, states, frame_us, write))
+                break
+            os.close(write)
+            with os.fdopen(read, "rb") as answer:
+                outcomes.append(np.frombuffer(answer.read(), np.uint8))
+            if os.waitpid(child, 0)[1] != 0:
+                raise RuntimeError(f"a copy of the run failed at frame {frame_us}")
+        super().match(states, frame_us)
+        if Redrawn.copy == 0:
+            predicted = [one.success for _, one in self._cycles(states, frame_us)]
+            if predicted:
+                self.tries.append((frame_us, predicted, np.column_stack(outcomes)))
+
+    def _tell(self, states, frame_us, write):
+        """Tell the run which of the cycles of a frame are whole, at the deadline, and end this copy."""
+        self._air.settle()
+        cycles = list(self._cycles(states, frame_us))
+        whole = {ego: answered_whole(self._stations.knowledge_of(ego), frame_us) for ego, _ in cycles}
+        os.write(write, bytes(one.helper in whole[ego] for ego, one in cycles))
+        os._exit(0)
+
+    def _cycles(self, states, frame_us):
+        """Yield the ego of each cycle of a frame, and what it predicted."""
+        for ego in states.agent[states.ego].tolist():
+            for one in self._forecast.of(ego).asked.get(frame_us, ()):
+                yield ego, one
+
+
+def tries(scenario: v2xsim.Scenario, draws: int) -> tuple[Tries, v2xsim.Results]:
+    """Return the cycles of a run, each tried several times, and the results of the run itself."""
+
+    class Here(Copied):
+        pass
+
+    Here.draws, Here.tries = draws, []
+
+    def air(clock, settings, streams, *more):
+        return RadioAir(clock, settings, Redrawn(streams.seed), *more)
+
+    engine.Cooperation, engine.RadioAir = Here, air
+    try:
+        # A copy of a process has only one of its threads.
+        results = v2xsim.run(scenario, threads=1)
+    finally:
+        if Redrawn.copy:
+            os._exit(1)
+        engine.Cooperation, engine.RadioAir = Cooperation, RadioAir
+    frame_us = np.concatenate([np.full(len(predicted), frame) for frame, predicted, _ in Here.tries])
+    predicted = np.concatenate([predicted for _, predicted, _ in Here.tries])
+    return Tries(frame_us, predicted, np.concatenate([whole for _, _, whole in Here.tries]).astype(float)), results
+
+
+class Ceiling(NamedTuple):
+    """How much better than the mean success forecasts are, as a share of the mean's Brier score.
+
+    Attributes:
+        best: That of the true probabilities.
+        low: Lower end of its 90 % interval.
+        high: Upper end.
+        forecast: That of the egos' forecast.
+    """
+
+    best: float
+    low: float
+    high: float
+    forecast: float
+
+
+def ceiling(parts: Iterable[Tries]) -> Ceiling:
+    """Return how much better than the mean a forecast could be at best, from cycles that were tried at least twice.
+
+    The interval comes from drawing seconds of the runs again: cycles of one instant are lost together.
+    """
+    sums = []
+    for part in parts:
+        draws, share = part.whole.shape[1], part.whole.mean(axis=1)
+        # Without the factor, the variance of a few tries would be too small.
+        chance = share * (1.0 - share) * draws / (draws - 1)
+        brier = (part.predicted - share) ** 2 + share * (1.0 - share)
+        second = part.frame_us // 1_000_000
+        columns = np.column_stack([np.ones(len(share)), share, chance, brier])
+        sums += [columns[second == one].sum(axis=0) for one in np.unique(second)]
+    by_second = np.array(sums)
+    weight = np.random.default_rng(1).multinomial(len(sums), np.full(len(sums), 1.0 / len(sums)), _RESAMPLED)
+    best, forecast = _gains(by_second.sum(axis=0))
+    low, high = np.quantile(_gains(weight @ by_second)[0], [0.05, 0.95])
+    return Ceiling(float(best), float(low), float(high), float(forecast))
+
+
+def _gains(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    count, share, chance, brier = sums.T
+    plain = share / count * (1.0 - share / count)
+    return 1.0 - chance / count / plain, 1.0 - brier / count / plain
+
+
+def main() -> None:
+    """Print the row of each setting."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
+    parser.add_argument("--draws", type=int, default=DRAWS, help="number of copies at each instant, at least 2")
+    parser.add_argument("--only", default="", help="run only settings whose names contain this text")
+    args = parser.parse_args()
+    print(HEADER + "\n" + "|---" * (HEADER.count("|") - 1) + "|", flush=True)
+    for name, place, radio in settings():
+        if args.only in name:
+            keys = [*place[1:], *radio, "run.duration_s=8"]
+            parts = [tries(v2xsim.load(place[0], keys, seed), args.draws)[0] for seed in args.seeds]
+            found, every = ceiling(parts), np.concatenate([part.whole for part in parts])
+            print(
+                f"| {name} | {len(every):,} | {every.mean():.3f} | {found.best:+.1%} | {found.low:+.1%} to {found.high:+.1%} | "
+                f"{found.forecast:+.1%} | {found.forecast / found.best:.0%} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
