@@ -29,8 +29,9 @@ demo: $(VENV)/.demo-installed ## Install what the demo needs, run it, print the 
 picture: $(VENV)/.demo-installed ## Draw docs/demo.png, the picture of the README, from a new run of the demo.
 	@$(VENV_PYTHON) tools/demo_picture.py
 
+# A test file runs in one process; more than four processes need too much memory.
 test: check ## Install what the tests need, then run all checks and tests.
-	@$(VENV_PYTHON) -m pytest
+	@$(VENV_PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev-installed ## Run the formatter's check, the linter, the type checker and the import contracts.
 	@echo "ruff check";  $(VENV_PYTHON) -m ruff check --quiet .

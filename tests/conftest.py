@@ -44,10 +44,19 @@ def with_room_on_the_stack(function, **arguments):
 with_room_on_the_stack.__code__ = with_room_on_the_stack.__code__.replace(co_stacksize=70_000)
 
 
+def pytest_collection_modifyitems(items):
+    """Run the files with slow tests first: where several processes share the files, none waits for a long one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session):
-    """Run the tests as pytest does, in a place where calls are not slow by chance."""
-    return with_room_on_the_stack(session.config.pluginmanager.get_plugin("main").pytest_runtestloop, session=session)
+    """Run the tests as pytest, or a worker of pytest-xdist, does, in a place where calls are not slow by chance."""
+    if session.config.pluginmanager.has_plugin("dsession"):
+        return None  # The tests run in workers, this process only hands them out.
+    loops = [hook.function for hook in session.config.hook.pytest_runtestloop.get_hookimpls() if not hook.wrapper]
+    return with_room_on_the_stack(loops[loops.index(pytest_runtestloop) - 1], session=session)
 
 
 @pytest.fixture(autouse=True)

@@ -44,6 +44,7 @@ def test_it_holds_every_package_and_data_file_once_and_no_test(wheel):
     assert packed == {source.removeprefix("v2xsim/") for source in sources}
 
 
+@pytest.mark.slow
 def test_it_runs_the_packaged_demo_outside_the_checkout(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
