@@ -198,6 +198,21 @@ def endless(name, setting, seed):
     return 20.0 + seed + np.where(setting == 0, 0.0, np.where(seed <= 2, np.inf, 5.0))
 
 
+def test_differences_of_both_signs_with_a_time_that_never_ends_are_noise(tmp_path, made_sweep):
+    """With the second setting, one of eight latencies is never, three are longer and four are shorter."""
+    second = np.array([np.nan, np.inf, 9.0, 9.5, 9.2, 7.0, 7.5, 7.2, 7.1])
+
+    def value(name, setting, seed):
+        return np.where(setting == 0, 8.0, second[seed]) if name == "cycle_latency_p50" else noisy(name, setting, seed)
+
+    folder = made_sweep(tmp_path / "s", TWO, 8, value, others={"cycle_latency_p50": "ms"})
+    text = said(folder, "--metric", "cycle_latency_p50").stdout
+    (line,) = [line for line in text.splitlines() if line.startswith("cycle_latency_p50")]
+    assert line.split()[2:5] + line.split()[-1:] == ["8", "8", "never", "noise"]
+    assert "the difference is the same in every pair" not in text
+    assert "its test is a sign test" in " ".join(text.split())
+
+
 def test_a_latency_that_never_ends_is_a_word_in_texts_and_json_and_infinity_in_csv(tmp_path, made_sweep):
     folder = made_sweep(tmp_path / "s", TWO, 10, endless, others={"cycle_latency_p50": "ms"})
     only = ("--metric", "cycle_latency_p50")

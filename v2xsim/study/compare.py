@@ -99,19 +99,23 @@ class Versus:
     def verdict(self, row: int) -> str:
         """Return the verdict on the difference of a metric, in words.
 
-        A difference is higher or lower if its t test is significant, which is the case exactly if its interval does not hold 0.
+        A difference is higher or lower if its test is significant. For a t test, this is the case exactly if its interval does not hold 0.
         """
         pairs, mean = self.found.pairs[row], self.found.mean[row]
         if pairs == 0:
             return NO_PAIR
-        no_spread = bool(np.isnan(self.found.low[row]))
-        if no_spread and mean == 0:
+        no_interval = bool(np.isnan(self.found.low[row]))
+        if no_interval and mean == 0:
             return IDENTICAL
         if pairs == 1:
             return ONE_PAIR
         if self.found.p[row] > 1.0 - self.confidence:
-            return NO_SPREAD if no_spread and np.isfinite(mean) else NOISE
+            return NO_SPREAD if no_interval and not self.is_endless(row) else NOISE
         return "higher" if mean > 0 else "lower"
+
+    def is_endless(self, row: int) -> bool:
+        """Return whether some value of a metric is infinite: a time that never ends."""
+        return bool(np.isinf(self.base_mean[row]) or np.isinf(self.other_mean[row]))
 
     def why_no_pair(self, row: int) -> str:
         """Return in words why a metric has no pair."""
@@ -251,6 +255,11 @@ def significance(comparisons: Sequence[Versus]) -> str:
         text += (
             " no spread: the difference is the same in every pair, so there is no interval; a sign test is used, which needs at "
             f"least {_pairs_of_equal_sign(confidence)} pairs."
+        )
+    if any(one.is_endless(row) and one.found.mean[row] != 0 for one in comparisons for row in range(len(one.metrics))):
+        text += (
+            " never: a mean is never if one of its values is; then the difference is the lower median of those that are not 0, without "
+            "an interval, and its test is a sign test."
         )
     return text
 
