@@ -206,14 +206,16 @@ class CycleForecast:
         is_sure: Bool[np.ndarray, " paths"] = np.isinf(odds)
         odds = np.clip(odds, -_MOST_ODDS, _MOST_ODDS)
         term, variance = self._terms_of(ego, helper)
-        logit = np.where(is_sure, np.inf, 0.0)
-        first = np.flatnonzero(np.diff(ego, prepend=-1) != 0) if len(ego) else np.zeros(0, np.int64)
-        for low, high in zip(first.tolist(), [*first[1:].tolist(), len(ego)], strict=True):
-            experience = self._experience.get(int(ego[low])) or Experience()
-            basis = np.column_stack([np.ones(high - low), odds[low:high], term[low:high]])
-            doubt = ((basis @ experience.covariance) * basis).sum(axis=1) + experience.mean[2] ** 2 * variance[low:high]
-            # The less is known, the nearer to one half (MacKay 1992, the logistic function averaged over a normal distribution).
-            logit[low:high] += (basis @ experience.mean) / np.sqrt(1.0 + np.pi / 8.0 * doubt)
+        is_first = np.ones(len(ego), bool)
+        is_first[1:] = ego[1:] != ego[:-1]
+        own = [self._experience.get(one) or Experience() for one in ego[is_first].tolist()]
+        row = np.cumsum(is_first) - 1
+        mean = np.array([one.mean for one in own]).reshape(-1, 3)[row]
+        covariance = np.array([one.covariance for one in own]).reshape(-1, 3, 3)[row]
+        basis = np.column_stack([np.ones(len(ego)), odds, term])
+        doubt = np.einsum("ni,nij,nj->n", basis, covariance, basis) + mean[:, 2] ** 2 * variance
+        # The less is known, the nearer to one half (MacKay 1992, the logistic function averaged over a normal distribution).
+        logit = np.where(is_sure, np.inf, (basis * mean).sum(axis=1) / np.sqrt(1.0 + np.pi / 8.0 * doubt))
         is_dead: Bool[np.ndarray, " paths"] = (there <= 0.0) | (back <= 0.0)
         return Predicted(np.where(is_dead, 0.0, 1.0 / (1.0 + np.exp(-logit))), odds, term)
 

@@ -98,7 +98,7 @@ class LinkDeaths:
         self._before, self._time_us = _Links.none(), 0
 
     def tick(self, links: LinkBudget, egos: Int64[np.ndarray, " egos"], time_us: int) -> None:
-        """Follow the links of some stations, the egos, at a tick."""
+        """Follow the links of some stations, the egos, given by rising agent ids, at a tick."""
         if not self._is_on:
             return
         old, now = self._before, self._links_of(links, egos)
@@ -133,19 +133,18 @@ class LinkDeaths:
 
     def _links_of(self, links: LinkBudget, egos: Int64[np.ndarray, " egos"]) -> _Links:
         """Return the links of egos at a tick, without what depends on the ticks before."""
-        one, other = links.agent[links.near.first], links.agent[links.near.second]
-        pair = np.tile(np.arange(len(one)), 2)
-        ego, neighbour = np.concatenate([one, other]), np.concatenate([other, one])
-        is_ego = np.isin(links.agent, egos)
-        kept = np.flatnonzero(np.concatenate([is_ego[links.near.first], is_ego[links.near.second]]))
-        kept = kept[np.argsort(ego[kept] * _AGENTS + neighbour[kept])]
-        pair, count = pair[kept], len(kept)
+        is_ego, ends = rows_of(egos, links.agent) >= 0, links.near
+        out, back = np.flatnonzero(is_ego[ends.first]), np.flatnonzero(is_ego[ends.second])
+        ego = links.agent[np.concatenate([ends.first[out], ends.second[back]])]
+        key = ego * _AGENTS + links.agent[np.concatenate([ends.second[out], ends.first[back]])]
+        order = np.argsort(key)
+        pair, count = np.concatenate([out, back])[order], len(order)
         blocker, alive = links.blocker[pair], links.power_dbm[pair] >= self._least_dbm
         killer = np.full(count, NOBODY, np.int64)
         is_blocked = blocker >= 0
         killer[is_blocked] = links.body_agent[blocker[is_blocked]]
         return _Links(
-            ego[kept] * _AGENTS + neighbour[kept], alive, alive.copy(), np.full(count, _LONG_AGO_US), links.state[pair], killer,
+            key[order], alive, alive.copy(), np.full(count, _LONG_AGO_US), links.state[pair], killer,
             np.full(count, _LONG_AGO_US), np.full(count, _NO_TIME), np.full(count, _OTHER), np.zeros(count, np.int8),
             np.full(count, NOBODY, np.int64), np.zeros(count, bool),
         )  # fmt: skip
