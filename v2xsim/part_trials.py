@@ -24,6 +24,7 @@ from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, Redund
 from v2xsim.comms.relay.believed_channel import ChannelModel
 from v2xsim.comms.relay.choice import scores_of
 from v2xsim.comms.relay.courses import Courses
+from v2xsim.comms.relay.foresight.history import LinkHistories
 from v2xsim.comms.relay.foresight.model import ForesightView, KnownVehicles, LinkForecast, deaths_of
 from v2xsim.comms.relay.hops import KnownBodies
 from v2xsim.comms.relay.rule import Ends, HopQuality, RelayRule, RelayView
@@ -126,9 +127,14 @@ def relay_view(size: int) -> RelayView:
     )  # fmt: skip
 
 
-def foresight_view(size: int) -> ForesightView:
-    """Return a trial input for link forecasts: links of one station that drives past a building, among cars."""
-    row = np.arange(size, dtype=float)
+def foresight_view(size: int, learns: bool = False) -> ForesightView:
+    """Return a trial input for link forecasts: links of one station that drives past a building, among cars.
+
+    Args:
+        size: Number of links.
+        learns: Whether the station has learned of its links: without this, the view has no history, as in a run.
+    """
+    row, snr_db = np.arange(size, dtype=float), np.linspace(8.0, 30.0, size)
     none, still = np.full(size, -1, np.int64), np.zeros(size)
     here_m = np.tile([0.0, 0.0, 1.5], (size, 1))
     there_m = np.column_stack([30.0 + 5.0 * row, 20.0 - 4.0 * row, np.full(size, 1.5)])
@@ -140,9 +146,19 @@ def foresight_view(size: int) -> ForesightView:
     channel = ChannelModel(Tr37885Urban(), Tr37885Blockage(), DirectDistance(), 5.9, indexed(corner), CornerMap.none())
     return ForesightView(
         Courses(here_m, velocity_mps, still, still), Courses(there_m, -velocity_mps, still - 1.0, still + 0.1),
-        np.zeros(size, np.int64), none, none, np.linspace(8.0, 30.0, size),
+        np.zeros(size, np.int64), none, none, snr_db,
         KnownVehicles(Courses.straight(cars.center_m, velocity_mps), cars.size_m, cars.yaw_rad, np.zeros(size, np.int64)),
         channel, 115.0, 6.0, np.array([3.0, 3.0, 4.0]), np.array([10.0, 13.0, 13.0]),
+        histories(snr_db) if learns else LinkHistories.none(), 0.1 * row[: size if learns else 0],
+    )  # fmt: skip
+
+
+def histories(snr_db: np.ndarray) -> LinkHistories:
+    """Return what a station has learned of clear links and links behind buildings, by turns."""
+    row = np.arange(len(snr_db))
+    return LinkHistories(
+        row, np.full(len(row), 900_000), snr_db, np.linspace(-1.5, 1.5, len(row)), np.full(len(row), 0.4), (snr_db - 6.0) / 4.0,
+        np.where(row % 2 == 0, LOS, NLOSB).astype(np.int8), 3 * row,
     )  # fmt: skip
 
 
@@ -293,7 +309,7 @@ TRIALS: Mapping[type[Part], tuple[Trial, tuple[int, ...]]] = {
     Detector: (lambda part, size: detections_of(part, detector_view(size)), (5, 0)),
     Fading: (lambda part, size: shape_of(part, fading_view(size)), (5, 0)),
     FusionScheme: (lambda part, size: fused_of(part, fusion_view(size)), (5, 0)),
-    LinkForecast: (lambda part, size: deaths_of(part, foresight_view(size)), (5,)),
+    LinkForecast: (lambda part, size: deaths_of(part, foresight_view(size, part.learns)), (5,)),
     # A run calls these rules only if there is something to choose from, so they get no empty input.
     MatchingRule: (lambda part, size: order_of(part, matching_view(size)), (5,)),
     PathLoss: (_try_path_loss, (5, 0)),

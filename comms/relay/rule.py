@@ -93,7 +93,7 @@ class RelayView:
 
     @property
     def shape(self) -> tuple[int]:
-        """Number of candidates: the shape of the array of scores."""
+        """Shape of the array of scores: the number of candidates, in a tuple."""
         return (len(self.pair),)
 
     @LockedProperty

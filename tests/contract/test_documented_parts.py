@@ -15,6 +15,8 @@ import pytest
 
 import v2xsim
 from v2xsim.comms.channel.path_loss.model import PathLossView
+from v2xsim.comms.relay.courses import Courses
+from v2xsim.comms.relay.foresight.model import ForesightView
 from v2xsim.comms.relay.rule import RelayView
 from v2xsim.gpu.bev.fusion import FusionView, Received
 from v2xsim.perception.detection.detector import DetectorView
@@ -28,7 +30,14 @@ FILES = {
     name: block
     for block, name in re.findall(r"^```\w+\n((?=# (\w+\.(?:py|yaml))\n).*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 }
-PARTS = ["always_tallest.py", "best_within.py", "dual_slope.py", "most_occupied.py", "point_threshold.py"]
+PARTS = [
+    "always_tallest.py",
+    "best_within.py",
+    "dual_slope.py",
+    "most_occupied.py",
+    "point_threshold.py",
+    "straight_on.py",
+]
 EVERYTHING = f"plugins=[{', '.join(PARTS)}]"
 
 
@@ -68,7 +77,7 @@ def ran(study, monkeypatch, *settings):
 
 
 def test_the_guide_holds_the_files_that_it_names():
-    assert sorted(FILES) == sorted([*PARTS, "crossing.yaml", "all_five.yaml"])
+    assert sorted(FILES) == sorted([*PARTS, "crossing.yaml", "all_six.yaml"])
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -77,38 +86,39 @@ def test_a_part_is_one_file_of_at_most_40_lines(name):
 
 
 def test_the_check_names_the_files_and_the_parts(study):
-    said = command(study, "check", "all_five.yaml")
+    said = command(study, "check", "all_six.yaml")
     assert re.search(r"plugins +always_tallest\.py \(sha256 \w{12}\), best_within\.py", said)
     for name in ("dual_slope", "most_occupied", "always_tallest", "best_within"):
         assert name in said.split("radio")[1]
 
 
-def test_a_run_of_all_five_parts_records_them_and_their_files(study):
-    command(study, "run", "all_five.yaml", "--out", "runs/all_five")
-    manifest = json.loads((study / "runs/all_five/manifest.json").read_text())
+def test_a_run_of_all_six_parts_records_them_and_their_files(study):
+    command(study, "run", "all_six.yaml", "--out", "runs/all_six")
+    manifest = json.loads((study / "runs/all_six/manifest.json").read_text())
     assert {said["path"]: said["sha256"] for said in manifest["plugins"]} == digests(study)
     scenario = manifest["scenario"]
     assert scenario["cooperation"]["relay"] == {"rule": "always_tallest", "bonus_m": 1.0}
     assert scenario["cooperation"]["fusion"] == {"scheme": "best_within", "apart_m": 2.0}
     assert scenario["cooperation"]["matching"] == {"rule": "most_occupied", "count_delivery": True}
+    assert scenario["cooperation"]["foresight"] == {"model": "straight_on", "ahead_s": 1.0, "margin_db": 3.0}
     assert scenario["radio"]["channel"]["breakpoint_m"] == 80.0
     assert scenario["detector"]["least_points"] == 10
 
 
-def test_a_sweep_of_all_five_parts_with_two_workers_records_their_files(study):
+def test_a_sweep_of_all_six_parts_with_two_workers_records_their_files(study):
     command(
         study,
         "sweep",
-        "all_five.yaml",
+        "all_six.yaml",
         "--grid",
         "radio.channel.breakpoint_m=40,80",
         "--workers",
         "2",
         "--out",
-        "sweeps/five",
+        "sweeps/six",
     )
-    assert json.loads((study / "sweeps/five/sweep.json").read_text())["plugins"] == digests(study)
-    rows = pq.read_table(study / "sweeps/five/results.parquet").to_pylist()
+    assert json.loads((study / "sweeps/six/sweep.json").read_text())["plugins"] == digests(study)
+    rows = pq.read_table(study / "sweeps/six/results.parquet").to_pylist()
     assert {row["radio.channel.breakpoint_m"] for row in rows} == {40.0, 80.0}
 
 
@@ -168,6 +178,7 @@ def section(heading):
 
 @pytest.mark.parametrize(("heading", "views"), [
     ("Relay rule", [RelayView]),
+    ("Link forecast", [ForesightView, Courses]),
     ("Fusion scheme", [FusionView, Received]),
     ("Path loss", [PathLossView]),
     ("Detector", [DetectorView]),

@@ -49,7 +49,7 @@ def command(
 ) -> None:
     """List the parts that a scenario can choose by name: key in YAML, base class, and every parameter.
 
-    Parts are relay rules, matching rules, fusion schemes, access schemes, models of path loss, blockage and fading,
+    Parts are relay rules, link forecasts, matching rules, fusion schemes, access schemes, models of path loss, blockage and fading,
     detectors, message rules and redundancy rules.
     """
     from v2xsim.scenario.part_list import as_markdown, listed_kinds

@@ -83,7 +83,7 @@ class ForesightView:
 
     @property
     def shape(self) -> tuple[int]:
-        """Number of links: the shape of the array of deaths."""
+        """Shape of the array of deaths: the number of links, in a tuple."""
         return (len(self.group),)
 
     @property
