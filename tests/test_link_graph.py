@@ -13,7 +13,17 @@ from v2xsim.link_graph import LinkScene, link_graph
 from v2xsim.records import LOS
 from v2xsim.scenario.schema import Scenario
 
-TRUE = ("state", "distance_m", "loss_db", "shadowing_db", "power_dbm", "snr_db", "delivery", "lifetime_s")
+TRUE = (
+    "state",
+    "distance_m",
+    "loss_db",
+    "shadowing_db",
+    "power_dbm",
+    "snr_db",
+    "delivery",
+    "unfaded_delivery",
+    "lifetime_s",
+)
 BELIEVED = ("believed_delivery", "believed_snr_db")
 
 
@@ -267,14 +277,20 @@ def test_a_graph_can_be_written_and_read_again(streets, tmp_path):
     }
 
 
-@pytest.mark.parametrize(("access", "tx_power_dbm"), [("ieee80211p", -2.0), ("random_slot", -2.0), ("nr_mode2", -6.0)])
-def test_two_stations_alone_deliver_the_share_of_their_edge(access, tx_power_dbm):
-    """Without fading and other stations, nothing that the graph leaves out is there."""
+@pytest.mark.parametrize(("access", "tx_power_dbm", "fading", "sensitivity_dbm"), [
+    ("ieee80211p", -2.0, "none", -110.0), ("random_slot", -2.0, "none", -110.0), ("nr_mode2", -6.0, "none", -110.0),
+    ("ieee80211p", -3.5, {"model": "nakagami", "shapes": [[0, 1.5]]}, -90.0), ("nr_mode2", -3.5, "rician", -90.0),
+    # A key without effect: this scheme draws no fading.
+    ("random_slot", -2.0, "nakagami", -110.0),
+])  # fmt: skip
+def test_two_stations_alone_deliver_the_share_of_their_edge(access, tx_power_dbm, fading, sensitivity_dbm):
+    """Without other stations, nothing that the graph leaves out is there."""
     alone = {
         "name": "alone", "run": {"duration_s": 60.0, "step_s": 0.5},
         "traffic": {"script": [{"id": "aside", "waypoints": [[0, 20, 400]]}]}, "lidars": {"count": 0},
         "stations": {"penetration": 0.0, "roadside": [mast("west", 0, 0, 3.0), mast("east", 100, 0, 3.0)]},
-        "radio": {"shadowing": False, "tx_power_dbm": tx_power_dbm, "sensitivity_dbm": -110.0, "access": {"scheme": access}},
+        "radio": {"shadowing": False, "tx_power_dbm": tx_power_dbm, "sensitivity_dbm": sensitivity_dbm, "access": {"scheme": access},
+                  "propagation": {"fading": fading}},
     }  # fmt: skip
     if access == "nr_mode2":
         # Packets of every size take the same part of the channel.
@@ -282,12 +298,15 @@ def test_two_stations_alone_deliver_the_share_of_their_edge(access, tx_power_dbm
         alone["radio"]["mtu_bytes"] = 150
     with v2xsim.Simulation(Scenario.model_validate(alone)) as sim:
         sim.step()
-        delivery = sim.graph().edges["west", "east"]["delivery"]
+        link = sim.graph().edges["west", "east"]
         sim.finish()
-        packets = sim.results().tables["packets"]
-    outcomes = packets["outcome"].to_pylist()
-    heard, lost = outcomes.count("delivered"), outcomes.count("propagation")
+        tables = sim.results().tables
+    outcomes, delivery = tables["packets"]["outcome"].to_pylist(), link["delivery"]
+    # Packets that fade below the sensitivity are counted, and have no rows.
+    unheard = sum(row["count"] for row in tables["unheard"].to_pylist())
+    heard, lost = outcomes.count("delivered"), outcomes.count("propagation") + outcomes.count("sensing") + unheard
     assert 0.2 < delivery < 0.8
+    assert (delivery == link["unfaded_delivery"]) == (fading == "none" or access == "random_slot")
     assert heard + lost > 1000
     assert heard / (heard + lost) == pytest.approx(delivery, abs=0.06)
 

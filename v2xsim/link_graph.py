@@ -11,10 +11,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int8, Int64
 
 from v2xsim.comms.access.lone_packets import lone_packets
+from v2xsim.comms.channel.fading.model import FadingView, shape_of
 from v2xsim.comms.messages.sizes import PACKET_HEADER_BYTES
 from v2xsim.comms.relay.hops import Hops, KnownBodies
 from v2xsim.comms.relay.lifetime import lifetimes_s
 from v2xsim.engine.channel.access import radio_settings
+from v2xsim.engine.channel.mean_over_fading import mean_over_fading
 from v2xsim.engine.cooperation.relaying import usable_range_m
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.stations.heard_pairs import Measured
@@ -152,7 +154,9 @@ def link_graph(scene: LinkScene, name_of: Callable[[int], str]) -> "nx.DiGraph[s
         shadowing_db: Shadowing, to be added to the loss.
         power_dbm: Received power without fading.
         snr_db: Mean SNR of a full data packet.
-        delivery: Probability that one full data packet is received, 0 to 1, without fading, interference and retries.
+        delivery: Probability that one full data packet is received, 0 to 1, over its fading, without interference and retries.
+        unfaded_delivery: The same at the mean received power, as if packets did not fade: a link is usable while this is at least
+            `cooperation.min_delivery` (table `deaths`).
         lifetime_s: Time until the first of range, building and body ends the link, if velocities do not change; 0 if it is blocked.
         believed_delivery: Share of the sender's last announcements that arrived at the receiver, 0 to 1; 0 if the receiver has not
             heard it lately.
@@ -200,14 +204,19 @@ def _node_columns(stations: StationRows) -> dict[str, np.ndarray]:
 def _true_columns(scene: LinkScene) -> dict[str, np.ndarray]:
     """Return the attributes of links that are equal in both directions."""
     links, radio = scene.links, scene.scenario.radio
-    power_dbm = links.power_dbm.astype(np.float64)
-    packet = lone_packets(
-        radio.access, radio_settings(radio), radio.mcs, radio.mtu_bytes + PACKET_HEADER_BYTES, power_dbm
-    )
+    settings, size_bytes = radio_settings(radio), radio.mtu_bytes + PACKET_HEADER_BYTES
+    power_dbm, fading = links.power_dbm.astype(np.float64), radio.propagation.fading
+    packet = lone_packets(radio.access, settings, radio.mcs, size_bytes, power_dbm)
+    delivery = packet.delivery
+    if fading.fades and radio.access.draws_fading:
+        delivery = mean_over_fading(
+            lambda powers: lone_packets(radio.access, settings, radio.mcs, size_bytes, powers).delivery, power_dbm,
+            shape_of(fading, FadingView(links.distance_m.astype(np.float64), links.state)),
+        )  # fmt: skip
     return {
         "state": np.array(LINK_STATE_NAMES, object)[links.state], "distance_m": links.distance_m, "loss_db": links.loss_db,
-        "shadowing_db": links.shadowing_db, "power_dbm": links.power_dbm, "snr_db": packet.snr_db, "delivery": packet.delivery,
-        "lifetime_s": _lifetime_s(scene),
+        "shadowing_db": links.shadowing_db, "power_dbm": links.power_dbm, "snr_db": packet.snr_db, "delivery": delivery,
+        "unfaded_delivery": packet.delivery, "lifetime_s": _lifetime_s(scene),
     }  # fmt: skip
 
 
