@@ -1,4 +1,4 @@
-"""Measure how many deaths of links egos foresee: python tools/measure_foresight.py [SCENARIO ...] [--seeds S ...] [--set KEY=VALUE ...].
+"""Measure how many deaths of links egos foresee: python tools/measure_foresight.py [SCENARIO ...] [--model M] [--seeds S ...] [--set KEY=VALUE ...].
 
 Prints one row of Markdown for each scenario: deaths by buildings and by known vehicles, the share that was foretold by 0.3 s or more,
 alarms, the share that was false, and the median of the warning time. The definitions are those of docs/models.md, "Foresight".
@@ -52,9 +52,9 @@ def row(name: str, runs: Iterable[tuple[pa.Table, pa.Table]]) -> str:
     )
 
 
-def tables(name: str, seed: int, keys: list[str]) -> tuple[pa.Table, pa.Table]:
+def tables(name: str, model: str, seed: int, keys: list[str]) -> tuple[pa.Table, pa.Table]:
     """Return the tables `deaths` and `foretold` of a run."""
-    result = v2xsim.run(v2xsim.load(name, ["cooperation.foresight=sampled", *keys], seed))
+    result = v2xsim.run(v2xsim.load(name, [f"cooperation.foresight={model}", *keys], seed))
     return result.tables["deaths"], result.tables["foretold"]
 
 
@@ -62,13 +62,14 @@ def main() -> None:
     """Run the scenarios and print their rows, and one for all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenarios", nargs="*", default=SCENARIOS)
+    parser.add_argument("--model", default="sampled", help="link forecast, such as tracks")
     parser.add_argument("--seeds", nargs="+", type=int, default=TEST_SEEDS)
     parser.add_argument("--set", nargs="+", default=[], dest="keys")
     args = parser.parse_args()
     print(HEADER + "\n" + "|---" * HEADER.count(" |") + "|", flush=True)
     every = []
     for name in args.scenarios:
-        runs = [tables(name, seed, args.keys) for seed in args.seeds]
+        runs = [tables(name, args.model, seed, args.keys) for seed in args.seeds]
         every += runs
         print(row(name, runs), flush=True)
     print(row("all", every), flush=True)

@@ -76,33 +76,43 @@ def _kinds() -> dict[str, MetricKind]:
                 (
                     f"time_to_awareness_{mode}_announced",
                     MetricKind(
-                        seen, "s", f"the same, of conflicts with road users that announce themselves; {_CENSORED}"
+                        seen,
+                        "s",
+                        f"time until an ego knew of a hidden road user that announces itself, {state}, median; {_CENSORED}",
                     ),
                 ),
                 (
                     f"time_to_awareness_{mode}_unannounced",
-                    MetricKind(seen, "s", f"the same, of conflicts with all others; {_CENSORED}"),
+                    MetricKind(
+                        seen,
+                        "s",
+                        f"time until an ego knew of a hidden road user that does not announce itself, {state}, median; {_CENSORED}",
+                    ),
                 ),
                 (
                     f"time_to_awareness_{mode}_p90",
-                    MetricKind(seen, "s", f"the same of all conflicts, 90th percentile; {_CENSORED}"),
+                    MetricKind(
+                        seen, "s", f"time until an ego knew of a hidden conflict {state}, 90th percentile; {_CENSORED}"
+                    ),
                 ),
                 (f"never_aware_{mode}", MetricKind(seen, "conflicts", f"conflicts of which an ego never knew {state}")),
             )
         },
         "cycle_success": _share(
             work,
-            "share of the frames with a blind zone for which all data asked for arrived by the deadline; none asked is no success",
+            "share of the frames with a blind zone for which all data asked for arrived by the deadline; a frame that asked nobody counts as failed",
         ),
         "cycle_any_answer": _share(
             work, "share of the frames with a blind zone for which at least one complete answer arrived by the deadline"
         ),
         **{
-            f"cycle_{word}": _share(work, f"share without success because {meaning}")
+            f"cycle_{word}": _share(work, f"share of the frames with a blind zone that failed because {meaning}")
             for word, meaning in FAILURES.items()
         },
         "cycle_latency_p50": MetricKind(work, "ms", f"time until all data asked for had arrived, median; {_NEVER}"),
-        "cycle_latency_p90": MetricKind(work, "ms", f"the same, 90th percentile; {_NEVER}"),
+        "cycle_latency_p90": MetricKind(
+            work, "ms", f"time until all data asked for had arrived, 90th percentile; {_NEVER}"
+        ),
         "helpers_used": MetricKind(work, "helpers/frame", "helpers whose data was fused"),
         "helpers_used_by_relay": MetricKind(work, "helpers/frame", "helpers whose data came through a relay"),
         "age_of_fused_data": MetricKind(
@@ -113,17 +123,19 @@ def _kinds() -> dict[str, MetricKind]:
         "requests_answered": _share(work, "share of the requests that were answered"),
         "data_arrived_whole": _share(work, "share of the answers of which all parts arrived"),
         "data_latency_direct": MetricKind(
-            work, "ms", "time from the making of an answer to its arrival, directly; mean over those that arrived"
+            work, "ms", "time from the creation of an answer to its arrival, directly; mean over those that arrived"
         ),
         "data_latency_relayed": MetricKind(
             work,
             "ms",
-            "time from the making of an answer to its arrival, through a relay; mean over those that arrived",
+            "time from the creation of an answer to its arrival, through a relay; mean over those that arrived",
         ),
         "data_latency_p50": MetricKind(
-            work, "ms", f"time from the making of an answer to its arrival, median; {_LOST}"
+            work, "ms", f"time from the creation of an answer to its arrival, median; {_LOST}"
         ),
-        "data_latency_p90": MetricKind(work, "ms", f"the same, 90th percentile; {_LOST}"),
+        "data_latency_p90": MetricKind(
+            work, "ms", f"time from the creation of an answer to its arrival, 90th percentile; {_LOST}"
+        ),
         "data_latency_within": _share(
             work, "share of all answers, lost ones included, whose latency is within the bound"
         ),
@@ -136,7 +148,7 @@ def _kinds() -> dict[str, MetricKind]:
         "awareness_latency": MetricKind(
             radio,
             "ms",
-            "time from the making of an awareness message to its direct reception; mean over those received",
+            "time from the creation of an awareness message to its direct reception; mean over those received",
         ),
         "awareness_latency_within": _share(
             radio, "share of the awareness messages received directly whose latency is within the bound"
@@ -150,7 +162,9 @@ def _kinds() -> dict[str, MetricKind]:
             "age of the newest awareness message of a sender at a receiver that has heard it, directly or by relay",
         ),
         "age_of_information_in_range": MetricKind(
-            radio, "ms", "the same within record.prr_range_m, where it grows from the meeting on if nothing was heard"
+            radio,
+            "ms",
+            "age of the newest awareness message of a sender within record.prr_range_m; if nothing was heard, it grows from the meeting on",
         ),
         "silent_encounters": _share(
             radio,
@@ -164,15 +178,17 @@ def _kinds() -> dict[str, MetricKind]:
         "links_NLOSv": _share(links, "share of the links that a vehicle blocks"),
         "links_NLOSb": _share(links, "share of the links that a building blocks"),
         "deaths_foreseen_building": _share(
-            links, "share of the deaths of egos' links by buildings that were foretold by 0.3 s or more"
+            links,
+            "links of egos that died because of a building: share of these deaths that was foretold at least 0.3 s ahead",
         ),
         "deaths_foreseen_body": _share(
-            links, "share of the deaths of egos' links by vehicles that they knew that were foretold by 0.3 s or more"
+            links,
+            "links of egos that died because of a vehicle that the ego knew: share of these deaths that was foretold at least 0.3 s ahead",
         ),
-        "alarms_false": _share(
-            links, "share of the alarms with no death of the link within 0.5 s of the time foretold"
+        "alarms_false": _share(links, "share of the alarms whose link did not die within 0.5 s of the time foretold"),
+        "warning_time": MetricKind(
+            links, "s", "time from the first alarm to the death, median over the deaths that were foreseen"
         ),
-        "warning_time": MetricKind(links, "s", "time from the first alarm to the death that it foretold, median"),
     }
     return kinds
 

@@ -13,7 +13,7 @@ COMPLETE = "complete"
 FAILURES: dict[str, str] = {
     "nobody_known": "the ego knew no helper that it could reach",
     "nobody_useful": "no helper that it knew had observed a cell of its blind zone",
-    "not_asked": "helpers had observed some of it, and the matching rule asked none",
+    "not_asked": "helpers had observed cells of its blind zone, but the matching rule asked none",
     "request_lost": "a request was lost",
     "no_frame": "a helper had no frame to answer from",
     "answer_lost": "a part of an answer was lost",

@@ -36,16 +36,16 @@ _COMPUTED: tuple[tuple[str, str, str], ...] = (
     ("awareness_latency_within", "higher", "received messages with `end_us` - `queued_us` up to the bound / received messages"),
     ("awareness_latency", "lower", "mean of `end_us` - `queued_us` over received messages"),
     ("inter_packet_gap", "lower", "mean of the time from one reception to the next of each pair"),
-    ("age_of_information", "lower", f"integral of (now - making of the newest message) / time, {_PAIRS} from the first message on"),
+    ("age_of_information", "lower", f"integral of (now - creation of the newest message) / time, {_PAIRS} from the first message on"),
     ("age_of_information_in_range", "lower", f"the same {_PAIRS} in range; without a message, (now - begin of the encounter)"),
     ("silent_encounters", "lower", "encounters of at least 1 s without a message / encounters of at least 1 s"),
     ("channel_busy_ratio*", "lower", "mean, or 95th percentile, of `channel.busy_share`"),
     ("packets_not_sent", "lower", "packets that a full queue dropped / packets"),
     ("on_air", "lower", "bytes of all transmissions / simulated time"),
     ("links_*", "", "rows of `links` in this state / rows"),
-    ("deaths_foreseen_*", "higher", "deaths foretold in time / deaths of this kind (tables `deaths` and `foretold`)"),
-    ("alarms_false", "lower", "alarms without a death at the time foretold / alarms"),
-    ("warning_time", "higher", "median of the time from the first alarm to the death"),
+    ("deaths_foreseen_*", "higher", "deaths with an alarm at least 0.3 s before that foretold them within 0.5 s / deaths of this kind (tables `deaths` and `foretold`)"),
+    ("alarms_false", "lower", "alarms without a death within 0.5 s of the time foretold / alarms; without those whose link ended alive first"),
+    ("warning_time", "higher", "median of the time from the first alarm for a death to the death, over the deaths of the two rows above"),
 )  # fmt: skip
 
 

@@ -123,14 +123,14 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("share", "f4", "share of the last announcements of the sender that arrived, 0 to 1, in steps of 1/255"),
     ],
     "foretold": [
-        ("time_us", "us", "time at which an ego foresees that one of its links dies: at each alarm, and again if the time foretold moves by more than 0.5 s"),
+        ("time_us", "us", "time of the alarm: an ego foresees that one of its links dies; it is raised again if the time foretold moves by more than 0.5 s"),
         ("station", "long", "agent id of the ego"),
         ("neighbour", "long", "agent id of the station at the other end of the link"),
         ("death_us", "us", "time foretold"),
         ("cause", "word", "what comes between the two stations as the ego knows: building, body (a known vehicle), or range (nothing)"),
     ],
     "deaths": [
-        ("time_us", "us", "first tick at which the link was dead, if it stayed so for 0.2 s: a data packet that nothing disturbs is delivered with less than cooperation.min_delivery at the mean of its fading. A link that has died can die again when it has been usable for 0.5 s without a break"),
+        ("time_us", "us", "first tick at which the link was dead, if it stayed so for 0.2 s: at its received power without fading, a data packet without interference is delivered with a probability below cooperation.min_delivery. A link that has died can die again when it has been usable for 0.5 s without a break"),
         ("station", "long", "agent id of the ego"),
         ("neighbour", "long", "agent id of the station at the other end of the link"),
         ("cause", "word", "building or body (it came between the two stations within the last second), other (shadowing, distance, or something that was there before), or gone (no death: the link was alive when a station left the range or the run, or when the run ended)"),
@@ -168,7 +168,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("complete", "int", "number of these whose answers were complete by the deadline"),
         ("partial", "int", "number of these of whose answers only some fragments arrived by the deadline"),
         ("complete_us", "us", "time at which the last answer was complete, also after the deadline; -1 if the ego asked nobody or an answer never was"),
-        ("outcome", "word", "complete (every answer asked for was complete by the deadline), or the first that applies of: nobody_known (the ego knew no helper that it could reach), nobody_useful (no helper that it knew had observed a cell of its blind zone), not_asked (helpers had observed some of it, and the matching rule asked none), request_lost (a request was lost), no_frame (a helper had no frame to answer from), answer_lost (a part of an answer was lost), late (an answer arrived after the deadline), run_ended (the run ended while a message was on its way, after the deadline)"),
+        ("outcome", "word", "complete (every answer asked for was complete by the deadline), or the first that applies of: nobody_known (the ego knew no helper that it could reach), nobody_useful (no helper that it knew had observed a cell of its blind zone), not_asked (helpers had observed cells of its blind zone, but the matching rule asked none), request_lost (a request was lost), no_frame (a helper had no frame to answer from), answer_lost (a part of an answer was lost), late (an answer arrived after the deadline), run_ended (the run ended while a message was on its way, after the deadline)"),
     ],
     "relays": [
         ("time_us", "us", "capture time of the frames for which egos ask"),
