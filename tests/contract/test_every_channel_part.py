@@ -9,6 +9,7 @@ from v2xsim import part_trials as trials
 from v2xsim.comms.channel.blockage.model import VehicleBlockage, blockage_of, moments_of
 from v2xsim.comms.channel.building_loss.model import BuildingLoss, BuildingLossView, building_loss_of
 from v2xsim.comms.channel.detours import Detours
+from v2xsim.comms.channel.fading.decibels import faded_db
 from v2xsim.comms.channel.fading.model import Fading, FadingView, shape_of
 from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView, loss_of, range_of
 from v2xsim.records import LOS, NLOSB, NLOSV
@@ -108,6 +109,13 @@ class TestEveryFading:
         shape = shape_of(part, FadingView(np.geomspace(1.0, 2000.0, 60), np.arange(60).astype(np.int8) % 3))
         assert ((shape >= 0.5) | (shape <= 0.0)).all()
         assert np.isinf(shape).all() == (not part.fades)
+
+    def test_has_a_mean_and_a_spread_in_decibels(self, part):
+        shape = shape_of(part, FadingView(np.geomspace(1.0, 2000.0, 60), np.arange(60).astype(np.int8) % 3))
+        mean_db, variance_db2 = faded_db(shape)
+        assert np.isfinite(mean_db).all()
+        assert (mean_db <= 0.0).all()
+        assert ((variance_db2 > 0.0) == np.isfinite(shape)).all()
 
     def test_fades_no_less_farther_away_or_behind_something(self, part):
         def spread(distance_m, state):
