@@ -37,6 +37,7 @@ def array_from(
     finite: bool = True,
     name: str = "",
     least: float = -np.inf,
+    most: float = np.inf,
 ) -> np.ndarray:
     """Check that a part's method returned the array that the kind of part demands, and return it.
 
@@ -51,6 +52,7 @@ def array_from(
         finite: Whether infinite numbers are an error; NaN always is.
         name: Name of the array in messages, if the method returns several arrays.
         least: Smallest allowed number; minus infinity for no limit.
+        most: Largest allowed number; infinity for no limit.
 
     Raises:
         PartError: If the result is not such an array; the message names the user's file and line.
@@ -80,6 +82,8 @@ def array_from(
             raise wrong_answer(part, method, f"{must}{numbers}, got {value[tuple(at)]} at {at}{others}")
         if value.min(initial=np.inf) < least:
             raise wrong_answer(part, method, f"{must}numbers of at least {least:g}, got {value.min():g}")
+        if value.max(initial=-np.inf) > most:
+            raise wrong_answer(part, method, f"{must}numbers of at most {most:g}, got {value.max():g}")
     return value
 
 

@@ -9,6 +9,9 @@ from v2xsim.comms.relay.rule import RelayRule, RelayView
 from v2xsim.part_answers import array_from
 from v2xsim.plugins import ask
 
+# The tables have scores with 32 bits, and more would be infinite there.
+_MOST_SCORE = 1e38
+
 
 @dataclass(frozen=True)
 class RelayChoice:
@@ -35,7 +38,8 @@ def scores_of(rule: RelayRule, view: RelayView) -> Float[np.ndarray, " candidate
     Raises:
         PartError: If a user's rule raises an exception or returns anything but one score per candidate.
     """
-    return array_from(rule, "score", ask(rule, "score", view), {"candidates": len(view.pair)})
+    scores = ask(rule, "score", view)
+    return array_from(rule, "score", scores, {"candidates": len(view.pair)}, least=-_MOST_SCORE, most=_MOST_SCORE)
 
 
 def chosen_relays(rule: RelayRule, view: RelayView, previous: Int64[np.ndarray, " pairs"]) -> RelayChoice:

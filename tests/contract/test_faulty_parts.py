@@ -23,6 +23,7 @@ from v2xsim.comms.channel.path_loss.model import PathLoss
 from v2xsim.comms.messages.awareness.periodic import Periodic
 from v2xsim.comms.messages.awareness.rule import AwarenessRule
 from v2xsim.comms.messages.redundancy.rule import RedundancyRule
+from v2xsim.comms.relay.foresight.model import LinkForecast
 from v2xsim.comms.relay.rule import RelayRule
 from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme
 from v2xsim.parts import AtLeast, AtMost, part
@@ -55,6 +56,7 @@ cooperation: {egos: [ego]}
 # Key at which a scenario chooses a part of the kind, base class, method.
 KINDS = {
     "relay": ("cooperation.relay", "RelayRule", "score(self, view)"),
+    "forecast": ("cooperation.foresight", "LinkForecast", "deaths(self, view)"),
     "matching": ("cooperation.matching", "MatchingRule", "choose(self, view)"),
     "fusion": ("cooperation.fusion", "FusionScheme", "fuse(self, view)"),
     "awareness": ("cooperation.awareness_rule", "AwarenessRule", "generator(self)"),
@@ -130,6 +132,16 @@ WRONG_ANSWERS = {
     "relay: writes": (source("relay", "view.to_helper.delivery.fill(1.0)"), "score raised ValueError: .*read-only"),
     "relay: writes draws": (source("relay", "view.uniform.sort()"), "score raised ValueError: .*read-only"),
     "relay: leaves": (source("relay", "exit(0)"), "score raised SystemExit: 0"),
+    "relay: huge": (source("relay", "np.full(view.shape, -1e300)"), "score must return numbers of at least -1e\\+38, got -1e\\+300"),
+    "relay: huger": (source("relay", "np.full(view.shape, 1e300)"), "score must return numbers of at most 1e\\+38, got 1e\\+300"),
+    "forecast: wrong shape": (source("forecast", "np.zeros(4)"), r"deaths must return an array of 5 links, got shape \(4,\)"),
+    "forecast: NaN": (source("forecast", "np.full(view.shape, np.nan)"), r"deaths must return numbers, got nan"),
+    "forecast: past": (source("forecast", "np.full(view.shape, -0.1)"), "deaths must return numbers of at least 0, got -0.1"),
+    "forecast: wrong dtype": (source("forecast", "np.zeros(view.shape, int)"), "deaths must return float64 numbers, got int64"),
+    "forecast: writes": (source("forecast", "view.vehicles.course.position_m.fill(1.0)"), "deaths raised ValueError: .*read-only"),
+    "forecast: no time": (
+        source("forecast", "view.expected(np.arange(5), np.nan)[0]"), "deaths raised ValueError: times must be finite numbers of seconds",
+    ),
     "relay: memory": (source("relay", "np.zeros((10**9, 10**9))"), "score raised .*MemoryError"),
     "path loss: wrong shape": (source("path loss", "np.zeros(2)"), r"loss_db must return an array of 15 links, got shape \(2,\)"),
     "path loss: list": (source("path loss", "[90.0]"), "loss_db must return an array of 15 links, got list"),

@@ -46,7 +46,7 @@ def test_no_access_scheme_and_no_fusion_scheme_is_doubtful(access, fusion):
     ("detector.yaw_sigma_deg", 80.0), ("detector.size_sigma_m", 5.0), ("detector.false_per_frame", 100.0),
     ("errors.gnss_sigma_m", 100.0), ("errors.heading_sigma_deg", 90.0), ("errors.clock_sigma_ms", 5000.0),
     ("record.packet_share", 0.0001), ("record.link_ticks", 1000), ("record.state_ticks", 1000), ("cooperation.fusion.voxel_m", 5.0),
-    ("cooperation.awareness_rule.rate_hz", 0.001),
+    ("cooperation.awareness_rule.rate_hz", 0.001), ("cooperation.min_delivery", 0.0),
 ])  # fmt: skip
 def test_a_value_with_which_a_run_means_little_is_named(key, value):
     usual = {
@@ -131,6 +131,45 @@ def test_an_antenna_of_a_roadside_unit_near_the_ground_or_in_the_sky_is_named(un
     assert (subjects(changes) == ["stations.roadside.height_m"]) == named
 
 
+@pytest.mark.parametrize(("height_m", "named"), [(0.016, True), (0.4, False), (4.0, False), (8.0, True)])
+def test_an_antenna_on_a_vehicle_in_another_unit_is_named(height_m, named):
+    changes = {"stations.antennas": {"ego": {"height_m": height_m}, "van": {"height_m": 2.0}, "bus": {}}}
+    assert (subjects(changes) == ["stations.antennas.height_m"]) == named
+
+
+@pytest.mark.parametrize(("road", "key"), [
+    ({"speed_kmh": 0.05}, "speed_kmh"), ({"lane_m": 0.0035}, "lane_m"), ({"speed_kmh": 5.0, "lane_m": 2.0}, ""),
+])  # fmt: skip
+def test_a_road_on_which_nobody_can_drive_is_named(road, key):
+    streets = [{"center_m": [[-100, 0], [100, 0]]}, {"center_m": [[0, -100], [0, 100]], **road}]
+    assert subjects({"world.roads": streets}) == ([f"world.roads.{key}"] if key else [])
+
+
+@pytest.mark.parametrize(("trailer", "key"), [
+    ({"length_m": 1.5, "hitch_m": 5.0}, "hitch_m"), ({"length_m": 8.0, "hitch_m": 5.0, "front_height_m": 0.003}, "front_height_m"),
+    ({"length_m": 8.0, "hitch_m": 5.0, "front_height_m": 3.0}, ""), ({"length_m": 4.0, "hitch_m": 5.0}, ""), ("none", ""),
+])  # fmt: skip
+def test_a_trailer_with_a_gap_before_it_or_behind_a_flat_tractor_is_named(trailer, key):
+    script = v2xsim.load("demo").model_dump(mode="json")["traffic"]["script"]
+    (truck,) = [agent for agent in script if agent["id"] == "truck"]  # 13 m long
+    truck["trailer"] = trailer
+    assert subjects({"traffic.script": script}) == ([f"traffic.script.trailer.{key}"] if key else [])
+
+
+@pytest.mark.parametrize(("changes", "key"), [
+    ({"cooperation.foresight": "tracks", "run.step_s": 1.0}, "run.step_s"), ({"cooperation.foresight": "tracks", "run.step_s": 0.5}, ""),
+    ({"cooperation.foresight": {"model": "tracks", "horizon_s": 2.0}, "run.step_s": 1.0}, ""),
+    ({"cooperation.foresight": "sampled", "run.step_s": 0.4}, "run.step_s"), ({"cooperation.foresight": "sampled", "run.step_s": 0.3}, ""),
+    ({"cooperation.foresight": "sampled", "radio.propagation.gain_by_kind_dbi": {"truck": 5.0}}, "radio.propagation.gain_by_kind_dbi"),
+    ({"cooperation.foresight": "sampled", "radio.propagation.gain_by_kind_dbi": {"truck": 0.0}}, ""),
+    ({"cooperation.foresight": "none", "radio.propagation.gain_by_kind_dbi": {"truck": 5.0}, "run.step_s": 1.0}, ""),
+    ({"cooperation.foresight": "tracks", "radio.propagation.states": "tr37885", "radio.propagation.vehicle_blockage": "tr37885"}, "radio.propagation.states"),
+])  # fmt: skip
+def test_a_link_forecast_that_cannot_be_right_is_named(changes, key):
+    drawn = {"radio.propagation.building_loss": "tr37885"} if "radio.propagation.states" in changes else {}
+    assert subjects({"run.duration_s": 12.0, **changes, **drawn}) == ([key] if key else [])
+
+
 def test_heights_in_another_unit_are_named_once_with_their_number():
     house = {"footprint_m": [[0, 30], [10, 30], [10, 40]], "height_m": 0.012}
     (notice,) = value_notices(v2xsim.load("demo").with_({"world.buildings": [house, house]}))
@@ -176,11 +215,11 @@ def test_times_of_a_channel_that_is_not_used_are_not_doubtful():
 EXTREMES = {
     "run": {"seed": "--", "begin_s": "-x", "duration_s": "x-", "step_s": "x-"},
     "world.buildings.*": {"height_m": "xx", "base_m": "-x"},
-    "world.roads.*": {"lanes": "--", "lane_m": "--", "speed_kmh": "--"},
+    "world.roads.*": {"lanes": "--", "lane_m": "x-", "speed_kmh": "x-"},
     "traffic.script.*": {"heading_deg": "--"},
     "traffic.script.*.trailer": {"axle_m": "xx", "front_axle_m": "xx", "front_height_m": "xx", "hitch_m": "xx", "length_m": "xx"},
     "traffic.trailers.*": {"axle_m": "xx", "front_axle_m": "xx", "front_height_m": "xx", "hitch_m": "xx", "length_m": "xx"},
-    "stations.antennas.*": {"height_m": "--", "x_m": "--", "y_m": "--"},
+    "stations.antennas.*": {"height_m": "xx", "x_m": "xx", "y_m": "xx"},
     "traffic.grid": {
         "blocks": "--", "block_m": "--", "lanes": "--", "vehicles_per_hour": "x-", "building_height_m": "--", "setback_m": "-x",
     },
@@ -206,7 +245,7 @@ EXTREMES = {
     },
     "cooperation": {
         "shortlist": "-x", "max_helpers": "--", "deadline_ms": "x-", "max_age_ms": "--", "budget_bytes": "--", "detect_ms": "-x",
-        "min_delivery": "-x", "hidden_speed_mps": "x-",
+        "min_delivery": "xx", "hidden_speed_mps": "x-",
     },
     "cooperation.foresight": {
         "horizon_s": "--", "body_horizon_s": "--", "certainty": "--", "soon_certainty": "--", "behind_certainty": "--",

@@ -163,6 +163,9 @@ def test_a_scripted_truck_may_be_one_body_although_it_is_long():
 @pytest.mark.parametrize(("trailer", "message"), [
     ({"length_m": 13.0, "hitch_m": 4.0}, "leaves 0 m; the size of the road user is that of both parts in line"),
     ({"length_m": 6.0, "hitch_m": 5.0, "front_height_m": 4.5}, "must not be above the height of the whole"),
+    ({"length_m": 8.0, "hitch_m": 5.0, "axle_m": 7.5}, "axle_m must not be behind the tail, which is 7 m behind the joint, got 7.5 m"),
+    ({"length_m": 8.0, "hitch_m": 5.0, "axle_m": 6.0, "front_axle_m": 11.5}, "front_axle_m must not be behind the axle of the rear part, which is 11 m"),
+    ({"length_m": 8.0, "hitch_m": 5.0, "front_axle_m": 10.0}, "front_axle_m must not be behind the axle of the rear part, which is 9.48 m"),
 ])  # fmt: skip
 def test_parts_that_do_not_fit_the_whole_are_refused(trailer, message):
     with pytest.raises(UserError, match=message):

@@ -164,6 +164,50 @@ def test_a_chosen_value_that_the_access_scheme_does_not_use_is_noted(access, key
     assert any(f"radio.{key} has no effect" in note for note in notes) == noted
 
 
+IDEAL, AT_ONCE, CPM = "radio.access=ideal", "cooperation.transport=synchronous", "cooperation.fusion=cpm"
+NOTHING, TRACKS, TALLEST = (
+    "cooperation.fusion=none",
+    "cooperation.foresight=tracks",
+    "cooperation.relay=tallest_antenna",
+)
+DARK = "radio.shadowing=false"
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ([TRACKS], ""), ([TRACKS, IDEAL], "cooperation.foresight"), ([TRACKS, AT_ONCE], "cooperation.foresight"),
+        ([TRACKS, CPM], "cooperation.foresight"), ([TRACKS, NOTHING], "cooperation.foresight"), ([IDEAL], ""), ([AT_ONCE], ""), ([NOTHING], ""),
+        ([TALLEST], ""), ([TALLEST, CPM], ""), ([TALLEST, IDEAL], "cooperation.relay"), ([TALLEST, AT_ONCE], "cooperation.relay"),
+        ([TALLEST, NOTHING], "cooperation.relay"), (["cooperation.relay=none", IDEAL], ""),
+        ([DARK], ""), ([DARK, "radio.propagation.common_share=0.2"], "radio.propagation.common_share"),
+        ([DARK, "radio.propagation.common_share=0.2", "radio.propagation.vehicle_blockage=tr37885"], ""),
+        ([DARK, "radio.propagation.shadowing_sigma_db=2"], "radio.propagation.shadowing_sigma_db"),
+        ([DARK, "radio.propagation.decorrelation_m=9"], "radio.propagation.decorrelation_m"),
+    ],
+)  # fmt: skip
+def test_a_key_that_another_one_switches_off_is_noted(changes, key):
+    notes = load("demo", changes).notes
+    assert [note.split(": ", 1)[1].split(" has no effect")[0] for note in notes] == ([key] if key else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "noted"),
+    [
+        ("{passenger: 1.0}", True), ("{passenger: 0.5, bus: 0.5}", False), ("{passenger: 1.0, bus: 0.0}", True),
+    ],
+)  # fmt: skip
+def test_the_size_of_a_kind_that_generated_traffic_has_not_is_noted(changes, noted):
+    for name in ("highway", "grid"):
+        source = f"traffic.{name}"
+        sizes = f"{source}.sizes_m={{bus: [18, 2.55, 3.2]}}"
+        (note, *_) = [
+            *load({"highway": "highway", "grid": "urban_grid"}[name], [f"{source}.mix={changes}", sizes]).notes,
+            "",
+        ]
+        assert (f"{source}.sizes_m.bus has no effect" in note) == noted
+
+
 @pytest.mark.parametrize(
     ("changes", "noted"),
     [

@@ -5,6 +5,7 @@ Each value is possible in some study, so none is refused. A warning has the key,
 
 from v2xsim.doubtful.doubt import Doubt
 from v2xsim.doubtful.exchange import exchange_doubts
+from v2xsim.doubtful.foresight import foresight_doubts
 from v2xsim.doubtful.matrices import matrix_doubts
 from v2xsim.doubtful.places import place_doubts
 from v2xsim.doubtful.radio import radio_doubts
@@ -21,6 +22,6 @@ def value_notices(scenario: Scenario) -> tuple[Notice, ...]:
     """Return the notices about values of a scenario with which its run means little, or something else than one may expect."""
     doubts = (
         *time_doubts(scenario), *place_doubts(scenario), *sensing_doubts(scenario), *radio_doubts(scenario),
-        *exchange_doubts(scenario), *matrix_doubts(scenario),
+        *exchange_doubts(scenario), *matrix_doubts(scenario), *foresight_doubts(scenario),
     )  # fmt: skip
     return (*time_notices(scenario), *(doubt.notice() for doubt in doubts))

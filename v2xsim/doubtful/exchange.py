@@ -64,11 +64,12 @@ def exchange_doubts(scenario: Scenario) -> Iterator[Doubt]:
         )
     if work.transport != "radio" or scenario.radio.access.ideal or not (asks or shares is Share.REPORTS):
         return
-    if work.min_delivery > _SURE and asks:
+    if work.relay.relays and (work.min_delivery > _SURE or work.min_delivery == 0.0):
+        usable = "no link counts as usable" if work.min_delivery > 0.0 else "every link counts as usable"
         yield Doubt(
             "cooperation.min_delivery",
             f"{work.min_delivery:g}",
-            "no link has such a high delivery probability, so no helper is ever asked; 0.5 to 0.9 are usual",
+            f"with this value, {usable}, so no station ever relays; 0.5 to 0.9 are usual",
         )
     yield from _in_time(scenario, asks)
 

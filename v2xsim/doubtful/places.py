@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from v2xsim.doubtful.doubt import Doubt
 from v2xsim.scenario.schema import Scenario
-from v2xsim.world.road_users import CATALOGUE, PASSENGER
+from v2xsim.scenario.schema_world import Trailer
+from v2xsim.world.road_users import CATALOGUE, KINDS, PASSENGER
 
 CAR_M = float(CATALOGUE.size_m[PASSENGER, 0])
 """Length of a car: a range below it reaches nobody, because two bodies cannot be closer."""
@@ -15,6 +16,13 @@ _JAM_M = CAR_M + 2.5
 _FEWEST_CELLS = 8.0
 _LOWEST_BUILDING_M, _TALLEST_BUILDING_M = 1.0, 500.0
 _LOWEST_ANTENNA_M, _TALLEST_MAST_M = 1.0, 50.0
+# A number plate is higher than the one; the highest vehicles with an antenna on a mast stay below the other.
+_LOWEST_ON_BODY_M, _HIGHEST_ON_BODY_M = 0.2, 6.0
+_LOWEST_FRONT_M = 0.5
+# Drawbars of the longest road trains are about 5 m long.
+_LONGEST_DRAWBAR_M = 6.0
+# A walking pace is 4 to 7 km/h; the narrowest lanes for cars are about 2 m wide.
+_SLOWEST_ROAD_KMH, _NARROWEST_LANE_M = 4.0, 1.5
 
 
 def place_doubts(scenario: Scenario) -> Iterator[Doubt]:
@@ -22,6 +30,9 @@ def place_doubts(scenario: Scenario) -> Iterator[Doubt]:
     yield from _ranges(scenario)
     yield from _buildings(scenario)
     yield from _generated(scenario)
+    yield from _antennas(scenario)
+    yield from _roads(scenario)
+    yield from _trailers(scenario)
     units = [unit for unit in scenario.stations.roadside if not _LOWEST_ANTENNA_M <= unit.height_m <= _TALLEST_MAST_M]
     if units:
         yield Doubt(
@@ -55,6 +66,57 @@ def _ranges(scenario: Scenario) -> Iterator[Doubt]:
             "cooperation.matrix.cell_m", f"{matrix.cell_m:g} m",
             f"with extent_m {matrix.extent_m:g}, {what}, so it cannot show what is blind; cells of 1 to 4 m in a matrix of 30 to 100 m are usual",
         )  # fmt: skip
+
+
+def _antennas(scenario: Scenario) -> Iterator[Doubt]:
+    wrong = [
+        (name, place.height_m) for name, place in scenario.stations.antennas.items()
+        if place.height_m is not None and not _LOWEST_ON_BODY_M <= place.height_m <= _HIGHEST_ON_BODY_M
+    ]  # fmt: skip
+    if wrong:
+        name, height_m = wrong[0]
+        yield Doubt(
+            f"stations.antennas.{name}.height_m", f"{height_m:g} m",
+            f"antennas of vehicles are {_LOWEST_ON_BODY_M:g} to {_HIGHEST_ON_BODY_M:g} m above ground; is this value in metres?", len(wrong),
+            "stations.antennas.height_m",
+        )  # fmt: skip
+
+
+def _roads(scenario: Scenario) -> Iterator[Doubt]:
+    roads = scenario.world.roads if isinstance(scenario.world.roads, list) else []
+    for key, unit, least, reason in (
+        ("speed_kmh", "km/h", _SLOWEST_ROAD_KMH, "nobody drives so slowly, so almost no blind cell of this road has a weight; is this value in km/h?"),
+        ("lane_m", "m", _NARROWEST_LANE_M, "no car fits into this lane; is this value in metres?"),
+    ):  # fmt: skip
+        wrong = [(number, getattr(road, key)) for number, road in enumerate(roads) if getattr(road, key) < least]
+        if wrong:
+            number, value = wrong[0]
+            yield Doubt(f"world.roads.{number}.{key}", f"{value:g} {unit}", reason, len(wrong), f"world.roads.{key}")
+
+
+def _trailers(scenario: Scenario) -> Iterator[Doubt]:
+    """Yield trailers whose numbers are possible, and hardly meant."""
+    found: dict[str, list[tuple[str, float, str]]] = {"front_height_m": [], "hitch_m": []}
+    for number, agent in enumerate(scenario.traffic.script or ()):
+        if not isinstance(agent.trailer, Trailer):
+            continue
+        trailer, key = agent.trailer, f"traffic.script.{number}.trailer"
+        length_m = agent.size_m[0] if agent.size_m else float(CATALOGUE.size_m[KINDS.index(agent.kind), 0])
+        drawbar_m = length_m - trailer.hitch_m - trailer.length_m
+        if drawbar_m > _LONGEST_DRAWBAR_M:
+            found["hitch_m"].append((
+                f"{key}.hitch_m", trailer.hitch_m,
+                f"the rear part of {trailer.length_m:g} m begins {drawbar_m:.3g} m behind the joint, and nothing is between them; size_m is the size of both parts in line",
+            ))  # fmt: skip
+        if trailer.front_height_m is not None and trailer.front_height_m < _LOWEST_FRONT_M:
+            found["front_height_m"].append((
+                f"{key}.front_height_m", trailer.front_height_m,
+                "the front part, with its antenna on the roof, is lower than any vehicle; is this value in metres?",
+            ))  # fmt: skip
+    for name, wrong in found.items():
+        if wrong:
+            key, value_m, reason = wrong[0]
+            yield Doubt(key, f"{value_m:g} m", reason, len(wrong), f"traffic.script.trailer.{name}")
 
 
 def _buildings(scenario: Scenario) -> Iterator[Doubt]:

@@ -119,6 +119,16 @@ def given_parts(
             f"turns; a body of {length_m:g} m with a rear part of {rear_m:g} m and a hitch at {hitch_m:g} m leaves {front_m:.3g} m; the size "
             "of the road user is that of both parts in line, and length_m that of the rear part"
         )
+    if parts.rear_axle_m > to_tail_m:
+        raise UserError(
+            f"{key}: trailer of {name!r}: axle_m must not be behind the tail, which is {to_tail_m:g} m behind the joint, got {trailer.axle_m:g} m; "
+            "axle_m is the distance from the joint back to the axle of the rear part"
+        )
+    if parts.front_axle_m > hitch_m + parts.rear_axle_m:
+        raise UserError(
+            f"{key}: trailer of {name!r}: front_axle_m must not be behind the axle of the rear part, which is {hitch_m + parts.rear_axle_m:g} m behind "
+            f"the front bumper, got {parts.front_axle_m:g} m; front_axle_m is the distance of the front part's rear axle from the front bumper"
+        )
     if trailer.front_height_m is not None and trailer.front_height_m > height_m:
         raise UserError(
             f"{key}: trailer of {name!r}: front_height_m must not be above the height of the whole, {height_m:g} m, got "

@@ -9,13 +9,9 @@ import numpy as np
 
 from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
 from v2xsim.comms.phy.sidelink import RESOURCE_BLOCKS
-from v2xsim.gpu.bev.fusion.scheme import Share
-from v2xsim.parts import parts_from
 from v2xsim.scenario.automatic import HEADERS_BYTES, LEAST_MTU_BYTES
-from v2xsim.scenario.choices import parts_in
 from v2xsim.scenario.errors import Keys, Problem
 from v2xsim.scenario.explain import nearest
-from v2xsim.scenario.fields import Section
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_stations import MOUNTS, NO_RIG, ROADSIDE
 from v2xsim.scenario.schema_world import FARTHEST_M, LATEST_S, Agent, Building, Kind
@@ -28,24 +24,8 @@ FASTEST_MPS = 1000.0
 DEGREES_PER_S = 0.005
 # Largest numbers of grid cells, steps and blocks that one run can hold in memory.
 MOST_STEPS = 10_000_000
-UNUSED_FILE = "has no effect: no key of the scenario names a part of"
 # Limit on WINNER+ B1's effective ground, above which antenna heights count: it must be below the lowest antenna.
 _HIGHEST_GROUND_M = 1.0
-
-
-_IDEAL, _CSMA, _SIDELINKS, _RANDOM = ("ideal",), ("ieee80211p",), ("lte_mode4", "nr_mode2"), ("random_slot",)
-# Keys of section `radio` with the built-in access schemes that do not use them. A user's own scheme may use all.
-_UNUSED_BY = {
-    "slot_ms": _IDEAL + _CSMA + _SIDELINKS,
-    "selection_window_ms": _IDEAL + _CSMA,
-    "mcs": _IDEAL + _SIDELINKS,
-    "awareness_mcs": _IDEAL + _SIDELINKS,
-    "queue_packets": _IDEAL + _RANDOM,
-    "retries": _IDEAL,
-    "ack_timeout_ms": _IDEAL + _CSMA + _SIDELINKS,
-    "dcc": _IDEAL,
-    "processing_spread_ms": _IDEAL,
-}
 
 
 def cross_problems(scenario: Scenario) -> list[Problem]:
@@ -59,66 +39,6 @@ def cross_problems(scenario: Scenario) -> list[Problem]:
         *_retries(scenario),
         *_mixes(scenario),
     ]
-
-
-def without_effect(scenario: Scenario) -> Iterator[Problem]:
-    """Yield the keys that have no effect, because another key of the scenario makes the run ignore them."""
-    radio, work = scenario.radio, scenario.cooperation
-    if radio.propagation.fading.fades and not radio.access.draws_fading:
-        yield Problem(
-            ("radio", "propagation", "fading"),
-            f"has no effect: access scheme {radio.access.name} draws no fading; ieee80211p, lte_mode4 and nr_mode2 do",
-        )
-    for key, schemes in _UNUSED_BY.items():
-        if radio.access.file is None and radio.access.name in schemes and _is_chosen(scenario, "radio", key):
-            yield Problem(("radio", key), f"has no effect: access scheme {radio.access.name} does not use it")
-    if radio.retries == 0 and _is_chosen(scenario, "radio", "ack_timeout_ms"):
-        yield Problem(("radio", "ack_timeout_ms"), "has no effect: radio.retries is 0, so no packet is sent again")
-    yield from _ranges(scenario)
-    lidars = scenario.lidars
-    for name in lidars.rigs:
-        if name not in lidars.carry.values():
-            yield Problem(("lidars", "rigs", name), "has no effect: lidars.carry gives this rig to no one")
-    if work.redundancy.name != "none" and work.fusion.shares is not Share.REPORTS:
-        yield Problem(
-            ("cooperation", "redundancy"),
-            f"has no effect: it is for collective perception messages, and fusion scheme {work.fusion.name} sends none",
-        )
-    used = {part.file for part in parts_in(scenario)}
-    for number, plugin in enumerate(scenario.loaded_plugins):
-        if plugin.path not in used:
-            names = ", ".join(repr(cls.name) for cls in parts_from(plugin.path))
-            yield Problem(
-                ("plugins", str(number)),
-                f"{UNUSED_FILE} {plugin.path} ({names})",
-            )
-
-
-def _is_chosen(scenario: Scenario, section: str, key: str) -> bool:
-    """Return whether a file sets a key of a section to another value than the default."""
-    held: Section = getattr(scenario, section)
-    default = type(held).model_fields[key].default
-    return (
-        key in held.model_fields_set and f"{section}.{key}" not in scenario.automatic and getattr(held, key) != default
-    )
-
-
-def _ranges(scenario: Scenario) -> Iterator[Problem]:
-    """Yield the ranges of metrics that reach farther than what they measure."""
-    radio, record, work = scenario.radio, scenario.record, scenario.cooperation
-    if record.prr_range_m > radio.range_m:
-        yield Problem(
-            ("record", "prr_range_m"),
-            f"is above radio.range_m: stations more than {radio.range_m:g} m apart never receive from each other, and do not count",
-        )
-    corner_m = math.hypot(work.matrix.extent_m, work.matrix.extent_m)
-    asks = work.fusion.shares not in (Share.NOTHING, Share.REPORTS) and work.matching.asks
-    if asks and record.evaluation_range_m > corner_m:
-        yield Problem(
-            ("record", "evaluation_range_m"),
-            f"is beyond the corners of the egos' matrices at {corner_m:.0f} m (cooperation.matrix.extent_m {work.matrix.extent_m:g}), so that no ego "
-            f"asks for road users farther away; {record.evaluation_range_m:g} m counts them as unknown",
-        )
 
 
 def _regions(scenario: Scenario) -> Iterator[Problem]:

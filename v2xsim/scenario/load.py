@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from v2xsim.errors import reason_of
 from v2xsim.scenario.automatic import with_automatic_values
-from v2xsim.scenario.checks import cross_problems, without_effect
+from v2xsim.scenario.checks import cross_problems
 from v2xsim.scenario.choices import parts_in, with_names, word_in
 from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, Keys, ScenarioError, dotted
@@ -24,6 +24,7 @@ from v2xsim.scenario.hooks import HOOKS
 from v2xsim.scenario.manifest_files import MANIFEST, ManifestError, manifest_at
 from v2xsim.scenario.manifests import automatic_keys, document_in, manifest_in, places_in, with_keys, without_keys
 from v2xsim.scenario.mistaken import Kind, refuse_other_content, refuse_other_file
+from v2xsim.scenario.no_effect import without_effect
 from v2xsim.scenario.overrides import with_overrides, with_values
 from v2xsim.scenario.paths import with_paths
 from v2xsim.scenario.plain import plain_data

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 
 from v2xsim.errors import UserError
 from v2xsim.mobility.inputs import input_files
-from v2xsim.scenario.checks import UNUSED_FILE
 from v2xsim.scenario.choices import word_in
 from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, ScenarioError
 from v2xsim.scenario.explain import problems
 from v2xsim.scenario.load import checked, document_of, document_of_kind, find, resolved, section_in
 from v2xsim.scenario.mistaken import Kind
+from v2xsim.scenario.no_effect import UNUSED_FILE
 from v2xsim.scenario.overrides import with_values
 from v2xsim.scenario.paths import paths_of
 from v2xsim.scenario.schema import Scenario

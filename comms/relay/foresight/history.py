@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int8, Int64
 
-# A link of which nothing was measured for longer starts again.
-_FORGET_US = 300_000
+FORGET_US = 300_000
+"""A link of which nothing was measured for longer starts again."""
 # Beside the fading, in dB^2: positions and heights that are announced are not exact.
 _ERROR_DB2 = 0.25
 # A mean over packets at the first sight of a link counts as this many of them.
@@ -117,7 +117,7 @@ def learned(
     row = np.minimum(np.searchsorted(before.key, seen.key), len(before) - 1)
     old = before.at(row) if len(before) else LinkHistories.unknown(count)
     since_us = seen.time_us - old.time_us
-    is_known = (old.key == seen.key) & (since_us <= _FORGET_US)
+    is_known = (old.key == seen.key) & (since_us <= FORGET_US)
     sigma = np.maximum(sigma_db[seen.state], 1e-6)
     kept = np.where(is_known, np.exp(-seen.speed_mps * since_us * 1e-6 / decorrelation_m[seen.state]), 0.0)
     mean, variance = kept * old.mean, np.where(is_known, kept**2 * old.variance, 0.0) + 1.0 - kept**2
@@ -139,5 +139,5 @@ def learned(
 
 def still_known(before: LinkHistories, now: LinkHistories, time_us: int) -> LinkHistories:
     """Return what is known after a tick, with those links of before that were not measured now and are not forgotten yet."""
-    is_left = ~np.isin(before.key, now.key) & (time_us - before.time_us <= _FORGET_US)
+    is_left = ~np.isin(before.key, now.key) & (time_us - before.time_us <= FORGET_US)
     return now.joined(before.at(np.flatnonzero(is_left)))

@@ -24,6 +24,9 @@ CAUSES = ("range", "body", "building")
 """Causes of foretold deaths by the state of the link at that time: nothing in the way, a vehicle, a building."""
 
 
+FARTHEST_S = 86_400.0
+"""A death that is foretold for a later time than this counts as none: no run lasts longer."""
+
 TURNS_RADPS = 0.05
 """A station with a higher yaw rate turns; a lane on a motorway bends less at any speed."""
 
@@ -127,7 +130,13 @@ class ForesightView:
     def expected_at(
         self, rows: Int64[np.ndarray, " rows"], times_s: Sequence[float]
     ) -> tuple[Float[np.ndarray, "rows times"], Int8[np.ndarray, "rows times"]]:
-        """Return the SNR without shadowing, and the state, of some links after several times; faster than one after the other."""
+        """Return the SNR without shadowing, and the state, of some links after several times; faster than one after the other.
+
+        Raises:
+            ValueError: If a time is not finite.
+        """
+        if not np.isfinite(times_s).all():
+            raise ValueError(f"times must be finite numbers of seconds, got {list(times_s)}")
         seen, times = self.vehicles, len(times_s)
         near = np.flatnonzero(np.isin(seen.group, self.group[rows]))
         body_row = np.full(len(seen.group) + 1, -1, np.int64)
@@ -176,11 +185,14 @@ class LinkForecast(Part):
 def deaths_of(model: LinkForecast, view: ForesightView) -> Float[np.ndarray, " links"]:
     """Return when each link dies under a model; the result of a user's model is checked.
 
+    A time after the end of the longest run is no death.
+
     Raises:
         PartError: If a user's model raises an exception or returns anything but one time per link.
     """
     answer = ask(model, "deaths", view)
-    return array_from(model, "deaths", answer, {"links": len(view.group)}, finite=False, least=0.0)
+    after_s = array_from(model, "deaths", answer, {"links": len(view.group)}, finite=False, least=0.0)
+    return np.where(after_s > FARTHEST_S, np.inf, after_s)
 
 
 def causes_of(view: ForesightView, after_s: Float[np.ndarray, " links"]) -> Int8[np.ndarray, " links"]:

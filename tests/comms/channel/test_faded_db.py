@@ -37,7 +37,9 @@ def test_mean_and_variance_of_a_rician_channel_are_those_of_the_logarithm_of_its
     log_mean = np.log(k / (k + 1.0)) + exp1(k)  # E[ln P] of a power P of mean 1
     assert mean_db[0] == pytest.approx(DB * log_mean, abs=1e-5)
     power = ncx2(2, 2.0 * k, scale=0.5 / (k + 1.0))
-    spread = quad(lambda p: (np.log(p) - log_mean) ** 2 * power.pdf(p), 0.0, 12.0, points=[1e-3, 0.1, 1.0], limit=400)[0]
+    spread = quad(lambda p: (np.log(p) - log_mean) ** 2 * power.pdf(p), 0.0, 12.0, points=[1e-3, 0.1, 1.0], limit=400)[
+        0
+    ]
     assert variance_db2[0] == pytest.approx(DB**2 * spread, rel=1e-3)
 
 

@@ -12,7 +12,15 @@ from v2xsim.comms.channel.detours import CornerMap
 from v2xsim.comms.channel.path_loss.tr37885_urban import Tr37885Urban
 from v2xsim.comms.relay.believed_channel import ChannelModel
 from v2xsim.comms.relay.courses import Courses
-from v2xsim.comms.relay.foresight.model import CAUSES, ForesightView, KnownVehicles, causes_of
+from v2xsim.comms.relay.foresight.model import (
+    CAUSES,
+    FARTHEST_S,
+    ForesightView,
+    KnownVehicles,
+    LinkForecast,
+    causes_of,
+    deaths_of,
+)
 from v2xsim.comms.relay.foresight.none import NoForesight
 from v2xsim.comms.relay.foresight.tracks import Tracks
 
@@ -142,3 +150,17 @@ def test_a_quarter_turn_ends_at_its_radius():
     # 10 m/s at 0.5 rad/s is a circle of 20 m; after 1 rad it is at (20 sin 1, 20 (1 - cos 1)).
     place_m = course(0, 0, 10.0, turn=0.5).after(2.0)[0]
     assert place_m[:2] == pytest.approx([20.0 * np.sin(1.0), 20.0 * (1.0 - np.cos(1.0))])
+
+
+def test_a_death_after_the_longest_run_is_none():
+    class Late(LinkForecast):
+        def __init__(self, after_s):
+            self.after_s = after_s
+
+        def deaths(self, view):
+            return np.full(view.shape, self.after_s)
+
+    link = view(course(0, 0), course(0, 50))
+    assert deaths_of(Late(FARTHEST_S), link) == [FARTHEST_S]
+    # As whole microseconds, later times would not fit into 64 bits.
+    assert deaths_of(Late(1e300), link) == [np.inf]

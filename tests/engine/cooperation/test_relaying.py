@@ -108,6 +108,18 @@ def test_a_house_beside_the_way_makes_nobody_look_for_a_relay(foresight):
     assert relays_on_the_way(foresight=foresight, tall=(25.0, 30.0, 35.0, 40.0)) == [NOBODY] * 5
 
 
+@pytest.mark.parametrize(("access", "counts"), [("random_slot", False), ("ieee80211p", True)])
+def test_what_an_ego_learns_of_a_link_counts_fading_only_if_packets_have_it(access, counts):
+    learned = []
+    for fading in ("none", "rician"):
+        wave = {"access": access, "propagation": {"fading": fading}}
+        state = relaying(foresight="sampled", radio=wave)[0]
+        paths_of(state, vicinities(links(ego_helper=0.9)))
+        learned.append(state._foresight._history.margin)
+    assert np.isfinite(learned).all()
+    assert np.array_equal(*learned) == (not counts)
+
+
 def test_a_relayed_path_that_is_no_better_than_the_weak_direct_one_is_not_used():
     # Four hops of 0.75 carry a cycle with 0.32; the direct link with 0.6 * 0.6 = 0.36.
     weak = links(ego_helper=0.6, ego_other=0.75, other_helper=0.75, ego_relay=0.1)

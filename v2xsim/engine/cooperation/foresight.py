@@ -82,7 +82,9 @@ class Foresight:
             wave.decorrelation_m,
         )  # fmt: skip
         self._sigma_db, self._decorrelation_m = shadowing.shadowing_sigma_db, shadowing.decorrelation_m
-        self._fading, self._history = wave.fading, LinkHistories.none()
+        # An access scheme that draws no fading has packets without it.
+        self._fading = wave.fading if wave.fading.fades and radio.access.draws_fading else None
+        self._history = LinkHistories.none()
         self._table = table
         self._detect_us = round(rule.detect_ms * 1e3)
         # By agent ids of ego and neighbour: the time foretold at the tick before, and that of the alarm that stands.
@@ -163,9 +165,9 @@ class Foresight:
         owner = vicinities.owner_of[rows]
         expected_db, state = view.expected(np.arange(len(rows)), 0.0)
         distance_m = np.linalg.norm(view.first.position_m - view.second.position_m, axis=1)
-        shape = (
-            shape_of(self._fading, FadingView(distance_m, state)) if self._fading.fades else np.full(len(rows), np.inf)
-        )
+        shape = np.full(len(rows), np.inf)
+        if self._fading is not None:
+            shape = shape_of(self._fading, FadingView(distance_m, state))
         seen = Measurements(
             known.owner[owner] * _AGENTS + known.agent[rows], own.time_us, known.snr_db[rows], expected_db, state,
             view.first.speed_mps + view.second.speed_mps, *faded_db(shape),
