@@ -39,3 +39,10 @@ def test_with_fading_delivery_is_the_mean_over_the_power_of_packets(shape, power
         lambda gain: density(gain) * unfaded(power_dbm + 10 * np.log10(gain)), 1e-6, 30, limit=800, points=[0.5, 1, 3]
     )
     assert TrueDelivery(RADIO).at(np.array([power_dbm]), np.array([shape])) == pytest.approx([mean], abs=0.01)
+
+
+@pytest.mark.parametrize("shape", [-1e30, 1e300, -np.inf, -2e6])
+def test_a_channel_that_hardly_fades_has_the_delivery_without_fading(shape):
+    power_dbm = np.array([-93.5, -92.0, -60.0])
+    steady = TrueDelivery(RADIO).at(power_dbm, np.full(3, np.inf))
+    assert TrueDelivery(RADIO).at(power_dbm, np.full(3, shape)) == pytest.approx(steady, abs=1e-6)

@@ -243,5 +243,11 @@ def test_rician_fading_has_the_k_of_the_links_state():
     np.testing.assert_allclose(found, [-(10**0.348), -1.0, -0.01])
 
 
+@pytest.mark.parametrize("k_db", [101.0, -101.0, 4000.0])
+def test_a_k_of_which_the_ratio_is_no_usual_number_is_refused(k_db):
+    with pytest.raises(ValueError, match=r"k_db must have values from -100 .* to 100 dB"):
+        Rician((0.0, 0.0, k_db))
+
+
 def test_without_fading_the_shape_is_infinite():
     assert shapes(NoFading(), [1.0, 2.0]) == [np.inf, np.inf]
