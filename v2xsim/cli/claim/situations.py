@@ -34,6 +34,10 @@ def command(
 
     The figures are the truth of the channel and of the lidars; no station knows them, and no message is sent. An ego-helper pair is
     dead below a true delivery of 0.7, and relayable if the product of the deliveries of two hops over some station is at least 0.7.
+
+    Columns: useful s are the ego-helper-seconds of a run; dead and relayable are shares of these, behind building and behind vehicle
+    shares of the dead ones, and choice is the share of the relayable ones with two or more stations that could relay. Least and most
+    are those of single runs. distance m is the mean distance between ego and helper of the relayable ones.
     """
     from v2xsim.claims.situations import FAMILIES, situation_rows
     from v2xsim.scenario import load
