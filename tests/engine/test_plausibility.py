@@ -98,9 +98,21 @@ def test_a_relay_rule_without_a_choice_is_reported(count, words):
     assert words in found["cooperation.few_relays"].text
 
 
-@pytest.mark.parametrize("cooperation", [{"relay": "none"}, {"matching": "none"}, {"fusion": "cpm"}])
+@pytest.mark.parametrize("cooperation", [{"relay": "none"}, {"matching": "none"}, {"fusion": "none"}])
 def test_few_stations_are_no_fault_where_nothing_is_relayed(cooperation):
     assert street(*FOUR[:2], cooperation=cooperation) == {}
+
+
+def test_few_stations_relay_no_reports_either():
+    assert list(street(*FOUR[:2], cooperation={"fusion": "cpm"})) == ["cooperation.few_relays"]
+
+
+def test_stations_without_lidar_that_relay_reports_are_no_fault():
+    reports = {"fusion": "cpm"}
+    assert street(*FOUR, lidars={"include": ["a", "b"]}, cooperation=reports) == {}
+    assert list(street(*FOUR, lidars={"include": ["a", "b"]}, cooperation={**reports, "relay": "none"})) == [
+        "lidars.none_to_share"
+    ]
 
 
 def test_stations_without_lidar_are_reported_where_they_relay_nothing():

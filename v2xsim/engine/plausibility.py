@@ -244,11 +244,12 @@ class Plausibility:
 
     def _few_relays(self) -> Notice | None:
         work = self._scenario.cooperation
-        asks = work.matching.asks and work.fusion.shares not in (Share.NOTHING, Share.REPORTS)
-        if not asks or not work.relay.relays or work.transport != "radio" or not 0 < self._most_stations <= 3:
+        # Requests and reports are relayed.
+        sends = work.matching.asks if work.fusion.shares.asked_for else work.fusion.shares is Share.REPORTS
+        if not sends or not self._relays or not 0 < self._most_stations <= 3:
             return None
         candidates = max(0, self._most_stations - 2)
-        outcome = "so no request can be relayed" if candidates == 0 else "so a relay rule has nothing to choose from"
+        outcome = "so nothing can be relayed" if candidates == 0 else "so a relay rule has nothing to choose from"
         stations = (
             "is never more than 1 station"
             if self._most_stations == 1
@@ -260,16 +261,24 @@ class Plausibility:
         )
         return Notice("cooperation.few_relays", 1, text)
 
+    @property
+    def _relays(self) -> bool:
+        """Whether a relay rule has messages that may be lost."""
+        work = self._scenario.cooperation
+        return work.relay.relays and work.transport == "radio" and not self._scenario.radio.access.ideal
+
     def _without_lidar(self) -> Notice | None:
         work = self._scenario.cooperation
         # Whoever carries a lidar is a station.
         idle = len(self._stations) - len(self._with_lidar)
         if idle == 0 or not self._egos or work.fusion.shares is Share.NOTHING:
             return None
-        if work.fusion.shares is not Share.REPORTS and work.relay.relays and work.transport == "radio":
+        if self._relays:
             return None  # They can relay.
         use = (
             "they announce their own position and load the channel, but have nothing to share, and they relay nothing"
+            if work.transport == "radio" and not self._scenario.radio.access.ideal
+            else "they announce their own position, but have nothing to share, and access scheme ideal needs no relay"
             if work.transport == "radio"
             else f"they have nothing to share, and with cooperation.transport: {work.transport} nothing is sent or relayed"
         )
