@@ -53,6 +53,26 @@ def test_lanes_and_junctions_of_a_network_are_read(tmp_path, name):
         ('<net><edge id="a"><lane id="a_0" shape="0 1"/></edge></net>', "<edge id='a'> is malformed"),
         ('<net><edge id="a"><lane id="a_0" shape="0,0 nan,1"/></edge></net>', "within 100,000,000 m"),
         (
+            '<net><edge id="a"><lane id="a_0" shape="0,0 1,1" speed="-5"/></edge></net>',
+            "speed must be 0 to 1,000 m/s, got -5",
+        ),
+        (
+            '<net><edge id="a"><lane id="a_0" shape="0,0 1,1" speed="nan"/></edge></net>',
+            "speed must be 0 to 1,000 m/s, got nan",
+        ),
+        (
+            '<net><edge id="a"><lane id="a_0" shape="0,0 1,1" speed="1e300"/></edge></net>',
+            "speed must be 0 to 1,000 m/s, got 1e",
+        ),
+        (
+            '<net><edge id="a"><lane id="a_0" shape="0,0 1,1" width="0"/></edge></net>',
+            "width must be above 0 and at most 1,000 m, got 0",
+        ),
+        (
+            '<net><edge id="a"><lane id="a_0" shape="0,0 1,1" width="inf"/></edge></net>',
+            "width must be above 0 and at most 1,000 m, got inf",
+        ),
+        (
             '<net><junction id="J" shape="0,0 1e9,1 3,3"/></net>',
             "<junction id='J'> is malformed .* within 100,000,000 m",
         ),
@@ -95,3 +115,10 @@ def test_sumo_and_the_file_agree_on_the_roads(tmp_path):
             driven.points_m[driven.offset[one] : driven.offset[one + 1]],
             read.points_m[read.offset[two] : read.offset[two + 1]],
         )
+
+
+def test_a_width_of_minus_1_is_the_default_of_sumo_and_a_limit_may_be_missing(tmp_path):
+    net = tmp_path / "a.net.xml"
+    net.write_text('<net><edge id="a"><lane id="a_0" shape="0,0 1,1" width="-1"/></edge></net>')
+    roads = read_roads(net)
+    assert (roads.width_m.tolist(), np.isnan(roads.limit_mps).tolist()) == ([3.2], [True])

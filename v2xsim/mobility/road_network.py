@@ -16,8 +16,11 @@ from v2xsim.mobility.sumo_xml import opened
 from v2xsim.scenario.schema_world import FARTHEST_M
 from v2xsim.world.roads import INSIDE, JUNCTION, LANE, MOTOR, Road, Roads, allowed_classes, users_of
 
-# SUMO's default width of a lane.
-_LANE_M = 3.2
+# SUMO's default width of a lane, and the width that stands for it.
+_LANE_M, _DEFAULT_M = 3.2, -1.0
+_WIDEST_M = 1000.0
+# Faster than any road user may be (`v2xsim.scenario.checks`).
+_FASTEST_MPS = 1000.0
 
 # Lanes of walking areas, at the corners of junctions: their shape is an outline, and the area of the junction has it.
 _WALKING_AREA = re.compile(r":.*_w\d+_\d+$")
@@ -70,8 +73,23 @@ def _lanes(edge: ET.Element) -> Iterator[Road]:
         return
     for lane in edge.iter("lane"):
         users = users_of(allowed_classes(lane.get("allow"), lane.get("disallow")))
-        width_m, limit_mps = float(lane.get("width", _LANE_M)), float(lane.get("speed", "nan"))
+        limit_mps = _limit_mps(float(lane.attrib["speed"])) if "speed" in lane.attrib else np.nan
+        width_m = _width_m(float(lane.get("width", _DEFAULT_M)))
         yield Road(lane.attrib["id"], kind, users, width_m, _points_m(lane.attrib["shape"]), limit_mps)
+
+
+def _limit_mps(speed_mps: float) -> float:
+    if not 0.0 <= speed_mps <= _FASTEST_MPS:
+        raise ValueError(f"speed must be 0 to {_FASTEST_MPS:,.0f} m/s, got {speed_mps:g}")
+    return speed_mps
+
+
+def _width_m(width_m: float) -> float:
+    if width_m == _DEFAULT_M:
+        return _LANE_M
+    if not 0.0 < width_m <= _WIDEST_M:
+        raise ValueError(f"width must be above 0 and at most {_WIDEST_M:,.0f} m, got {width_m:g}")
+    return width_m
 
 
 def _junction(junction: ET.Element, limits_mps: Mapping[str, float]) -> Iterator[Road]:
@@ -107,9 +125,13 @@ def roads_of_simulation(sumo: ModuleType) -> Roads:
                 # libsumo returns no class at all for a lane that is open to all.
                 users = users_of(lane.getAllowed(name) or allowed_classes(None, " ".join(lane.getDisallowed(name))))
                 kind = INSIDE if name.startswith(":") else LANE
-                limit_mps, edge = lane.getMaxSpeed(name), lane.getEdgeID(name)
+                try:
+                    limit_mps, width_m = _limit_mps(lane.getMaxSpeed(name)), _width_m(lane.getWidth(name))
+                except ValueError as error:
+                    raise MobilityError(f"lane {name!r} of the road network of SUMO: {error}") from error
+                edge = lane.getEdgeID(name)
                 limits_mps[edge] = max(limit_mps, limits_mps.get(edge, 0.0))
-                yield Road(name, kind, users, lane.getWidth(name), _flat_m(lane.getShape(name)), limit_mps)
+                yield Road(name, kind, users, width_m, _flat_m(lane.getShape(name)), limit_mps)
         for name in junction.getIDList():
             if not name.startswith(":"):
                 entering = [edge for edge in junction.getIncomingEdges(name) if not edge.startswith(":")]
