@@ -44,7 +44,7 @@ def previewed(scenario: Scenario, progress: Callable[[float, float], None] | Non
         mobility.warm_up(begin_us)
         work = scenario.cooperation
         speeds = HiddenSpeeds(roads_of_run(roads, mobility), work.matrix.cell_m, work.hidden_speed_mps)
-        plausibility = Plausibility(scenario, obstacles, speeds.everywhere_mps)
+        plausibility = Plausibility(scenario, obstacles, speeds)
         roster = Roster(scenario, Streams(scenario.run.seed), names.register, names.name_of)
         for tick in range(tick_count):
             snapshot = mobility.snapshot(begin_us + tick * step_us)

@@ -79,6 +79,23 @@ def test_road_users_faster_than_hidden_ones_may_be_are_reported_with_the_fastest
     assert "at most 14 m/s everywhere, but 2 road users drove much faster, 'c' 30 m/s" in notice.text
 
 
+def test_road_users_faster_than_the_limits_of_the_map_are_reported_with_the_worst():
+    roads = [{"center_m": [[0, 0], [200, 0]]}]
+    (notice,) = fast_car(world={"buildings": [BLOCK], "roads": roads})
+    assert notice.count == 1
+    assert (
+        "1 road user near egos drove more than 1.5 times as fast, 'c' 30 m/s where 13.9 m/s are assumed" in notice.text
+    )
+    (notice,) = fast_car(world={"buildings": [BLOCK], "roads": [{"center_m": [[0, 50], [200, 50]], "speed_kmh": 120}]})
+    assert notice.count == 3
+    assert "where 2.2 m/s are assumed" in notice.text
+
+
+def test_road_users_far_from_egos_may_be_fast():
+    near = {"cooperation": {"egos": ["a"], "matrix": {"extent_m": 80, "cell_m": 4}}}
+    assert fast_car(world={"buildings": [BLOCK], "roads": [{"center_m": [[0, 0], [200, 0]]}]}, **near) == []
+
+
 @pytest.mark.parametrize(
     "sections",
     [

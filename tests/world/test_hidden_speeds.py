@@ -17,9 +17,8 @@ def lane(line_m, limit_mps=30.0, users=MOTOR, width_m=4.0):
 
 
 def speed_at(speeds, x_m, y_m):
-    """Return the speed at places, each looked up in a window of one cell."""
-    cell = np.floor(np.column_stack([x_m, y_m]) / CELL_M).astype(np.int64)
-    return speeds.speed_mps[speeds.rows(cell, (1, 1))[:, 0, 0]]
+    """Return the speed at places."""
+    return speeds.at(np.column_stack([x_m, y_m]).astype(float))
 
 
 def gap_m(x_m, y_m, line_m):

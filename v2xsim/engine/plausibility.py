@@ -17,6 +17,7 @@ from v2xsim.mobility.base import Names
 from v2xsim.notices import Notice
 from v2xsim.records import Obstacles
 from v2xsim.scenario.schema import Scenario
+from v2xsim.world.hidden_speeds import HiddenSpeeds
 from v2xsim.world.inside import buildings_around
 from v2xsim.world.overlaps import overlapping
 from v2xsim.world.road_users import KINDS
@@ -58,10 +59,10 @@ class Plausibility:
     Args:
         scenario: Scenario of the run.
         obstacles: Buildings of the world.
-        assumed_mps: Speed that all hidden road users are assumed to have; None if it follows from the roads.
+        hidden_speeds: Speeds that hidden road users are assumed to have; None where nobody reads them.
     """
 
-    def __init__(self, scenario: Scenario, obstacles: Obstacles, assumed_mps: float | None = None) -> None:
+    def __init__(self, scenario: Scenario, obstacles: Obstacles, hidden_speeds: HiddenSpeeds | None = None) -> None:
         self._scenario, self._obstacles, self._buildings = scenario, obstacles, len(obstacles.prisms)
         # Pairs of overlapping bodies, each as one number: both agent ids have at most 32 bits. And the first pair, and when.
         self._overlaps = NumberSet()
@@ -88,7 +89,8 @@ class Plausibility:
             Share.NOTHING,
             Share.REPORTS,
         )
-        self._assumed_speeds = AssumedSpeeds(assumed_mps) if asks and assumed_mps is not None else None
+        extent_m = scenario.cooperation.matrix.extent_m
+        self._assumed_speeds = AssumedSpeeds(hidden_speeds, extent_m) if asks and hidden_speeds is not None else None
         self._least_m, self._largest_m = np.full(2, np.inf), np.full(2, -np.inf)
 
     def note(self, snapshot: Snapshot, fleet: Fleet) -> None:
@@ -110,7 +112,7 @@ class Plausibility:
         if self._far_users is not None:
             self._far_users.note(snapshot)
         if self._assumed_speeds is not None:
-            self._assumed_speeds.note(snapshot)
+            self._assumed_speeds.note(snapshot, fleet)
         self._most_stations = max(self._most_stations, len(fleet))
         self._stations.add(fleet.agent)
         self._with_lidar.add(fleet.agent[fleet.lidars > 0])

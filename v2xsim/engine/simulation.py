@@ -113,7 +113,7 @@ class Simulation:
         self._libraries = ThreadpoolController()
         self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store, self.stages, self._workers)
         hidden_speeds = HiddenSpeeds(roads or Roads.none(), rule.matrix.cell_m, rule.hidden_speed_mps)
-        self.plausibility = Plausibility(scenario, obstacles, hidden_speeds.everywhere_mps)
+        self.plausibility = Plausibility(scenario, obstacles, hidden_speeds)
         self._blocked_links = BlockedLinks(scenario, obstacles, roads or Roads.none())
         self.sensing = Sensing(scenario, obstacles, streams, self._workers)
         # No station reads what an ego has after fusion. A user's scheme may read what other parts of the same file change.

@@ -65,6 +65,14 @@ class HiddenSpeeds:
             return np.zeros((len(lower), *shape), np.int16)
         return self._map.windows(lower, shape)
 
+    def at(self, place_m: Float[np.ndarray, "places 2"]) -> Float[np.ndarray, " places"]:
+        """Return the speed that is assumed at some places."""
+        if self.everywhere_mps is not None or len(place_m) == 0:
+            return np.full(len(place_m), self.everywhere_mps or 0.0)
+        cell = np.floor(place_m / self._cell_m).astype(np.int64)
+        speed_mps: Float[np.ndarray, " places"] = self.speed_mps[self.rows(cell, (1, 1))[:, 0, 0]]
+        return speed_mps
+
     def _draw(self, lower: Int64[np.ndarray, " 2"], rows: Int16[np.ndarray, "tile tile"]) -> None:
         """Write the row of each cell of a tile, in place."""
         first_m = lower * self._cell_m
