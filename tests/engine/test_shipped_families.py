@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import v2xsim
 from v2xsim.claims.situations import FAMILIES
+from v2xsim.cli.app import app
 
 SCENARIOS = Path(v2xsim.__file__).parent / "scenarios"
 
@@ -24,6 +26,13 @@ def test_a_family_runs_with_helpers_in_range(name):
         "cooperation.hidden_speed",
         "traffic.inside_building",
     }
+
+
+@pytest.mark.parametrize("name", ["t_junction", "t_junction_rsu", "overtaking"])
+def test_in_a_scripted_family_nobody_drives_through_another(name):
+    """`check` runs the whole traffic of a script; with --strict, what looks wrong in it is an error."""
+    checked = CliRunner().invoke(app, ["check", name, "--strict"])
+    assert (checked.exit_code, "overlapping" in checked.output) == (0, False)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.6])
