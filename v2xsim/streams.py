@@ -1,12 +1,14 @@
 """Named random streams from one seed: one stream for each purpose, with integer keys for stations and instants.
 
 A random number depends on the seed, the name of the purpose and the keys, and never on the number of draws before it. So an
-additional vehicle, relay or recorder does not change any other random number.
+additional vehicle, relay or recorder does not change any other random number. For the same reason, the key of a road user or
+station is made from its name, and not from its agent id, which depends on who else exists.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int64, UInt64
@@ -17,11 +19,40 @@ _GOLDEN, _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB1331
 _MASK = 2**64 - 1
 
 
+class NameKeys(Protocol):
+    """The keys of road users and stations, made from their names (`name_key`)."""
+
+    def keys_of(self, agents: Int64[np.ndarray, " agents"]) -> Int64[np.ndarray, " agents"]:
+        """Return the keys of road users and stations with some agent ids."""
+
+    def key_of(self, agent: int) -> int:
+        """Return the key of one road user or station."""
+
+
+def name_key(name: str) -> int:
+    """Return the key of a name for random draws: a number below 2^63 that depends on the name alone."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little") >> 1
+
+
 @dataclass(frozen=True)
 class Streams:
-    """The random streams of one run."""
+    """The random streams of one run.
+
+    Attributes:
+        seed: Seed of the run.
+        names: Keys of road users and stations; without them, a key is the agent id.
+    """
 
     seed: int
+    names: NameKeys | None = None
+
+    def agent_keys(self, agents: Int64[np.ndarray, " agents"]) -> Int64[np.ndarray, " agents"]:
+        """Return the keys of some road users or stations for draws that are theirs."""
+        return agents if self.names is None else self.names.keys_of(agents)
+
+    def agent_key(self, agent: int) -> int:
+        """Return the key of one road user or station."""
+        return agent if self.names is None else self.names.key_of(agent)
 
     def key(self, name: str, *keys: int | np.int64) -> int:
         """Return a 64-bit key made from the seed, the name of a purpose and integer keys."""

@@ -73,7 +73,8 @@ def _ranges_m(scenario: Scenario) -> tuple[float, float]:
 
 def _links(scenario: Scenario) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield delivery, distance and number of tall ends of the links between cars and tall vehicles at each instant."""
-    names, streams, delivery = Names(), Streams(scenario.run.seed), TrueDelivery(scenario.radio)
+    names, delivery = Names(), TrueDelivery(scenario.radio)
+    streams = Streams(scenario.run.seed, names)
     nothing, links = indexed(Prisms.none()), LinkBudget.none()
     begin_us, step_us = round(scenario.run.begin_s * 1e6), round(scenario.run.step_s * 1e6)
     with open_mobility(scenario.traffic, scenario.run, names) as mobility:

@@ -16,6 +16,8 @@ from v2xsim.scenario.steered import replay_text
 
 # The first format with the truth of every tick and with uncut detections.
 FIRST_FORMAT = 2
+# The first format whose random draws depend on the names of road users and stations, not on their agent ids.
+DRAWN_BY_NAME = 3
 # Settings of the scenario that every opened run needs, with their types in JSON.
 _SETTINGS: dict[str, type | tuple[type, ...]] = {
     "name": str, "run.seed": int, "run.begin_s": (int, float), "run.duration_s": (int, float), "run.step_s": (int, float),

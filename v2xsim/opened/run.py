@@ -16,7 +16,15 @@ from v2xsim.opened.errors import NotRecordedError, OpenError
 from v2xsim.opened.evaluation import Evaluation, evaluated
 from v2xsim.opened.frame_source import FrameSource
 from v2xsim.opened.frames import Frame, Frames
-from v2xsim.opened.manifest import notices_of, read_begun_manifest, read_manifest, replayed, run_scenario, setting
+from v2xsim.opened.manifest import (
+    DRAWN_BY_NAME,
+    notices_of,
+    read_begun_manifest,
+    read_manifest,
+    replayed,
+    run_scenario,
+    setting,
+)
 from v2xsim.opened.recorded_frames import RecordedFrames
 from v2xsim.opened.segments import SegmentTables, unfinished
 from v2xsim.opened.tables import RunTables
@@ -271,7 +279,9 @@ class Run:
     def _casting(self) -> Casting:
         check_recorded(self.manifest, self.folder, "to cast its lidars again")
         check_device(setting(self.manifest, "run.device"), self.folder)
-        return Casting(self.scenario, self.tables, self._truth, self.names, self.folder)
+        return Casting(
+            self.scenario, self.tables, self._truth, self.names, self.folder, self.manifest["format"] >= DRAWN_BY_NAME
+        )
 
     @cached_property
     def _truth(self) -> Truth:

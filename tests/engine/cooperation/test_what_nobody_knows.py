@@ -22,16 +22,23 @@ DECISIONS = {
     ),
 }  # fmt: skip
 SETTINGS = ["lidars.model=beam16", "cooperation.min_delivery=0.5", "cooperation.foresight=tracks"]
+AGENTS = {"requester", "helper", "relay", "station", "neighbour", "origin", "destination"}
 SLOT = "radio.access=random_slot"
 CSMA = ["radio.access=ieee80211p", "radio.retries=2"]
 CAR_M, TRUCK_M = (4.5, 1.8, 1.5), (12.0, 2.5, 3.8)
 
 
 def decisions(scenario, *, of=None, before_us=10**12):
-    """Return the decisions of some stations (None: of all) for frames before a time, as sorted rows of the tables."""
+    """Return the decisions of some stations (None: of all) for frames before a time, as sorted rows of the tables with names."""
     tables, found = v2xsim.run(scenario, threads=1).tables, {}
+    name_of = dict(zip(*(tables["agents"].column(column).to_pylist() for column in ("agent", "name")), strict=True))
+
+    def values(name, column):
+        numbers = tables[name].column(column).to_pylist()
+        return [name_of.get(number, number) for number in numbers] if column in AGENTS else numbers
+
     for name, columns in DECISIONS.items():
-        rows = zip(*(tables[name].column(column).to_pylist() for column in columns), strict=True)
+        rows = zip(*(values(name, column) for column in columns), strict=True)
         found[name] = sorted(repr(row) for row in rows if row[0] < before_us and (of is None or row[1] in of))
     assert found["transfers"]
     return found
@@ -144,14 +151,15 @@ def with_copy(name, size, settings):
     script = document["traffic"]["script"]
     for user in script[:size]:
         moved = [[t, x + FAR_M, y] for t, x, y in user["waypoints"]]
+        # At the front, so that the others get other agent ids.
         document["traffic"]["script"] = [
-            *document["traffic"]["script"],
             {**user, "id": f"far_{user['id']}", "waypoints": moved},
+            *document["traffic"]["script"],
         ]
     names = {user["id"] for user in script[:size]}
     for section, key in (("stations", "include"), ("lidars", "include"), ("cooperation", "egos")):
         document[section][key] += [f"far_{one}" for one in document[section][key] if one in names]
-    return v2xsim.load(document, [*SETTINGS, *settings, "run.duration_s=1.5"]), set(range(len(script)))
+    return v2xsim.load(document, [*SETTINGS, *settings, "run.duration_s=1.5"]), {user["id"] for user in script}
 
 
 @pytest.mark.slow
@@ -163,3 +171,19 @@ def test_stations_that_talk_out_of_range_change_no_decision(name, settings):
     near = [with_copy(name, size, settings) for size in (0, 4, 20)]
     found = [decisions(scenario, of=agents) for scenario, agents in near]
     assert found[0] == found[1] == found[2]
+
+
+# Who is not in the file at all
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [[SLOT, "radio.retries=1"], CSMA])
+def test_no_decision_depends_on_whether_the_file_names_someone_whom_nobody_meets(settings):
+    document = document_of("demo")[0].data
+    hidden = {"id": "hidden", "kind": "truck", "waypoints": [[0, -100, -40]]}
+    more = {**document, "traffic": {**document["traffic"], "script": [hidden, *document["traffic"]["script"]]}}
+    scenarios = [
+        v2xsim.load(one, [*SETTINGS, *settings, "run.begin_s=5", "run.duration_s=1.5"]) for one in (document, more)
+    ]
+    without, found = map(decisions, scenarios)
+    assert found == without

@@ -165,7 +165,9 @@ def next_budget(
     shape = shape_of(wave.fading, FadingView(distance_m, state)) if wave.fading.fades else np.zeros(0)
     gain_dbi = _gain_dbi(fleet, snapshot, radio)
     # A 64-bit key for each station, random in its upper 53 bits; the key of a pair is made from those of its stations.
-    keys = (streams.uniforms("link", fleet.agent)[:, 0] * 2.0**53).astype(np.uint64) << np.uint64(11)
+    keys = (streams.uniforms("link", streams.agent_keys(fleet.agent))[:, 0] * 2.0**53).astype(np.uint64) << np.uint64(
+        11
+    )
     carried, loss_db, shadowing_db, power_mw = powers(
         PairStates(near, distance_m, state, case), moved_m, keys, streams.key("link.tick", snapshot.time_us), continued, model,
         clear_db, more_db, gain_dbi, _common(radio, row, blocker, snapshot, streams),
@@ -201,7 +203,10 @@ def _states(
         )
     one, other = fleet.antenna_m[near.first], fleet.antenna_m[near.second]
     distance_m = np.linalg.norm(one - other, axis=1)
-    draws = streams.uniforms("link.state", fleet.agent[near.first], fleet.agent[near.second], count=2)
+    key = streams.agent_keys(fleet.agent)
+    first, second = key[near.first], key[near.second]
+    # The order of two stations depends on their agent ids, their keys do not.
+    draws = streams.uniforms("link.state", np.minimum(first, second), np.maximum(first, second), count=2)
     state, case = drawn_states(
         model, radio.channel.urban, distance_m, np.minimum(one[:, 2], other[:, 2]),
         np.maximum(one[:, 2], other[:, 2]), draws,
@@ -220,7 +225,9 @@ def _common(
     # Only a drawn blockage loss reads the keys of vehicles.
     if moments_of(radio.propagation.vehicle_blockage) is None:
         return Common(share, row, np.full(len(blocker), -1, np.int32), np.zeros(0, np.uint64))
-    keys = (streams.uniforms("link.blocker", snapshot.body_agent)[:, 0] * 2.0**53).astype(np.uint64) << np.uint64(11)
+    keys = (streams.uniforms("link.blocker", streams.agent_keys(snapshot.body_agent))[:, 0] * 2.0**53).astype(
+        np.uint64
+    ) << np.uint64(11)
     return Common(share, row, blocker, keys)
 
 

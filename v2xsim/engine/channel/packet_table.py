@@ -121,5 +121,7 @@ class PacketTable:
         if packet.message.kind != AWARENESS or self._share >= 1.0:
             return True
         if packet.sender not in self._listed:
-            self._listed[packet.sender] = self._streams.uniform("record.packets", packet.sender) < self._share
+            self._listed[packet.sender] = (
+                self._streams.uniform("record.packets", self._streams.agent_key(packet.sender)) < self._share
+            )
         return self._listed[packet.sender]

@@ -95,7 +95,9 @@ class RadioAir:
         if self._radio.access.spreads_periods:
             return 0
         if agent not in self._phase_us:
-            self._phase_us[agent] = int(self._streams.uniform("announcement.phase", agent) * period_us)
+            self._phase_us[agent] = int(
+                self._streams.uniform("announcement.phase", self._streams.agent_key(agent)) * period_us
+            )
         return self._phase_us[agent]
 
     def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
@@ -107,10 +109,8 @@ class RadioAir:
         if message.kind != AWARENESS:
             # All stations capture at the same ticks, but their computers do not finish in the same microsecond.
             spread_us = self._radio.processing_spread_ms * 1e3
-            wait_us = int(
-                self._streams.uniform(f"processing.{message.kind}", message.origin, self._own_number_of(message))
-                * spread_us
-            )
+            origin, number = self._streams.agent_key(message.origin), self._own_number_of(message)
+            wait_us = int(self._streams.uniform(f"processing.{message.kind}", origin, number) * spread_us)
         packets = [
             Packet(message, 1, part, len(sizes), message.origin, message.first_target, size)
             for part, size in enumerate(sizes)
@@ -181,7 +181,7 @@ class RadioAir:
         rows = kept_rows(self._fleet.agent, fleet.agent)
         self._reception_key = carried(self._reception_key, rows, 0)
         for row in np.flatnonzero(rows < 0):
-            self._reception_key[row] = self._streams.key("reception", fleet.agent[row])
+            self._reception_key[row] = self._streams.key("reception", self._streams.agent_key(int(fleet.agent[row])))
         for agent in gone:
             self._phase_us.pop(agent, None)
         self._layer.reindexed(rows, self._reception_key)
@@ -241,6 +241,7 @@ class RadioAir:
         mcs = self._radio.awareness_mcs if message.kind == AWARENESS else self._radio.mcs
         # EVERYBODY is no station: its row is -1, as the access layer wants it.
         target_row = self._fleet.index(target) if target != EVERYBODY else -1
+        origin_key, sender_key = self._streams.agent_key(message.origin), self._streams.agent_key(sender)
         for packet in packets:
             number, self._packets_sent = self._packets_sent, self._packets_sent + 1
             self._flying[number] = packet
@@ -252,7 +253,7 @@ class RadioAir:
             self._submissions.append(
                 (number, sender_row, target_row, ready_us, packet.size_bytes, mcs, period, allowed)
             )
-            self._submitted_keys.append((message.origin, kind, own_number, packet.hop, packet.fragment, sender))
+            self._submitted_keys.append((origin_key, kind, own_number, packet.hop, packet.fragment, sender_key))
             if awaited:
                 self._awaited.add(number)
 

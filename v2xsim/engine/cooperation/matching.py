@@ -152,7 +152,7 @@ def _views(
 
     def draw(row: int) -> Float[np.ndarray, " helpers"]:
         ego, agent = egos[row], known.agent[known.offset[row] : known.offset[row + 1]]
-        return streams.uniforms("matching", ego.agent, ego.time_us, agent)[:, 0]
+        return streams.uniforms("matching", streams.agent_key(ego.agent), ego.time_us, streams.agent_keys(agent))[:, 0]
 
     cost_bytes = _cost_bytes(observed, occupied, np.repeat(count, count), rule)
     predicted = forecast.predicted(

@@ -184,9 +184,8 @@ class Relaying:
         hop, snr_db = candidates.hop, candidates.snr_db
 
         def draw() -> Float[np.ndarray, " candidates"]:
-            return self._streams.uniforms(
-                "relay", requester.agent[candidates.pair], helper.agent[candidates.pair], candidate.agent
-            )[:, 0]
+            ends = (requester.agent[candidates.pair], helper.agent[candidates.pair], candidate.agent)
+            return self._streams.uniforms("relay", *[self._streams.agent_keys(agent) for agent in ends])[:, 0]
 
         # In most ticks of most runs nobody needs a relay, and the bodies of hundreds of vehicles take time.
         bodies = known_bodies(vicinities, detected) if len(candidates.pair) else KnownBodies.none(len(known.owner))

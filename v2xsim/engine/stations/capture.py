@@ -22,7 +22,8 @@ class DetectorDraws:
     """
 
     def __init__(self, streams: Streams, station: int, time_us: int, agent: Int64[np.ndarray, " agents"]) -> None:
-        self.streams, self.station, self.time_us, self._agent = streams, station, time_us, agent
+        self.streams, self.time_us, self._agent = streams, time_us, agent
+        self.station_key = streams.agent_key(station)
         # A detector runs twice on a frame, alone and after fusion, and must get the same random numbers both times.
         self._drawn: dict[tuple[str, int, int], Float[np.ndarray, "rows draws"]] = {}
 
@@ -30,26 +31,31 @@ class DetectorDraws:
         """Return `count` random numbers for each road user."""
         key = ("detector", 0, count)
         if key not in self._drawn:
-            self._drawn[key] = self.streams.uniforms("detector", self.station, self.time_us, self._agent, count=count)
+            self._drawn[key] = self._of_agents(self._agent, count)
         return self._drawn[key]
 
     def of_rows(self, rows: Int64[np.ndarray, " rows"], count: int) -> Float[np.ndarray, "rows draws"]:
         """Return the rows of `of_objects(count)` of some road users; the numbers of the others are not computed."""
-        return self.streams.uniforms("detector", self.station, self.time_us, self._agent[rows], count=count)
+        return self._of_agents(self._agent[rows], count)
+
+    def _of_agents(self, agent: Int64[np.ndarray, " rows"], count: int) -> Float[np.ndarray, "rows draws"]:
+        return self.streams.uniforms(
+            "detector", self.station_key, self.time_us, self.streams.agent_keys(agent), count=count
+        )
 
     def of_frame(self, rows: int, count: int) -> Float[np.ndarray, "rows draws"]:
         """Return `rows` rows of `count` random numbers that belong to no road user, such as for false positives."""
         key = ("clutter", rows, count)
         if key not in self._drawn:
             self._drawn[key] = self.streams.uniforms(
-                "clutter", self.station, self.time_us, np.arange(rows), count=count
+                "clutter", self.station_key, self.time_us, np.arange(rows), count=count
             )
         return self._drawn[key]
 
 
 def _keys(draws: Sequence[DetectorDraws], name: str) -> UInt64[np.ndarray, " frames"]:
     """Return the random key of each frame for the draws of road users (`detector`) or those of the frame (`clutter`)."""
-    return draws[0].streams.keys(name, [(one.station, one.time_us) for one in draws])
+    return draws[0].streams.keys(name, [(one.station_key, one.time_us) for one in draws])
 
 
 def draws_of_rows(
@@ -63,7 +69,7 @@ def draws_of_rows(
         agent: Agent id of the road user.
         count: Random numbers per row.
     """
-    return uniforms_from(_keys(draws, "detector")[frame], agent, count=count)
+    return uniforms_from(_keys(draws, "detector")[frame], draws[0].streams.agent_keys(agent), count=count)
 
 
 def draws_of_frames(draws: Sequence[DetectorDraws], rows: int, count: int) -> Float[np.ndarray, "frames rows draws"]:

@@ -120,7 +120,7 @@ class Sensing:
         number = np.arange(len(station)) - np.repeat(np.cumsum(carried) - carried, carried)
         of_lidar = [array[station].tolist() for array in (agent, fleet.rig[rows], fleet.mount_base_m[rows])]
         every = list(zip(*of_lidar, number.tolist(), strict=True))
-        keys = self._streams.keys("lidar", [(owner, time_us, n) for owner, _, _, n in every])
+        keys = self._streams.keys("lidar", [(self._streams.agent_key(owner), time_us, n) for owner, _, _, n in every])
         beams = tuple([self._rigs.lidars(rig)[n].beams for _, rig, _, n in every])
         noise = tuple([Noise(settings.range_noise_m, settings.dropout, key) for key in keys.tolist()])
         mount = np.array([self._mount(rig, n, base_m) for _, rig, base_m, n in every]).reshape(-1, 4, 4)

@@ -50,7 +50,7 @@ def next_errors(
     """
     sigma = np.array([errors.gnss_sigma_m, errors.gnss_sigma_m, np.radians(errors.heading_sigma_deg)])
     # The draw for a station at an instant does not depend on which other stations exist.
-    draw = streams.normals("localisation", agent, time_us, count=3) * sigma
+    draw = streams.normals("localisation", streams.agent_keys(agent), time_us, count=3) * sigma
     if len(before.agent):
         row = np.minimum(np.searchsorted(before.agent, agent), len(before.agent) - 1)
         known = before.agent[row] == agent
@@ -58,5 +58,5 @@ def next_errors(
         # The factor sqrt(1 - r^2) of the new draw keeps the variance at sigma^2 at all times.
         walked = kept * before.pose_error[row] + np.sqrt(1.0 - kept**2) * draw
         draw = np.where(known[:, None], walked, draw)
-    offset = streams.normals("clock", agent)[:, 0] * errors.clock_sigma_ms * 1e3
+    offset = streams.normals("clock", streams.agent_keys(agent))[:, 0] * errors.clock_sigma_ms * 1e3
     return StationErrors(agent, time_us, draw, np.round(offset).astype(np.int64))
