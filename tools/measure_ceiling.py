@@ -128,7 +128,7 @@ def tries(scenario: v2xsim.Scenario, draws: int) -> tuple[Tries, v2xsim.Results]
     Here.draws, Here.tries = draws, []
 
     def air(clock, settings, streams, *more):
-        return RadioAir(clock, settings, Redrawn(streams.seed), *more)
+        return RadioAir(clock, settings, Redrawn(streams.seed, streams.names), *more)
 
     engine.Cooperation, engine.RadioAir = Here, air
     try:
