@@ -1,8 +1,8 @@
-"""Measure how well any forecast of cycles could do: python tools/measure_ceiling.py [--seeds S ...] [--draws N] [--only TEXT].
+"""Measure how well any forecast of cycles could do: python tools/measure_ceiling.py [--seeds S ...] [--draws N] [--every N] [--only TEXT ...].
 
-At each instant at which egos ask, the run is copied several times. Each copy has the same world, the same stations with all that they
-know and remember, the same packets in queues and on the air, and the same reservations; from then on, it draws everything that
-concerns packets anew: when they are sent and whether they are decoded. So the same cycles are tried several times. A forecast that
+At instants at which egos ask, the run is copied several times. Each copy has the same world, the same stations with all that they
+know and remember, the same packets in queues and on the air, and the same reservations; for all packets that are made from then on, it
+draws anew when they are sent and whether they are decoded. So the same cycles are tried several times. A forecast that
 knew the whole state of the world at that instant could still not know these draws. Its Brier score would be the mean of p (1 - p),
 where p is the true probability of each cycle.
 
@@ -34,7 +34,7 @@ from v2xsim.engine.cooperation.collecting import answered_whole
 from v2xsim.engine.cooperation.cooperation import Cooperation
 from v2xsim.streams import Streams
 
-SEEDS, DRAWS = (11,), 8
+SEEDS, DRAWS, EVERY = (11, 12, 13), 4, 2
 HEADER = "| setting | cycles | observed | the best possible | 90 % interval | the egos' forecast | the share of what is possible |"
 _RESAMPLED = 1000
 
@@ -75,34 +75,48 @@ class Copied(Cooperation):
 
     Attributes:
         draws: Number of copies.
+        every: Copies are made at every so many instants at which egos ask.
+        scenario: Scenario of the run; its rehearsal, which has another one, is not copied.
         tries: For each instant: frame, predicted success of the cycles, and their outcomes.
     """
 
-    draws = DRAWS
+    draws, every, asked = DRAWS, EVERY, 0
+    scenario: v2xsim.Scenario
     tries: list[tuple[int, list[float], np.ndarray]]
 
+    def __init__(self, scenario, *more):
+        super().__init__(scenario, *more)
+        self.is_rehearsal = scenario is not self.scenario
+
+    def announce(self, states):
+        """Let stations announce themselves, in each copy and then in the run itself; egos ask at the same instant, right after it."""
+        self.asked += 1
+        self.outcomes: list[np.ndarray] = []
+        if not self.is_rehearsal and Redrawn.copy == 0 and self.asked % self.every == 0:
+            frame_us = self._clock.now_us - self._detect_us
+            for copy in range(1, self.draws + 1):
+                read, write = os.pipe()
+                child = os.fork()
+                if child == 0:
+                    gc.disable()
+                    Redrawn.copy = copy
+                    deadline_us = frame_us + round(self._rule.deadline_ms * 1e3)
+                    self._clock.call(deadline_us, Order.ARRIVAL, partial(self._tell, states, frame_us, write))
+                    break
+                os.close(write)
+                with os.fdopen(read, "rb") as answer:
+                    self.outcomes.append(np.frombuffer(answer.read(), np.uint8))
+                if os.waitpid(child, 0)[1] != 0:
+                    raise RuntimeError(f"a copy of the run failed at frame {frame_us}")
+        super().announce(states)
+
     def match(self, states, frame_us):
-        """Let egos ask, in each copy and then in the run itself."""
-        outcomes = []
-        for copy in range(1, self.draws + 1):
-            read, write = os.pipe()
-            child = os.fork()
-            if child == 0:
-                gc.disable()
-                Redrawn.copy = copy
-                deadline_us = frame_us + round(self._rule.deadline_ms * 1e3)
-                self._clock.call(deadline_us, Order.ARRIVAL, partial(self._tell, states, frame_us, write))
-                break
-            os.close(write)
-            with os.fdopen(read, "rb") as answer:
-                outcomes.append(np.frombuffer(answer.read(), np.uint8))
-            if os.waitpid(child, 0)[1] != 0:
-                raise RuntimeError(f"a copy of the run failed at frame {frame_us}")
+        """Let egos ask, and keep what became of it in the copies."""
         super().match(states, frame_us)
-        if Redrawn.copy == 0:
-            predicted = [one.success for _, one in self._cycles(states, frame_us)]
-            if predicted:
-                self.tries.append((frame_us, predicted, np.column_stack(outcomes)))
+        predicted = [one.success for _, one in self._cycles(states, frame_us)]
+        if Redrawn.copy == 0 and self.outcomes and predicted:
+            self.tries.append((frame_us, predicted, np.column_stack(self.outcomes)))
+            self.outcomes = []
 
     def _tell(self, states, frame_us, write):
         """Tell the run which of the cycles of a frame are whole, at the deadline, and end this copy."""
@@ -119,13 +133,13 @@ class Copied(Cooperation):
                 yield ego, one
 
 
-def tries(scenario: v2xsim.Scenario, draws: int) -> tuple[Tries, v2xsim.Results]:
+def tries(scenario: v2xsim.Scenario, draws: int, every: int) -> tuple[Tries, v2xsim.Results]:
     """Return the cycles of a run, each tried several times, and the results of the run itself."""
 
     class Here(Copied):
         pass
 
-    Here.draws, Here.tries = draws, []
+    Here.draws, Here.every, Here.scenario, Here.tries = draws, every, scenario, []
 
     def air(clock, settings, streams, *more):
         return RadioAir(clock, settings, Redrawn(streams.seed, streams.names), *more)
@@ -191,13 +205,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--draws", type=int, default=DRAWS, help="number of copies at each instant, at least 2")
-    parser.add_argument("--only", default="", help="run only settings whose names contain this text")
+    parser.add_argument("--every", type=int, default=EVERY, help="copy the run at every so many instants")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="run only settings whose names contain one of these texts"
+    )
     args = parser.parse_args()
     print(HEADER + "\n" + "|---" * (HEADER.count("|") - 1) + "|", flush=True)
     for name, place, radio in settings():
-        if args.only in name:
+        if any(text in name for text in args.only):
             keys = [*place[1:], *radio, "run.duration_s=8"]
-            parts = [tries(v2xsim.load(place[0], keys, seed), args.draws)[0] for seed in args.seeds]
+            parts = [tries(v2xsim.load(place[0], keys, seed), args.draws, args.every)[0] for seed in args.seeds]
             found, every = ceiling(parts), np.concatenate([part.whole for part in parts])
             print(
                 f"| {name} | {len(every):,} | {every.mean():.3f} | {found.best:+.1%} | {found.low:+.1%} to {found.high:+.1%} | "

@@ -68,12 +68,14 @@ def test_a_copy_draws_anew_what_concerns_packets_and_nothing_else(tool, monkeypa
 
 
 def test_copies_change_nothing_in_the_run_and_differ_from_each_other(tool):
-    keys = ["stations.count=10", "lidars.count=5", "run.duration_s=0.4", "run.begin_s=20", "radio.access=random_slot"]
+    keys = ["stations.count=20", "lidars.count=8", "run.duration_s=0.4", "run.begin_s=60", "radio.access=random_slot"]
     scenario = v2xsim.load("urban_grid", keys, 4)
-    found, results = tool.tries(scenario, 3)
+    found, results = tool.tries(scenario, 3, 1)
     assert found.whole.shape == (len(found.predicted), 3)
     assert 0.0 < found.whole.mean() < 1.0
     assert (found.whole != found.whole[:, :1]).any()
+    # The rehearsal of the run, which begins at 0, is not among them.
+    assert found.frame_us.min() >= 60_000_000
     alone = v2xsim.run(scenario, threads=1)
     # Answers have no prediction, and NaN equals nothing.
     ours, theirs = (one.tables["transfers"].drop_columns("predicted") for one in (results, alone))
