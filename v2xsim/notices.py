@@ -10,7 +10,7 @@ _USUAL = frozenset(
     {
         "buildings.height_assumed", "buildings.other_polygons", "buildings.outside_region", "buildings.repeated", "radio.no_corner",
         "sumo.outputs_left_out",
-        "sumo.seed_replaced", "trace.containers", "trace.interpolated", "trace.no_speeds", "trace.riders", "traffic.elevation", "traffic.riders",
+        "sumo.seed_replaced", "trace.containers", "trace.interpolated", "trace.no_speeds", "trace.riders", "traffic.elevation", "traffic.one_body", "traffic.riders",
     }
 )  # fmt: skip
 

@@ -170,3 +170,23 @@ def test_a_scripted_truck_may_be_one_body_although_it_is_long():
 def test_parts_that_do_not_fit_the_whole_are_refused(trailer, message):
     with pytest.raises(UserError, match=message):
         scripted(size_m=(12.0, 2.5, 4.0), trailer=trailer)
+
+
+def test_long_vehicles_that_no_rule_gives_a_joint_are_reported():
+    size_m = {
+        "long": (26.0, 2.5, 4.0),
+        "wide": (18.0, 2.7, 4.0),
+        "usual": (16.5, 2.55, 4.0),
+        "meant": (26.0, 2.5, 4.0),
+        "short": (15.0, 2.7, 4.0),
+    }
+    agents = [
+        Agent(id=name, kind="truck", waypoints=[(0.0, 0.0, 40.0 * n)], size_m=size, trailer="none" if name == "meant" else None)
+        for n, (name, size) in enumerate(size_m.items())
+    ]  # fmt: skip
+    mobility = ScriptMobility(agents, Names(), (0, 100_000_000))
+    mobility.snapshot(0)
+    mobility.snapshot(100_000)
+    (notice,) = [notice for notice in mobility.notices() if notice.subject.startswith("traffic.")]
+    assert (notice.subject, notice.count, notice.is_warning) == ("traffic.one_body", 2, False)
+    assert "'long' (26 m) and 1 more trucks and buses longer than 15 m move as one rigid body" in notice.text

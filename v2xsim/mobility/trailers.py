@@ -14,9 +14,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.comms.pairs import kept_rows
-from v2xsim.mobility.two_parts import SHORTEST_M, TwoParts, usual_parts
+from v2xsim.mobility.two_parts import LONGEST_M, SHORTEST_M, WIDEST_M, TwoParts, usual_parts
 from v2xsim.notices import Notice
 from v2xsim.records import Bodies, Boxes
+from v2xsim.world.road_users import BUS, TRUCK
 
 # A bumper that moves farther in a tick than this many times what its speed gives, plus a margin, was put elsewhere (a teleport, a
 # turn on the spot). A body that turns while it drives swings its bumper faster than its centre.
@@ -59,6 +60,8 @@ class Trailers:
         self._seen: dict[int, None] = {}
         self._straightened: dict[int, int] = {}
         self._at_limit: dict[int, int] = {}
+        # Long trucks and buses without parts, and the length of each.
+        self._rigid: dict[int, float] = {}
 
     def give(self, agent: int, parts: TwoParts | None) -> None:
         """Set the parts of a road user that appears; None for one body."""
@@ -90,6 +93,7 @@ class Trailers:
         specs = [self._parts_of(*user) for user in users]
         rows = may_have[[spec is not None for spec in specs]]
         two = [spec for spec in specs if spec is not None]
+        self._note_rigid(may_have[[spec is None for spec in specs]], agent, kind, boxes)
         if not two:
             self._before = _State(time_us, *(array[:0] for array in _arrays(self._before)))
             return Bodies.none()
@@ -99,6 +103,14 @@ class Trailers:
         front, rear = self._followed(time_us, agent[rows], bumper_m, body.yaw_rad, speed_mps, two)
         self._before = _State(time_us, agent[rows], bumper_m, body.yaw_rad, front, rear, speed_mps)
         return _boxes(rows, body, bumper_m, front, rear, two)
+
+    def _note_rigid(
+        self, rows: Int64[np.ndarray, " rows"], agent: Int64[np.ndarray, " agents"], kind: np.ndarray, boxes: Boxes
+    ) -> None:
+        """Note the long trucks and buses of which neither the scenario nor their size gives the parts."""
+        for row in rows.tolist():
+            if kind[row] in (TRUCK, BUS) and int(agent[row]) not in self._given:
+                self._rigid.setdefault(int(agent[row]), float(boxes.size_m[row, 0]))
 
     def _parts_of(self, agent: int, kind: int, length_m: float, width_m: float) -> TwoParts | None:
         if agent in self._given:
@@ -169,8 +181,8 @@ class Trailers:
         return np.where(np.abs(angle) > most, front + np.clip(angle, -most, most), rear)
 
     def notices(self) -> tuple[Notice, ...]:
-        """Return which vehicles had their parts put in line again, and which joints reached their limit."""
-        return tuple(
+        """Return which vehicles had their parts put in line again, which joints reached their limit, and which long ones have no joint."""
+        moving = tuple(
             Notice(subject, sum(counts.values()), f"{self._source}: {self._listed(counts)} {text}")
             for subject, counts, text in (
                 (
@@ -184,6 +196,16 @@ class Trailers:
             )
             if counts
         )  # fmt: skip
+        if not self._rigid:
+            return moving
+        first, length_m = next(iter(self._rigid.items()))
+        others = f" and {len(self._rigid) - 1:,} more trucks and buses" if len(self._rigid) > 1 else ""
+        return (*moving, Notice(
+            "traffic.one_body", len(self._rigid),
+            f"{self._source}: {self._name_of(first)!r} ({length_m:.4g} m){others} longer than {SHORTEST_M:g} m move as one rigid body: trucks of up to "
+            f"{LONGEST_M[TRUCK]:g} m and buses of up to {LONGEST_M[BUS]:g} m have two parts if they are not wider than {WIDEST_M:.2f} m, and others those that the "
+            "scenario gives (trailer, traffic.trailers)",
+        ))  # fmt: skip
 
     def _listed(self, counts: dict[int, int]) -> str:
         first = next(iter(counts))

@@ -21,11 +21,12 @@ from v2xsim.world.road_users import BUS, TRUCK
 SHORTEST_M = 15.0
 """A vehicle that is not longer is one body, unless the scenario gives its parts."""
 
-# Longest vehicle with one joint, as it is built here: the longest lorry of the European modular system, and the longest bus with one
-# joint. What is longer has more joints, or rails.
-_LONGEST_M = {TRUCK: 25.25, BUS: 18.75}
-# A wider body is a ship, an aircraft or a train: 2.55 m, and 2.60 m with thermal insulation (Directive 96/53/EC).
-_WIDEST_M = 2.601
+LONGEST_M = {TRUCK: 25.25, BUS: 18.75}
+"""Longest vehicle with one joint, as it is built here: the longest lorry of the European modular system, and the longest bus with one
+joint. What is longer has more joints, or rails."""
+
+WIDEST_M = 2.601
+"""A wider body is a ship, an aircraft or a train: 2.55 m, and 2.60 m with thermal insulation (Directive 96/53/EC)."""
 
 _KINGPIN_M, _TRAILER_FRONT_M = 4.5, 2.9
 _TRAILER_AXLE, _BUS_AXLE, _BUS_JOINT, _BUS_AXLE_TO_JOINT_M = 0.64, 0.55, 0.59, 1.9
@@ -70,7 +71,7 @@ class TwoParts:
 
 def usual_parts(kind: int, length_m: float, width_m: float) -> TwoParts | None:
     """Return the parts that a vehicle of a kind and a size usually has; None if it is one body."""
-    if not (SHORTEST_M < length_m <= _LONGEST_M.get(kind, 0.0) and width_m <= _WIDEST_M):
+    if not (SHORTEST_M < length_m <= LONGEST_M.get(kind, 0.0) and width_m <= WIDEST_M):
         return None
     return semi_trailer(length_m) if kind == TRUCK else articulated_bus(length_m)
 
