@@ -3,15 +3,21 @@
 The rules themselves (matching rule, link forecast, fitted weights) are those of the library; they get a view of one ego.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
+from v2xsim.comms.channel.fading.decibels import faded_db
+from v2xsim.comms.channel.fading.model import FadingView, shape_of
 from v2xsim.comms.messages.sizes import request_bytes
 from v2xsim.comms.relay.courses import Courses
+from v2xsim.comms.relay.foresight.history import LinkHistories, Measurements, learned, still_known
 from v2xsim.comms.relay.foresight.model import ForesightView, KnownVehicles, deaths_of
 from v2xsim.engine.cooperation.answer_sizes import codes_bytes, predicted_bytes
 from v2xsim.engine.cooperation.blind_zone import BlindZones
 from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
 from v2xsim.engine.cooperation.paths import Paths
+from v2xsim.engine.stations.hearing import NEWEST
 from v2xsim.perception.matching.choice import chosen_helpers
 from v2xsim.perception.matching.matrix import shifted
 from v2xsim.perception.matching.rule import MatchingView, MatchingViews
@@ -35,7 +41,8 @@ class Ego:
         self.forecast = CycleForecast(radio.access.name, radio.retries, radio.mtu_bytes)
         self._zones = BlindZones(FootprintMap(map_of._obstacles, map_of._cell_m), zones._hidden_speeds)
         self._relay_before, self._death_before, self._alarms = {}, {}, {}
-        self.relays = {}
+        self._history = LinkHistories.none()
+        self.relays, self.raised = {}, {}
 
     def learn(self, inbox, frame_us):
         """Learn from the cycles of one frame, at its deadline."""
@@ -45,9 +52,13 @@ class Ego:
         """Return the stations whose links with it are foretold to die within a cycle."""
         foresight, own = self._relaying._foresight, situation.own
         links = [a for a in situation.known if situation.hop(a, situation.inbox.agent)[1] >= foresight._least_db]
+        self.raised = {}
         if not foresight._model.foresees:
             return set()
-        after_s = deaths_of(foresight._model, self._view(situation, links, foresight)) if links else np.zeros(0)
+        view = self._view(situation, links, foresight) if links else None
+        if links and foresight._model.learns:
+            view = self._with_history(situation, links, view, foresight)
+        after_s = deaths_of(foresight._model, view) if links else np.zeros(0)
         now_us, before, dying = int(own.time_us), self._death_before, set()
         self._death_before = {}
         self._alarms = {a: due_us for a, due_us in self._alarms.items() if due_us + SAME_US > now_us}
@@ -58,13 +69,30 @@ class Ego:
             if death_s == 0.0 or not np.isfinite(death_s):
                 continue
             self._death_before[agent] = due_us
-            if agent not in before or abs(due_us - before[agent]) > SAME_US:
+            if foresight._model.confirms and (agent not in before or abs(due_us - before[agent]) > SAME_US):
                 continue
             if agent not in self._alarms or abs(due_us - self._alarms[agent]) > SAME_US:
-                self._alarms[agent] = due_us
+                self._alarms[agent] = self.raised[agent] = due_us
             if death_s <= self._rule.deadline_ms * 1e-3 + AHEAD_S:
                 dying.add(agent)
         return dying
+
+    def _with_history(self, situation, links, view, foresight):
+        """Return a view with what it has learned of its links from its own packets."""
+        own, known = situation.own, situation.known
+        expected_db, state = view.expected(np.arange(len(links)), 0.0)
+        shape = np.full(len(links), np.inf)
+        if foresight._fading is not None:
+            gap_m = view.first.position_m - view.second.position_m
+            shape = shape_of(foresight._fading, FadingView(np.linalg.norm(gap_m, axis=1), state))
+        seen = Measurements(
+            np.array(links), own.time_us, view.snr_db, expected_db, state, view.first.speed_mps + view.second.speed_mps,
+            *faded_db(shape),
+        )  # fmt: skip
+        now = learned(self._history, seen, foresight._sigma_db, foresight._decorrelation_m, foresight._least_db, NEWEST)
+        self._history = still_known(self._history, now, own.time_us)
+        silent_s = [(own.stamp_us[0] - known[a].stamp_us) * 1e-6 for a in links]
+        return replace(view, history=now, silent_s=np.array(silent_s))
 
     @staticmethod
     def _view(situation, links, foresight):

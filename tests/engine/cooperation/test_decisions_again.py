@@ -35,3 +35,11 @@ def test_each_decision_of_a_run_in_a_street_grid_follows_from_one_inbox(witness,
         "announcements": 800,
     }.items():
         assert witness.compared[kind] > least, (kind, witness.compared)
+
+
+@pytest.mark.slow
+def test_each_alarm_of_the_forecast_that_learns_follows_from_one_inbox(witness):
+    settings = ["cooperation.foresight=sampled", "lidars.model=beam16", "lidars.count=12", "run.duration_s=2.5"]
+    v2xsim.run(v2xsim.load("nlos_grid", settings))
+    assert not witness.differences, witness.differences[:3]
+    assert witness.compared["alarms"] > 4

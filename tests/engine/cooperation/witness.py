@@ -85,7 +85,7 @@ class Witness:
 
     def asks(self, air, frames, streams, theirs):
         """Compare the requests of egos, and the relays that they chose, with what each of them works out for itself."""
-        relays, chosen_relays = {}, {}
+        relays, chosen_relays, alarms, raised = {}, {}, {}, {}
         for frame, requests in zip(frames, theirs, strict=True):
             if air._stations.states.index(frame.agent) < 0:
                 continue
@@ -95,6 +95,7 @@ class Witness:
                 self.situation(air, frame.agent), frame, streams, float(air._air.busy_share(np.array([frame.agent]))[0])
             )
             relays |= {(frame.agent, helper): relay for helper, relay in ego.relays.items()}
+            alarms |= {(frame.agent, neighbour): due_us for neighbour, due_us in ego.raised.items()}
             engine = {ask.helper: ask for ask in requests}
             shown = {
                 helper: (relay, cells.tobytes(), allowance) for helper, (relay, cells, _, allowance) in mine.items()
@@ -111,6 +112,10 @@ class Witness:
             pairs = zip(block["requester"].tolist(), block["helper"].tolist(), strict=True)
             chosen_relays |= dict(zip(pairs, block["relay"].tolist(), strict=True))
         self.compare("relays", relays, chosen_relays)
+        for block in air._relaying._foresight._table.fresh:
+            links = zip(block["station"].tolist(), block["neighbour"].tolist(), strict=True)
+            raised |= dict(zip(links, block["death_us"].tolist(), strict=True))
+        self.compare("alarms", alarms, raised)
         self.compared["relayed"] += sum(relay >= 0 for relay in chosen_relays.values())
 
     def receive(self, air, heard):
@@ -224,7 +229,10 @@ def _watch_what_is_decided(monkeypatch, watch):
             watch.nominations(self)
 
     def chosen(self, states, frame_us, egos):
-        return with_blocks(self._relaying._relays_table, lambda: candidates(self, states, frame_us, egos))
+        def call():
+            return with_blocks(self._relaying._relays_table, lambda: candidates(self, states, frame_us, egos))
+
+        return with_blocks(self._relaying._foresight._table, call)
 
     def asked(egos, weight, known, rule, streams, forecast):
         requests = asks(egos, weight, known, rule, streams, forecast)
