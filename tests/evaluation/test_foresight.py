@@ -60,6 +60,16 @@ def test_an_alarm_whose_link_ended_alive_before_its_time_does_not_count():
     assert found["deaths_foreseen_building"][1] == 0
 
 
+def test_an_alarm_of_the_last_tick_of_a_link_does_not_count():
+    # It is raised when the detection in the frame of that tick is finished.
+    found = metrics([death(900_000, "gone")], [alarm(920_000, 1_200_000)])
+    assert np.isnan(found["alarms_false"][0])
+
+
+def test_an_alarm_for_a_link_that_ended_alive_long_ago_is_false():
+    assert metrics([death(900_000, "gone")], [alarm(3_000_000, 3_200_000)])["alarms_false"] == (1.0, 1)
+
+
 def test_deaths_by_vehicles_that_the_ego_did_not_know_are_left_out_but_make_no_alarm_false():
     found = metrics([death(1_000_000, "body", known=False)], [alarm(600_000, 1_000_000)])
     assert found["deaths_foreseen_body"][1] == 0

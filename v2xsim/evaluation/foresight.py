@@ -10,6 +10,9 @@ IN_TIME_US = 300_000
 """A death is foreseen if an alarm for it was raised at least this much earlier."""
 NEAR_US = 500_000
 """An alarm is for a death that is no farther than this from the time foretold."""
+UNAWARE_US = 2_000_000
+"""An ego may raise an alarm this long after its link has ended alive: an alarm is raised when the detection in the frame of a tick is
+finished, and an ego does not know at once that a station has left, or the run will end."""
 CAUSES = ("building", "body")
 """The causes of deaths that can be foreseen: buildings on the map, and vehicles that the ego knew."""
 _GONE = "gone"
@@ -91,9 +94,12 @@ def _near(
 def _ended(
     alarms: Int64[np.ndarray, "alarms 4"], gone: Int64[np.ndarray, "ends 3"]
 ) -> Bool[np.ndarray, " alarms"]:  # fmt: skip
-    """Return whether the link of each alarm ended, alive, before the time foretold was over: nobody can tell whether it was right."""
+    """Return whether the link of each alarm ended, alive, before the time foretold was over: nobody can tell whether it was right.
+
+    The time of such an end is the last tick of the link, so an alarm of this tick is raised after it.
+    """
     of_link = _by_link(gone)
     return np.array([
-        any(raised_us <= time_us <= due_us + NEAR_US for (time_us,) in of_link.get((station, neighbour), ()))
+        any(raised_us - UNAWARE_US <= time_us <= due_us + NEAR_US for (time_us,) in of_link.get((station, neighbour), ()))
         for station, neighbour, due_us, raised_us in alarms.tolist()
     ], bool)  # fmt: skip
