@@ -132,6 +132,12 @@ def test_stations_without_lidar_that_relay_reports_are_no_fault():
     ]
 
 
+@pytest.mark.parametrize("fusion", ["early", "cpm"])
+def test_stations_without_lidar_load_no_ideal_channel(fusion):
+    lidars = {"include": ["a", "b"]}
+    assert street(*FOUR, lidars=lidars, radio={"access": "ideal"}, cooperation={"fusion": fusion}) == {}
+
+
 def test_stations_without_lidar_are_reported_where_they_relay_nothing():
     lidars = {"include": ["a", "b"]}
     assert street(*FOUR, lidars=lidars) == {}

@@ -275,12 +275,10 @@ class Plausibility:
         idle = len(self._stations) - len(self._with_lidar)
         if idle == 0 or not self._egos or work.fusion.shares is Share.NOTHING:
             return None
-        if self._relays:
-            return None  # They can relay.
+        if self._relays or self._scenario.radio.access.ideal:
+            return None  # They can relay, or load no channel.
         use = (
             "they announce their own position and load the channel, but have nothing to share, and they relay nothing"
-            if work.transport == "radio" and not self._scenario.radio.access.ideal
-            else "they announce their own position, but have nothing to share, and access scheme ideal needs no relay"
             if work.transport == "radio"
             else f"they have nothing to share, and with cooperation.transport: {work.transport} nothing is sent or relayed"
         )
