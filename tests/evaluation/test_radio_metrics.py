@@ -209,6 +209,16 @@ def test_packets_not_sent_are_a_share_of_packets_and_not_of_receptions():
     assert counts(rows)["packets_not_sent", ""] == 3
 
 
+def test_an_acknowledgement_that_was_not_sent_was_dropped_by_no_queue():
+    kinds = ["data", "ack", "data", "ack"]
+    packets = broadcasts(
+        ["delivered", "not_sent", "not_sent", "delivered"], kind=kinds, message=[1, 1, 2, 3], tx=[7, 8, 7, 8]
+    )
+    rows = load(packets=packets)
+    assert values(rows)["packets_not_sent", ""] == pytest.approx(1 / 3)
+    assert counts(rows)["packets_not_sent", ""] == 3
+
+
 def test_bytes_on_the_air_count_each_packet_once_and_a_second_of_two_by_half():
     packets = broadcasts(["delivered", "collision", "delivered"], size_bytes=300)
     assert values(load(packets=packets, duration_s=2.0))["on_air", ""] == 150.0

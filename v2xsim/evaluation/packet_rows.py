@@ -25,7 +25,7 @@ class Ways(NamedTuple):
     """How each row of the table `packets` was sent, and what came of it.
 
     Attributes:
-        kind: 0 for an awareness message, -1 for another one.
+        kind: 0 for an awareness message, 1 for an acknowledgement, -1 for another one.
         hop: 1 for a packet of the origin, more for that of a relay.
         outcome: Place of the outcome in OUTCOMES; -1 for another one.
     """
@@ -118,7 +118,9 @@ class Packet(NamedTuple):
 def ways_of(packets: pa.Table) -> Ways:
     """Return how the packets of some rows were sent, and what came of them."""
     (hop,) = arrays_of(packets, "hop")
-    return Ways(words_of(packets, "kind").places("awareness"), hop, words_of(packets, "outcome").places(*OUTCOMES))
+    return Ways(
+        words_of(packets, "kind").places("awareness", "ack"), hop, words_of(packets, "outcome").places(*OUTCOMES)
+    )
 
 
 def packet_of(packets: pa.Table) -> Packet:
@@ -259,9 +261,10 @@ def _sent(ways, packet, last, size_bytes, weight):  # type: ignore[no-untyped-de
             is_same = False
         if is_same:
             continue
-        # A packet that a full queue dropped has a row without a transmission: it counts, but not its bytes.
+        # A packet that a full queue dropped has a row without a transmission: it counts, but not its bytes. An acknowledgement is in no
+        # queue: its station was sending something else.
         if outcome[n] == 6:
-            dropped += 1
+            dropped += kind[n] != 1
             continue
         sizes[sent] = size_bytes[n] * (weight if kind[n] == 0 else 1.0)
         sent += 1
