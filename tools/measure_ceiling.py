@@ -7,7 +7,8 @@ knew the whole state of the world at that instant could still not know these dra
 where p is the true probability of each cycle.
 
 Prints one row of Markdown for each setting of tools/fit_cycle_forecast.py: how much better than the mean success of the setting such a
-forecast would be, with a 90 % interval, and how much better that of the egos is in the same cycles.
+forecast would be, with a 90 % interval; how much better one that knew, for each ego and helper and each second, the true share of whole
+cycles; and how much better that of the egos is in the same cycles.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from v2xsim.engine.cooperation.cooperation import Cooperation
 from v2xsim.streams import Streams
 
 SEEDS, DRAWS, EVERY = (11, 12, 13), 4, 2
-HEADER = "| setting | cycles | observed | the best possible | 90 % interval | the egos' forecast | the share of what is possible |"
+HEADER = "| setting | cycles | observed | the best possible | 90 % interval | by pair and second | the egos' forecast |"
 _RESAMPLED = 1000
 
 
@@ -61,11 +62,13 @@ class Tries(NamedTuple):
 
     Attributes:
         frame_us: Capture time of the frame of each cycle.
+        pair: A number for each ego and helper.
         predicted: Success that the ego predicted, 0 to 1.
         whole: Whether the whole answer arrived by the deadline, for each cycle and copy.
     """
 
     frame_us: np.ndarray
+    pair: np.ndarray
     predicted: np.ndarray
     whole: np.ndarray
 
@@ -77,12 +80,12 @@ class Copied(Cooperation):
         draws: Number of copies.
         every: Copies are made at every so many instants at which egos ask.
         scenario: Scenario of the run; its rehearsal, which has another one, is not copied.
-        tries: For each instant: frame, predicted success of the cycles, and their outcomes.
+        tries: The cycles of each instant.
     """
 
     draws, every, asked = DRAWS, EVERY, 0
     scenario: v2xsim.Scenario
-    tries: list[tuple[int, list[float], np.ndarray]]
+    tries: list[Tries]
 
     def __init__(self, scenario, *more):
         super().__init__(scenario, *more)
@@ -113,9 +116,11 @@ class Copied(Cooperation):
     def match(self, states, frame_us):
         """Let egos ask, and keep what became of it in the copies."""
         super().match(states, frame_us)
-        predicted = [one.success for _, one in self._cycles(states, frame_us)]
-        if Redrawn.copy == 0 and self.outcomes and predicted:
-            self.tries.append((frame_us, predicted, np.column_stack(self.outcomes)))
+        cycles = list(self._cycles(states, frame_us))
+        if Redrawn.copy == 0 and self.outcomes and cycles:
+            pair = np.array([(ego << 32) | one.helper for ego, one in cycles])
+            predicted, whole = np.array([one.success for _, one in cycles]), np.column_stack(self.outcomes)
+            self.tries.append(Tries(np.full(len(cycles), frame_us), pair, predicted, whole.astype(float)))
             self.outcomes = []
 
     def _tell(self, states, frame_us, write):
@@ -152,9 +157,7 @@ def tries(scenario: v2xsim.Scenario, draws: int, every: int) -> tuple[Tries, v2x
         if Redrawn.copy:
             os._exit(1)
         engine.Cooperation, engine.RadioAir = Cooperation, RadioAir
-    frame_us = np.concatenate([np.full(len(predicted), frame) for frame, predicted, _ in Here.tries])
-    predicted = np.concatenate([predicted for _, predicted, _ in Here.tries])
-    return Tries(frame_us, predicted, np.concatenate([whole for _, _, whole in Here.tries]).astype(float)), results
+    return Tries(*(np.concatenate(column) for column in zip(*Here.tries, strict=True))), results
 
 
 class Ceiling(NamedTuple):
@@ -164,12 +167,14 @@ class Ceiling(NamedTuple):
         best: That of the true probabilities.
         low: Lower end of its 90 % interval.
         high: Upper end.
+        steady: That of the true share of whole cycles of each pair of ego and helper in each second.
         forecast: That of the egos' forecast.
     """
 
     best: float
     low: float
     high: float
+    steady: float
     forecast: float
 
 
@@ -178,26 +183,35 @@ def ceiling(parts: Iterable[Tries]) -> Ceiling:
 
     The interval comes from drawing seconds of the runs again: cycles of one instant are lost together.
     """
-    sums = []
+    sums, freedom = [], 0
     for part in parts:
         draws, share = part.whole.shape[1], part.whole.mean(axis=1)
         # Without the factor, the variance of a few tries would be too small.
         chance = share * (1.0 - share) * draws / (draws - 1)
         brier = (part.predicted - share) ** 2 + share * (1.0 - share)
         second = part.frame_us // 1_000_000
-        columns = np.column_stack([np.ones(len(share)), share, chance, brier])
+        _, group = np.unique(np.column_stack([part.pair, second]), axis=0, return_inverse=True)
+        count = np.bincount(group)
+        freedom += len(share) - len(count)
+        apart = (share - (np.bincount(group, share) / count)[group]) ** 2
+        columns = np.column_stack([np.ones(len(share)), share, chance, brier, chance / draws, apart])
         sums += [columns[second == one].sum(axis=0) for one in np.unique(second)]
     by_second = np.array(sums)
     weight = np.random.default_rng(1).multinomial(len(sums), np.full(len(sums), 1.0 / len(sums)), _RESAMPLED)
-    best, forecast = _gains(by_second.sum(axis=0))
-    low, high = np.quantile(_gains(weight @ by_second)[0], [0.05, 0.95])
-    return Ceiling(float(best), float(low), float(high), float(forecast))
+    every = by_second.sum(axis=0)
+    low, high = np.quantile(_gain(weight @ by_second, 2), [0.05, 0.95])
+    best, forecast, blurred = (float(_gain(every, column)) for column in (2, 3, 4))
+    # The variance of the shares within a pair and second is that of the true probabilities, and that of the few tries.
+    plain = every[1] / every[0] * (1.0 - every[1] / every[0])
+    steady = best - every[5] / freedom / plain + 1.0 - blurred
+    return Ceiling(best, float(low), float(high), float(steady), forecast)
 
 
-def _gains(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    count, share, chance, brier = sums.T
-    plain = share / count * (1.0 - share / count)
-    return 1.0 - chance / count / plain, 1.0 - brier / count / plain
+def _gain(sums: np.ndarray, column: int) -> np.ndarray:
+    """Return how much better than the mean success a forecast with the Brier score of a column is."""
+    share = sums[..., 1] / sums[..., 0]
+    gain: np.ndarray = 1.0 - sums[..., column] / sums[..., 0] / (share * (1.0 - share))
+    return gain
 
 
 def main() -> None:
@@ -218,7 +232,7 @@ def main() -> None:
             found, every = ceiling(parts), np.concatenate([part.whole for part in parts])
             print(
                 f"| {name} | {len(every):,} | {every.mean():.3f} | {found.best:+.1%} | {found.low:+.1%} to {found.high:+.1%} | "
-                f"{found.forecast:+.1%} | {found.forecast / found.best:.0%} |",
+                f"{found.steady:+.1%} | {found.forecast:+.1%} |",
                 flush=True,
             )
 

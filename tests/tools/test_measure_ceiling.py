@@ -29,7 +29,8 @@ def tried(tool, probability, predicted, draws=8):
     """Return cycles with true probabilities, ten at each instant."""
     rng = np.random.default_rng(5)
     whole = rng.random((len(probability), draws)) < probability[:, None]
-    return tool.Tries(np.arange(len(probability)) // 10 * 100_000, predicted, whole.astype(float))
+    number = np.arange(len(probability))
+    return tool.Tries(number // 10 * 100_000, number % 10, predicted, whole.astype(float))
 
 
 def test_the_best_possible_is_the_share_of_the_variance_that_true_probabilities_explain(tool):
@@ -40,6 +41,16 @@ def test_the_best_possible_is_the_share_of_the_variance_that_true_probabilities_
     assert found.low < expected < found.high
     # Who predicts the true probabilities reaches the ceiling.
     assert found.forecast == pytest.approx(found.best, abs=0.01)
+
+
+def test_who_knows_pairs_and_seconds_knows_the_part_that_lasts(tool):
+    rng = np.random.default_rng(4)
+    # Ten pairs, ten instants in each second: one part of the probability lasts a second, the other one an instant.
+    lasting, brief = rng.choice([-0.2, 0.2], (80, 1, 10)), rng.choice([-0.1, 0.1], (80, 10, 10))
+    probability = (0.5 + lasting + brief).reshape(-1)
+    found = tool.ceiling([tried(tool, probability, probability, draws=4)])
+    assert found.best == pytest.approx((0.2**2 + 0.1**2) / 0.25, abs=0.015)
+    assert found.steady == pytest.approx(0.2**2 / 0.25, abs=0.015)
 
 
 def test_where_all_is_chance_nothing_is_possible_and_two_tries_are_enough_to_see_it(tool):
