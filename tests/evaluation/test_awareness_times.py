@@ -34,6 +34,11 @@ def test_conflicts_that_never_became_known_are_counted():
     assert [counts(rows)[f"never_aware_{mode}", ""] for mode in ("ego", "fused")] == [3, 3]
 
 
+def test_a_tenth_of_a_second_is_the_number_0_1():
+    # 100,000 us times 1e-6 is 0.09999999999999999, which every table and file would show.
+    assert values(measured([1.0], [2.0], [1.1], [1.1]))["time_to_awareness_ego", ""] == 0.1
+
+
 def test_a_conflict_known_at_instant_zero_is_known():
     found = values(measured([0.0], [1.0], [0.0], [-1]))
     assert [found[f"never_aware_{mode}", ""] for mode in ("ego", "fused")] == [0.0, 1.0]

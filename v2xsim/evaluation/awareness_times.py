@@ -51,7 +51,7 @@ class SurvivalTimes:
         there = np.cumsum(self._counts.sum(axis=0)[::-1])[::-1]
         still_open = np.cumprod(1.0 - self._counts[0] / there)
         reached = np.flatnonzero(still_open <= 1.0 - share + _ROUNDING)
-        return float(self._time_us[reached[0]]) * 1e-6 if len(reached) else float("inf")
+        return float(self._time_us[reached[0]]) / 1e6 if len(reached) else float("inf")
 
 
 class AwarenessTimes:

@@ -51,7 +51,7 @@ class Foresight:
         is_right, is_open = _near(alarms, ends[is_death]), _ended(alarms, ends[~is_death])
         rows.append(_share("alarms_false", ~is_right[is_right | ~is_open]))
         foreseen = (cause >= 0) & is_death & (warned_us >= IN_TIME_US)
-        time_s = float(np.median(warned_us[foreseen])) * 1e-6 if foreseen.any() else float("nan")
+        time_s = float(np.median(warned_us[foreseen])) / 1e6 if foreseen.any() else float("nan")
         rows.append(("warning_time", "", Metric(time_s, "s", int(foreseen.sum()))))
         return rows
 
