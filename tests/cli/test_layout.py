@@ -132,3 +132,8 @@ def test_measurements_are_never_cut_in_a_narrow_terminal(capsys, monkeypatch):
 def test_measurements_as_comma_separated_values_have_all_digits(capsys):
     print_rows("times", [{"module": "a", "seconds": 0.123456789}], as_json=False, as_csv=True)
     assert capsys.readouterr().out == "module,seconds\na,0.123456789\n"
+
+
+def test_a_value_that_does_not_exist_is_a_dash(capsys):
+    print_table("situations", [{"scenario": "highway", "choice": None}])
+    assert capsys.readouterr().out.split() == ["situations", "scenario", "choice", "highway", "-"]

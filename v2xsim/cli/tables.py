@@ -78,7 +78,9 @@ def print_table(title: str, rows: Sequence[Row], formats: Mapping[str, str] | No
 
 
 def short(value: object) -> str:
-    """Return a value as a short text: numbers with thousands separators, and with three decimals if below 100."""
+    """Return a value as a short text: numbers with thousands separators, and with three decimals if below 100; a dash where there is none."""
+    if value is None:
+        return "-"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
     if isinstance(value, list | tuple):
