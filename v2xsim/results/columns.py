@@ -231,7 +231,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("frame_us", "us", "capture time of the ego's frame"),
         ("ego", "long", "agent id of the ego"),
         ("helper", "long", "agent id of the station whose data was fused"),
-        ("relay", "long", "agent id of the relay; -1 if the data came directly"),
+        ("relay", "long", "agent id of the relay; -1 if the data came directly. A collective perception message can come both ways: the one that came first counts, of the newest message of the helper"),
         ("capture_us", "us", "capture time of the data"),
         ("for_this_frame", "bool", "whether the data answers a request for this frame; always true for collective perception messages"),
         ("received_bytes", "int", "payload that arrived; of several collective perception messages, that of the newest"),
@@ -334,7 +334,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("state", "word", "LOS, NLOSv or NLOSb, at time_us"),
         ("distance_m", "f4", "distance between the antennas, at time_us"),
         ("power_dbm", "f4", "received power without fading, at time_us"),
-        ("role", "word", "direct, relay_hop (one of the two links of a relay), or replaced (the direct link, not used because it was too weak and a relay was chosen; see relays.delivery)"),
+        ("role", "word", "direct, relay_hop (one of the two links of a relay), or replaced (the direct link, not used because it was too weak and a relay was chosen, see relays.delivery; of a collective perception message: not the way by which it came first)"),
         ("used", "bool", "whether data that came over this link was fused"),
     ],
     "clouds": [

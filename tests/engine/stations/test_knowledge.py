@@ -3,6 +3,7 @@
 import numpy as np
 
 from tests.engine.small_world import answer, detections, frame, knowledge, report, request
+from v2xsim.engine.stations.contents import NOBODY
 
 
 def test_the_newest_frame_counts_once_its_detection_is_finished():
@@ -49,6 +50,16 @@ def test_the_last_report_of_an_object_counts():
     objects = mine.reported[2]
     assert sorted(objects) == [5, 6]
     assert (objects[5].report, objects[5].row, objects[5].arrived_us) == (newer, 1, 1100)
+
+
+def test_a_copy_of_a_report_neither_replaces_the_original_nor_a_newer_report():
+    mine, first, second = knowledge(1), report(frame(2), number=[5]), report(frame(2, 1000), number=[5])
+    mine.take_report(first, 100, keep_copy=False)
+    mine.take_report(first, 150, keep_copy=False, relay=7)
+    assert (mine.reported[2][5].arrived_us, mine.reported[2][5].relay) == (100, NOBODY)
+    mine.take_report(second, 1100, keep_copy=False, relay=7)
+    mine.take_report(first, 1200, keep_copy=False, relay=8)
+    assert (mine.reported[2][5].report, mine.reported[2][5].relay) == (second, 7)
 
 
 def test_a_station_ignores_its_own_report():

@@ -18,7 +18,6 @@ from v2xsim.engine.cooperation.exchange import Exchange
 from v2xsim.engine.cooperation.matching import asks
 from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.stages import Stages
-from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import OwnStates, rows_of
 from v2xsim.engine.stations.own_tracks import OwnTracks
@@ -148,7 +147,7 @@ class Cooperation:
         if shares is Share.REPORTS:
             return [
                 Contribution(
-                    newest.report.origin, NOBODY, newest.report.frame.time_us, True, newest.report.size_bytes,
+                    newest.report.origin, newest.relay, newest.report.frame.time_us, True, newest.report.size_bytes,
                     arrived_reports(newest.report.frame, detections, ego), newest.report.frame.time_us + self._detect_us,
                 )
                 for newest, detections in reported_to(knowledge, ego)

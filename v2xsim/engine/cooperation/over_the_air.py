@@ -143,8 +143,9 @@ class OverTheAir:
             receivers = heard.receivers if is_whole else np.array(self._completed_at(heard, listening), np.int64)
             self._stations.neighbours.hear(message.body, message.queued_us, receivers, heard.time_us)
         elif isinstance(message, ReportMessage):
+            relay = packet.sender if packet.hop > 1 else NOBODY
             for ego in self._completed_at(heard, self._stations.ego_agents):
-                self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies)
+                self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies, relay)
         else:
             self._receive_addressed(heard, packet, message)
 

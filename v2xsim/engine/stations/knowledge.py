@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from v2xsim.comms.messages.cpm import CHECK_US, SLOWEST_US
-from v2xsim.engine.stations.contents import Answer, Report
+from v2xsim.engine.stations.contents import NOBODY, Answer, Report
 from v2xsim.engine.stations.frame import Frame
 
 GRACE_US = 2 * CHECK_US
@@ -45,11 +45,13 @@ class ReportedObject:
         report: The message that reported the object.
         row: Row of the object in that message.
         arrived_us: Time at which the message arrived.
+        relay: Agent id of the station that passed it on, NOBODY if it came directly from its sender.
     """
 
     report: Report
     row: int
     arrived_us: int
+    relay: int = NOBODY
 
 
 @dataclass
@@ -108,20 +110,24 @@ class Knowledge:
             received.packets += 1
         received.parts |= parts
 
-    def take_report(self, report: Report, now_us: int, keep_copy: bool) -> None:
+    def take_report(self, report: Report, now_us: int, keep_copy: bool, relay: int = NOBODY) -> None:
         """Store the objects that another station reports; the station's own reports are ignored.
 
         Args:
             report: The report that arrived.
             now_us: Time at which the report arrived.
             keep_copy: Whether to store the whole report too, for redundancy rules that count copies of objects.
+            relay: Agent id of the station that passed it on, NOBODY if it came directly.
         """
         if report.origin == self.agent:
             return
         objects = self.reported.setdefault(report.origin, {})
         for row, number in enumerate(report.number.tolist()):
-            objects[number] = ReportedObject(report, row, now_us)
-        # A report may arrive twice: from its sender, and from a station that passed it on.
+            known = objects.get(number)
+            # A report may arrive twice: from its sender, and from a station that passed it on. A copy may wait so long that it comes
+            # after the next report, and must not replace it.
+            if known is None or known.report.frame.time_us < report.frame.time_us:
+                objects[number] = ReportedObject(report, row, now_us, relay)
         if keep_copy and not any(copy is report for copy, _ in self.report_copies):
             self.report_copies.append((report, now_us))
 
