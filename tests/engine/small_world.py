@@ -275,13 +275,22 @@ def knowledge(agent=EGO, *frames):
 
 
 def contribution(
-    helper=HELPER, *, relay=NOBODY, capture_us=0, is_for_this_frame=True, received_bytes=100, point_row=(), path_us=None
+    helper=HELPER,
+    *,
+    relay=NOBODY,
+    capture_us=0,
+    is_for_this_frame=True,
+    received_bytes=100,
+    point_row=(),
+    path_us=None,
+    overheard=False,
 ):
-    """Return what one helper contributes to an ego's frame."""
+    """Return what one helper contributes to an ego's frame; with a relay that brought it, unless the ego overheard it."""
     captured, rows = frame(helper, capture_us), np.array(point_row, np.int64)
     arrived = Arrived(captured, captured.matrix.code, np.zeros((len(rows), 3)), rows, Detections.none())
     path_us = capture_us + DETECT_US if path_us is None else path_us
-    return Contribution(helper, relay, capture_us, is_for_this_frame, received_bytes, arrived, path_us)
+    came_by = NOBODY if overheard else relay
+    return Contribution(helper, relay, capture_us, is_for_this_frame, received_bytes, arrived, path_us, came_by)
 
 
 def fused_frame(

@@ -114,7 +114,9 @@ def _kinds() -> dict[str, MetricKind]:
             work, "ms", f"time until all data asked for had arrived, 90th percentile; {_NEVER}"
         ),
         "helpers_used": MetricKind(work, "helpers/frame", "helpers whose data was fused"),
-        "helpers_used_by_relay": MetricKind(work, "helpers/frame", "helpers whose data came through a relay"),
+        "helpers_used_by_relay": MetricKind(
+            work, "helpers/frame", "helpers some of whose data a relay brought; not those that the ego overheard"
+        ),
         "age_of_fused_data": MetricKind(
             work, "ms", "age of a frame's fused data at its capture: mean over its helpers, then over the frames"
         ),
@@ -128,7 +130,7 @@ def _kinds() -> dict[str, MetricKind]:
         "data_latency_relayed": MetricKind(
             work,
             "ms",
-            "time from the creation of an answer to its arrival, through a relay; mean over those that arrived",
+            "time from the creation of an answer to its arrival, if a relay must forward it, overheard ones included; mean over those that arrived",
         ),
         "data_latency_p50": MetricKind(
             work, "ms", f"time from the creation of an answer to its arrival, median; {_LOST}"

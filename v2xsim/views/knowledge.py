@@ -183,7 +183,7 @@ class Helper:
 
     Attributes:
         name: Name of the station.
-        relay: Name of the station that forwarded its data; None if the data came directly.
+        relay: Name of the station that forwarded some of its data; None if all of it came directly, or was overheard.
         age_s: Age of its data at the capture of the ego's frame.
         size_bytes: Size of the payload that arrived.
     """
@@ -196,7 +196,7 @@ class Helper:
     @staticmethod
     def of(item: Contribution, frame: Frame, names: Names) -> "Helper":
         """Return a helper as a station knows it."""
-        relay = None if item.relay == NOBODY else names.name_of(item.relay)
+        relay = None if item.came_by == NOBODY else names.name_of(item.came_by)
         return Helper(names.name_of(item.helper), relay, (frame.time_us - item.capture_us) / 1e6, item.received_bytes)
 
 

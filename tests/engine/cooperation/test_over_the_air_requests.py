@@ -13,7 +13,18 @@ from tests.engine.cooperation.air_scene import (
     with_answer,
     with_request,
 )
-from tests.engine.small_world import DETECT_US, EGO, HELPER, OTHER, RELAY, packet_of
+from tests.engine.small_world import (
+    DETECT_US,
+    EGO,
+    HELPER,
+    OTHER,
+    RELAY,
+    answer,
+    answer_message,
+    frame,
+    packet_of,
+    request,
+)
 from v2xsim.engine.channel.messages import AnswerMessage, RequestMessage
 from v2xsim.engine.stations.contents import NOBODY
 
@@ -146,9 +157,20 @@ def test_an_ego_keeps_what_it_overhears_of_an_answer_on_its_way_to_the_relay():
     scene, transfer = with_answer(0, relay=RELAY, receivers=(EGO, OTHER))
     (received,) = scene.known_to(EGO).answers[HELPER]
     assert received.parts.tolist() == [True, False]
-    assert transfer.parts == 0b01
+    assert (transfer.parts, transfer.by_relay) == (0b01, False)
     # The relay did not receive it.
     assert scene.air.forwarded == []
+
+
+def test_a_relay_brought_what_the_ego_had_not_overheard():
+    scene, transfer = with_answer(0, 1, relay=RELAY, receivers=(EGO,))
+    message = answer_message(answer(request(ego=EGO, frame_us=100_000), frame(HELPER), size_bytes=150), relay=RELAY)
+    again = packet_of(message, hop=2, fragment=0, fragments=2, sender=RELAY, target=EGO)
+    scene.receive(again, EGO)
+    assert not transfer.by_relay
+    scene, transfer = with_answer(0, relay=RELAY, receivers=(EGO,))
+    scene.receive(packet_of(message, hop=2, fragment=1, fragments=2, sender=RELAY, target=EGO), EGO)
+    assert transfer.by_relay
 
 
 def test_a_relay_that_did_not_hear_a_request_passes_nothing_on():

@@ -209,6 +209,12 @@ def test_fused_helpers_are_counted_and_those_by_relay():
     assert (row["used"], row["used_by_relay"]) == (3, 1)
 
 
+def test_data_that_the_ego_overheard_on_its_way_to_the_relay_came_directly():
+    heard = fused_frame(ego_frame(), contributions=[contribution(relay=RELAY, overheard=True)])
+    assert only_row("fusion", heard)["used_by_relay"] == 0
+    assert only_row("contributions", heard)["relay"] == -1
+
+
 def test_only_bytes_that_were_asked_for_this_frame_count_as_received():
     row = only_row("fusion", fused_frame(ego_frame(), contributions=[
         contribution(received_bytes=70), contribution(received_bytes=500, is_for_this_frame=False),

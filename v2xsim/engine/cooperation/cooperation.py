@@ -18,6 +18,7 @@ from v2xsim.engine.cooperation.exchange import Exchange
 from v2xsim.engine.cooperation.matching import asks
 from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.stages import Stages
+from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import OwnStates, rows_of
 from v2xsim.engine.stations.own_tracks import OwnTracks
@@ -37,13 +38,15 @@ class Contribution:
 
     Attributes:
         helper: Agent id of the helper.
-        relay: Agent id of the station that forwarded the data, NOBODY if it came directly.
+        relay: Agent id of the relay over which the ego asked, NOBODY for a direct request; for reports, as `came_by`.
         capture_us: Time at which the data was captured.
         is_for_this_frame: Whether the data answers a request for this frame, not for an earlier one; always true for
             reports.
         received_bytes: Size of the payload that arrived; for reports, the size of the newest report.
         arrived: The data that arrived.
         path_us: Time at which the path was chosen: when the ego asked; for reports, when the newest one was sent.
+        came_by: Agent id of the relay that brought some of the data, or passed on the newest report; NOBODY if all of it came from the
+            helper itself. An ego may overhear an answer that is on its way to the relay.
     """
 
     helper: int
@@ -53,6 +56,7 @@ class Contribution:
     received_bytes: int
     arrived: Arrived
     path_us: int
+    came_by: int = NOBODY
 
 
 class Cooperation:
@@ -149,6 +153,7 @@ class Cooperation:
                 Contribution(
                     newest.report.origin, newest.relay, newest.report.frame.time_us, True, newest.report.size_bytes,
                     arrived_reports(newest.report.frame, detections, ego), newest.report.frame.time_us + self._detect_us,
+                    newest.relay,
                 )
                 for newest, detections in reported_to(knowledge, ego)
             ]  # fmt: skip
@@ -163,5 +168,6 @@ class Cooperation:
                 received.answer.request.frame_us == ego.time_us,
                 size_bytes if parts.all() else min(size_bytes, int(parts.sum()) * self._mtu_bytes),
                 arrived_of(received, ego), received.answer.request.frame_us + self._detect_us,
+                transfer.relay if transfer.by_relay else NOBODY,
             ))  # fmt: skip
         return contributions

@@ -187,7 +187,7 @@ class OverTheAir:
             self._air.forward(packet, sender=packet.target, target=message.destination)
         if not reaches_end:
             return
-        is_whole = transfer.receive(packet.fragment, heard.time_us)
+        is_whole = transfer.receive(packet.fragment, heard.time_us, packet.hop > 1)
         if isinstance(message, AnswerMessage):
             self._keep_answer(packet, message)
         # An incomplete request names only some of the cells, so a helper waits for all fragments. An incomplete answer is

@@ -30,6 +30,7 @@ class Transfer:
         fragments: Number of fragments of the message.
         predicted: Probability of the whole cycle that the ego predicted when it asked; NaN for an answer.
         parts: One bit for each fragment that has arrived at the destination, the lowest for fragment 0.
+        by_relay: Whether the relay has brought a fragment that the destination had not overheard before.
         air_us: Start of the earliest transmission that delivered a fragment, to the relay or the destination.
         arrive_us: Time at which the message was complete; -1 if a fragment was lost.
         fuse_us: Time at which an ego first fused the answer.
@@ -51,6 +52,7 @@ class Transfer:
     fragments: int
     predicted: float = math.nan
     parts: int = 0
+    by_relay: bool = False
     air_us: int = -1
     arrive_us: int = -1
     fuse_us: int = -1
@@ -102,7 +104,7 @@ class Transfer:
         if self.air_us < 0 or start_us < self.air_us:
             self.air_us = start_us
 
-    def receive(self, fragment: int, time_us: int) -> bool:
+    def receive(self, fragment: int, time_us: int, by_relay: bool = False) -> bool:
         """Record that a fragment arrived at its destination; return whether this one completes the message.
 
         A fragment may arrive twice: overheard from its origin, and then from the relay.
@@ -110,6 +112,7 @@ class Transfer:
         if self.parts >> fragment & 1:
             return False
         self.parts |= 1 << fragment
+        self.by_relay |= by_relay
         if self.is_whole:
             self.arrive_us = time_us
             return True

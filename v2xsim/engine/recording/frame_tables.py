@@ -98,7 +98,7 @@ class FrameTables:
             egos = np.array([frame.ego.agent for frame in frames], np.int64)
             self._tables["contributions"].add(
                 frame_us=frames[0].ego.time_us, ego=egos.repeat([len(frame.contributions) for frame in frames]),
-                helper=[item.helper for item in items], relay=[item.relay for item in items],
+                helper=[item.helper for item in items], relay=[item.came_by for item in items],
                 capture_us=[item.capture_us for item in items],
                 for_this_frame=[item.is_for_this_frame for item in items],
                 received_bytes=[item.received_bytes for item in items],
@@ -134,7 +134,7 @@ def _use_of(contributions: Sequence[Contribution], time_us: int) -> tuple[int, i
     """Return the columns `_USE` of a frame that was captured at `time_us`."""
     by_relay = ages_us = received_bytes = 0
     for item in contributions:
-        by_relay += item.relay != NOBODY
+        by_relay += item.came_by != NOBODY
         ages_us += time_us - item.capture_us
         received_bytes += item.received_bytes if item.is_for_this_frame else 0
     count = len(contributions)
