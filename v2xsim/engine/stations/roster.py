@@ -8,6 +8,7 @@ import numpy as np
 from v2xsim.comms.pairs import kept_rows
 from v2xsim.engine.stations.antennas import Antennas
 from v2xsim.engine.stations.attendance import Attendance
+from v2xsim.engine.stations.effective_ground import EffectiveGround
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.rigs import Rigs
 from v2xsim.notices import Notice
@@ -47,6 +48,7 @@ class Roster:
         self._with_lidar: set[int] = set()
         self._attendance = Attendance(scenario, name_of)
         self._antennas = Antennas(scenario.stations.antennas, name_of)
+        self._ground = EffectiveGround(scenario.radio, name_of)
 
     def _drawn(self, agent: int) -> tuple[float, float, int]:
         """Return a vehicle's draws for a radio and for a lidar, in [0, 1), and the number of lidars that it would carry."""
@@ -63,7 +65,11 @@ class Roster:
         return self._draws[agent]
 
     def update(self, snapshot: Snapshot) -> Fleet:
-        """Return all stations at the instant of a snapshot."""
+        """Return all stations at the instant of a snapshot.
+
+        Raises:
+            UserError: If an antenna is below the effective ground of the channel's models.
+        """
         connected = self._choose_connected(snapshot)
         agent = np.array(sorted([*connected, *(agent for agent, _ in self._roadside)]), np.int64)
         row = kept_rows(snapshot.agent, agent)
@@ -96,6 +102,7 @@ class Roster:
             self._equip(fleet, place, kinds[int(agent[place])], carriers.size_m[row[place]].tolist())
         for one, unit in self._roadside:
             self._set_up(fleet, int(np.searchsorted(agent, one)), unit)
+        self._ground.check(fleet)
         self._attendance.note(snapshot, fleet)
         # Whoever has left gets the same draws when it comes back.
         if len(self._draws) > 2 * len(snapshot) + _SPARE_DRAWS:
