@@ -6,7 +6,7 @@ draws anew when they are sent and whether they are decoded. So the same cycles a
 knew the whole state of the world at that instant could still not know these draws. Its Brier score would be the mean of p (1 - p),
 where p is the true probability of each cycle.
 
-Prints one row of Markdown for each setting of tools/fit_cycle_forecast.py: how much better than the mean success of the setting such a
+A setting takes one to four minutes for each seed. Prints one row of Markdown for each setting of tools/fit_cycle_forecast.py: how much better than the mean success of the setting such a
 forecast would be, with a 90 % interval; how much better one that knew, for each ego and helper and each second, the true share of whole
 cycles; and how much better that of the egos is in the same cycles.
 """
