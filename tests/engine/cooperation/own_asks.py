@@ -179,7 +179,7 @@ class Ego:
         announced_m = np.array([situation.known[a].pose[:2] for a in agent.tolist()])
         view = MatchingView(
             weight, code, agent, np.hypot(*(announced_m - frame.pose[:2]).T), success, relay >= 0, cost_bytes, rule.budget_bytes,
-            rule.max_helpers, lambda: streams.uniforms("matching", own, frame.time_us, agent)[:, 0],
+            rule.max_helpers, lambda: streams.uniforms("matching", streams.agent_key(own), frame.time_us, streams.agent_keys(agent))[:, 0],
         )  # fmt: skip
         choice = chosen_helpers(rule.matching, MatchingViews.only(view))
         total = cost_bytes[choice.helper].sum()

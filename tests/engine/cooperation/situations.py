@@ -105,7 +105,7 @@ class Situation:
 
         def draw():
             each = np.full(len(candidates), requester), np.full(len(candidates), helper), np.array(candidates)
-            return relaying._streams.uniforms("relay", *each)[:, 0]
+            return relaying._streams.uniforms("relay", *[relaying._streams.agent_keys(agent) for agent in each])[:, 0]
 
         view = RelayView(
             self.ends([requester]), self.ends([helper]), self.ends(candidates), np.zeros(len(candidates), np.int64),

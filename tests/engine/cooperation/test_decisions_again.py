@@ -17,11 +17,12 @@ def witness(monkeypatch):
 def test_each_decision_of_a_run_in_a_street_grid_follows_from_one_inbox(witness, rule):
     settings = [
         "stations.count=40",
-        "lidars.count=8",
-        "radio.tx_power_dbm=8",
+        "lidars.count=12",
+        "radio.tx_power_dbm=6",
         "radio.range_m=600",
+        "run.begin_s=30",
         "run.duration_s=3.0",
-        "cooperation.min_delivery=0.5",
+        "cooperation.min_delivery=0.7",
         f"cooperation.relay={rule}",
     ]
     v2xsim.run(v2xsim.load("urban_grid", settings))
