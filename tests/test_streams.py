@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2xsim.streams import Streams, uniforms_from
+from v2xsim.streams import NameKeys, Streams, uniforms_from
 
 _MASK = 2**64 - 1
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -50,3 +50,14 @@ def test_the_order_of_the_keys_counts():
     key = np.array([1], np.uint64)
     one, other = np.array([1]), np.array([2])
     assert uniforms_from(key, one, other, count=1) != uniforms_from(key, other, one, count=1)
+
+
+def test_the_key_of_a_name_does_not_depend_on_how_many_others_there_are():
+    alone, crowded = NameKeys(), NameKeys()
+    alone.add(0, "ego")
+    for agent in range(1000):
+        crowded.add(agent, f"car{agent}")
+    crowded.add(1000, "ego")
+    ego, cars = Streams(3, alone).agent_key(0), Streams(3, crowded).agent_keys(np.arange(1001))
+    assert cars[1000] == ego >= 0
+    assert len(np.unique(cars)) == 1001

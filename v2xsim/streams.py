@@ -8,7 +8,6 @@ station is made from its name, and not from its agent id, which depends on who e
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int64, UInt64
@@ -19,19 +18,25 @@ _GOLDEN, _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB1331
 _MASK = 2**64 - 1
 
 
-class NameKeys(Protocol):
-    """The keys of road users and stations, made from their names (`name_key`)."""
+class NameKeys:
+    """The keys of road users and stations for random draws: numbers below 2^63, each made from a name alone."""
 
-    def keys_of(self, agents: Int64[np.ndarray, " agents"]) -> Int64[np.ndarray, " agents"]:
+    def __init__(self) -> None:
+        self._key = np.zeros(64, np.int64)
+
+    def add(self, agent: int, name: str) -> None:
+        """Enter the name of an agent id."""
+        if agent >= len(self._key):
+            self._key = np.concatenate([self._key, np.zeros(agent, np.int64)])
+        self._key[agent] = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little") >> 1
+
+    def of(self, agents: Int64[np.ndarray, " agents"]) -> Int64[np.ndarray, " agents"]:
         """Return the keys of road users and stations with some agent ids."""
+        return self._key[agents]
 
-    def key_of(self, agent: int) -> int:
+    def of_one(self, agent: int) -> int:
         """Return the key of one road user or station."""
-
-
-def name_key(name: str) -> int:
-    """Return the key of a name for random draws: a number below 2^63 that depends on the name alone."""
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little") >> 1
+        return int(self._key[agent])
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,11 @@ class Streams:
 
     def agent_keys(self, agents: Int64[np.ndarray, " agents"]) -> Int64[np.ndarray, " agents"]:
         """Return the keys of some road users or stations for draws that are theirs."""
-        return agents if self.names is None else self.names.keys_of(agents)
+        return agents if self.names is None else self.names.of(agents)
 
     def agent_key(self, agent: int) -> int:
         """Return the key of one road user or station."""
-        return agent if self.names is None else self.names.key_of(agent)
+        return agent if self.names is None else self.names.of_one(agent)
 
     def key(self, name: str, *keys: int | np.int64) -> int:
         """Return a 64-bit key made from the seed, the name of a purpose and integer keys."""

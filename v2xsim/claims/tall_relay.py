@@ -74,7 +74,7 @@ def _ranges_m(scenario: Scenario) -> tuple[float, float]:
 def _links(scenario: Scenario) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield delivery, distance and number of tall ends of the links between cars and tall vehicles at each instant."""
     names, delivery = Names(), TrueDelivery(scenario.radio)
-    streams = Streams(scenario.run.seed, names)
+    streams = Streams(scenario.run.seed, names.keys)
     nothing, links = indexed(Prisms.none()), LinkBudget.none()
     begin_us, step_us = round(scenario.run.begin_s * 1e6), round(scenario.run.step_s * 1e6)
     with open_mobility(scenario.traffic, scenario.run, names) as mobility:

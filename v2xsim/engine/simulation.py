@@ -98,7 +98,7 @@ class Simulation:
         roads: Roads | None = None,
     ) -> None:
         self.scenario, self._on_tick, self._on_frame = scenario, on_tick, on_frame
-        rule, streams = scenario.cooperation, Streams(scenario.run.seed, mobility.names)
+        rule, streams = scenario.cooperation, Streams(scenario.run.seed, mobility.names.keys)
         self._begin_us = round(scenario.run.begin_s * 1e6)
         self._step_us = round(scenario.run.step_s * 1e6)
         # At least one: a scenario's run is no shorter than its step.

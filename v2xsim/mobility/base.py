@@ -11,7 +11,7 @@ from v2xsim.errors import UserError
 from v2xsim.mobility.trailers import Trailers
 from v2xsim.notices import Notice
 from v2xsim.records import Bodies, Boxes
-from v2xsim.streams import name_key
+from v2xsim.streams import NameKeys
 from v2xsim.world.road_users import antenna_heights_m
 from v2xsim.world.roads import Roads
 from v2xsim.world.snapshot import Snapshot
@@ -31,13 +31,16 @@ class Names:
     """The names of all road users and roadside units of a run, numbered from 0 in order of first appearance.
 
     The engine creates this register, enters the roadside units first, and passes it to the source of traffic.
+
+    Attributes:
+        keys: The keys of the names for random draws.
     """
 
     def __init__(self) -> None:
         self._id: dict[str, int] = {}
         self._name: list[str] = []
         self._owner: list[str] = []
-        self._key = np.zeros(64, np.int64)
+        self.keys = NameKeys()
 
     def __len__(self) -> int:
         return len(self._name)
@@ -53,9 +56,7 @@ class Names:
         if agent == len(self._name):
             self._name.append(name)
             self._owner.append(owner)
-            if agent == len(self._key):
-                self._key = np.concatenate([self._key, np.zeros(agent, np.int64)])
-            self._key[agent] = name_key(name)
+            self.keys.add(agent, name)
         return agent
 
     def name_of(self, agent: int) -> str:
@@ -66,14 +67,6 @@ class Names:
         """Return the names of road users and roadside units with some agent ids."""
         names = self._name
         return [names[agent] for agent in agents]
-
-    def keys_of(self, agents: Int64[np.ndarray, " agents"]) -> Int64[np.ndarray, " agents"]:
-        """Return the keys of the names of some agent ids, for random draws."""
-        return self._key[agents]
-
-    def key_of(self, agent: int) -> int:
-        """Return the key of the name of one agent id, for random draws."""
-        return int(self._key[agent])
 
     def owner_of(self, agent: int) -> str:
         """Return what an agent id stands for, as it was registered."""

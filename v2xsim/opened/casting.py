@@ -27,29 +27,12 @@ from v2xsim.records import PointCloud
 from v2xsim.scenario.schema import Scenario
 from v2xsim.spatial.grid import indexed
 from v2xsim.spatial.poses import pose_matrix
-from v2xsim.streams import Streams, name_key
+from v2xsim.streams import NameKeys, Streams
 
 # A fused cloud needs those of its helpers, and neighbouring frames have the same helpers.
 _KEPT_CLOUDS = 16
 # Number of ticks whose stations stay in memory. For an earlier tick, stations are computed again from the first tick on.
 _KEPT_FLEETS = 1000
-
-
-class _Keys:
-    """The keys of the names of a finished run, for the same random draws as in the run."""
-
-    def __init__(self, names: Mapping[int, str]) -> None:
-        self._key = np.zeros(max(names, default=-1) + 1, np.int64)
-        for agent, name in names.items():
-            self._key[agent] = name_key(name)
-
-    def keys_of(self, agents: Int64[np.ndarray, " agents"]) -> Int64[np.ndarray, " agents"]:
-        """Return the keys of the names of some agent ids."""
-        return self._key[agents]
-
-    def key_of(self, agent: int) -> int:
-        """Return the key of the name of one agent id."""
-        return int(self._key[agent])
 
 
 class Casting:
@@ -74,7 +57,10 @@ class Casting:
         draws_by_name: bool = True,
     ) -> None:
         self._scenario, self._truth, self._names, self._folder = scenario, truth, names, folder
-        streams = Streams(scenario.run.seed, _Keys(names) if draws_by_name else None)
+        keys = NameKeys()
+        for agent, name in names.items():
+            keys.add(agent, name)
+        streams = Streams(scenario.run.seed, keys if draws_by_name else None)
         agent_of = {name: agent for agent, name in names.items()}
         self._new_roster = partial(Roster, scenario, streams, agent_of.__getitem__, names.__getitem__)
         self._roster = self._new_roster()
