@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -44,10 +45,25 @@ def test_it_holds_every_package_and_data_file_once_and_no_test(wheel):
     assert packed == {source.removeprefix("v2xsim/") for source in sources}
 
 
-@pytest.mark.slow
+def bring_compiled_kernels(installed):
+    """Put the kernels that other tests have compiled beside the same files of an installation: to compile all takes two minutes.
+
+    Numba uses a kernel if the time and size of its source are those of the file that it was compiled from.
+    """
+    for path in installed.rglob("*.py"):
+        source = ROOT / path.relative_to(installed)
+        if source.exists():
+            shutil.copystat(source, path)
+    for folder in {path.parent for path in installed.rglob("*.py")}:
+        for kernel in (ROOT / folder.relative_to(installed) / "__pycache__").glob("*.nb[ic]"):
+            (folder / "__pycache__").mkdir(exist_ok=True)
+            shutil.copy2(kernel, folder / "__pycache__")
+
+
 def test_it_runs_the_packaged_demo_outside_the_checkout(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
+    bring_compiled_kernels(tmp_path / "installed")
     (tmp_path / "elsewhere").mkdir()
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     done = subprocess.run(
