@@ -269,19 +269,28 @@ def _hedges(pairs: Int64[np.ndarray, " *things"]) -> Float[np.ndarray, " *things
     return np.asarray(1.0 - 3.0 / (4.0 * (pairs - 1) - 1.0))
 
 
-def survives_holm(p: Float[np.ndarray, " tests"], level: float) -> np.ndarray:
-    """Return whether each of many tests is significant when all are considered together (Holm's method).
+def holm_adjusted(p: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
+    """Return p-values that are adjusted for many tests: each at most a level exactly if its test is significant among all at this level (Holm's method).
 
     Args:
-        p: p-value of each test; NaN for a test without one.
-        level: Largest accepted probability of at least one false positive among all tests, 0 to 1.
+        p: p-value of each test; NaN for a test without one, which is no test.
 
     References:
         Holm, Scandinavian Journal of Statistics 6, 1979.
     """
     known = np.flatnonzero(np.isfinite(p))
     order = known[np.argsort(p[known], kind="stable")]
-    holds = p[order] <= level / np.arange(len(order), 0, -1)
-    kept = np.zeros(len(p), bool)
-    kept[order[: len(order) if holds.all() else int(np.argmin(holds))]] = True
-    return kept
+    adjusted = np.full(len(p), np.nan)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
+    return adjusted
+
+
+def survives_holm(p: Float[np.ndarray, " tests"], level: float) -> np.ndarray:
+    """Return whether each of many tests is significant when all are considered together.
+
+    Args:
+        p: p-value of each test; NaN for a test without one.
+        level: Largest accepted probability of at least one false positive among all tests, 0 to 1.
+    """
+    is_significant: np.ndarray = holm_adjusted(p) <= level
+    return is_significant

@@ -1,0 +1,109 @@
+"""Values of a metric at equal channel load, read off whole curves: a run of each load setting is one point of a curve.
+
+A rule that sends more gets more, so rules are compared at equal load. Each rule runs with several settings of one key that sets the
+load (a rate or a budget, listed from low to high load). In the mean over seeds, this gives a curve of the metric over the channel
+busy ratio. Its value at a load is interpolated between the two neighbouring points:
+
+- Noise can make the mean busy ratio fall from one setting to the next. Such neighbours are pooled until the busy ratio rises
+  (isotonic regression along the settings); a pooled point has the mean busy ratio and the mean metric of its settings.
+- The weights of the interpolation are those at which the mean busy ratio over seeds is exactly the load, and every seed gets the same
+  weights. So the mean loads of two rules agree exactly, and no seed is lost because its own curve ends early.
+- A single seed then has a little more or less than the load. Its value is corrected for that by the slope of the mean curve. The
+  correction is 0 in the mean over seeds, so it does not move a result; it lets an interval know that the load itself was measured.
+- Nothing is extrapolated: beyond the lowest and the highest mean busy ratio of a rule, its value is NaN.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+
+@dataclass(frozen=True)
+class AtLoads:
+    """What a rule reaches at some loads, in each seed.
+
+    Attributes:
+        value: Metric at each load in each seed; NaN if the rule's mean busy ratio never has this value.
+        busy: Busy ratio of the same interpolation in each seed; its mean over seeds is the load.
+        lowest: Lowest mean busy ratio of the rule's curve; NaN without seeds.
+        highest: Highest mean busy ratio, likewise.
+        pooled: Number of settings that were pooled with a neighbour, because the mean busy ratio did not rise between them.
+    """
+
+    value: Float[np.ndarray, "loads seeds"]
+    busy: Float[np.ndarray, "loads seeds"]
+    lowest: float
+    highest: float
+    pooled: int
+
+
+def complete_seeds(*curves: Float[np.ndarray, "settings seeds"]) -> Bool[np.ndarray, " seeds"]:
+    """Return the seeds in which every point of all curves was measured; only these are compared.
+
+    A seed with a missing or an infinite point would otherwise enter some rules and not others.
+    """
+    return np.logical_and.reduce([np.isfinite(curve).all(axis=0) for curve in curves])
+
+
+def at_loads(
+    busy: Float[np.ndarray, "settings seeds"],
+    metric: Float[np.ndarray, "settings seeds"],
+    loads: Float[np.ndarray, " loads"],
+) -> AtLoads:
+    """Return the metric of a rule at some loads.
+
+    Args:
+        busy: Channel busy ratio of each setting, from the setting that should load the channel least to that which should load it most.
+        metric: Metric of the same points.
+        loads: Channel busy ratios at which the metric is wanted.
+
+    Raises:
+        ValueError: If a point was not measured; choose seeds with `complete_seeds` first.
+    """
+    if not (np.isfinite(busy).all() and np.isfinite(metric).all()):
+        raise ValueError("busy and metric must be finite; leave seeds without a value out with complete_seeds")
+    settings, seeds = busy.shape
+    if seeds == 0 or settings == 0:
+        nothing = np.full((len(loads), seeds), np.nan)
+        return AtLoads(nothing, nothing.copy(), np.nan, np.nan, 0)
+    blocks = rising_blocks(busy.mean(axis=1))
+    # One row for each point of the curve: the mean over its pooled settings.
+    pool = np.stack([block / block.sum() for block in blocks])
+    knot_busy, knot_metric = pool @ busy, pool @ metric
+    mean_busy, mean_metric = knot_busy.mean(axis=1), knot_metric.mean(axis=1)
+    value, load = np.full((len(loads), seeds), np.nan), np.full((len(loads), seeds), np.nan)
+    for row, wanted in enumerate(loads.tolist()):
+        # A busy ratio that is the end of a curve but for rounding is on the curve.
+        if not mean_busy[0] - _ROUNDING <= wanted <= mean_busy[-1] + _ROUNDING:
+            continue
+        if len(mean_busy) == 1:
+            value[row], load[row] = knot_metric[0], knot_busy[0]
+            continue
+        left = int(np.clip(np.searchsorted(mean_busy, wanted, side="right") - 1, 0, len(mean_busy) - 2))
+        width = mean_busy[left + 1] - mean_busy[left]
+        share = (wanted - mean_busy[left]) / width
+        slope = (mean_metric[left + 1] - mean_metric[left]) / width
+        load[row] = (1.0 - share) * knot_busy[left] + share * knot_busy[left + 1]
+        plain = (1.0 - share) * knot_metric[left] + share * knot_metric[left + 1]
+        value[row] = plain - slope * (load[row] - wanted)
+    return AtLoads(value, load, float(mean_busy[0]), float(mean_busy[-1]), settings - len(blocks))
+
+
+_ROUNDING = 1e-12
+
+
+def rising_blocks(values: Float[np.ndarray, " settings"]) -> list[Bool[np.ndarray, " settings"]]:
+    """Return the fewest pooled neighbours with which the means of values rise strictly, as a mask of the settings of each block.
+
+    References:
+        Barlow, Bartholomew, Bremner and Brunk, Statistical Inference under Order Restrictions, 1972 (pooling adjacent violators).
+    """
+    ends: list[tuple[int, int]] = []
+    for position in range(len(values)):
+        first = position
+        while ends and values[ends[-1][0] : ends[-1][1]].mean() >= values[first : position + 1].mean():
+            first = ends.pop()[0]
+        ends.append((first, position + 1))
+    rows = np.arange(len(values))
+    return [(rows >= first) & (rows < end) for first, end in ends]
