@@ -17,6 +17,7 @@ TREE = typer.main.get_command(app)
 FAMILIES = {
     "bench": ["radio", "scale", "hnsw", "sequence"],
     "claim": ["memory", "block", "kv-sharing", "skip", "sharedllm", "descriptors", "city", "situations", "tall-relay"],
+    "study": ["run", "report"],
     "train": ["sequence"],
     "validate": ["radio"],
 }
@@ -35,6 +36,8 @@ OPTIONS = {
     "claim city": {"--vehicles"},
     "claim situations": {"--seeds", "--every", "--set"},
     "claim tall-relay": {"--truck-share", "--seeds"},
+    "study run": {"--seeds", "--family", "--out", "--workers", "--retry-failed", "--dry-run"},
+    "study report": {"--out", "--figure"},
     "train sequence": {
         "--out", "--model", "--dim", "--layers", "--heads", "--option", "--steps", "--batch", "--window", "--rate", "--warm-up",
         "--weight-decay", "--seed", "--device", "--threads", "--evaluate-every", "--save-every", "--judged", "--resume",
@@ -92,12 +95,14 @@ def test_help_of_every_command_shows_an_example_that_its_options_allow(name):
 def test_families_are_complete():
     assert {
         name: list(command.commands) for name, command in TREE.commands.items() if hasattr(command, "commands")
-    } == {name: FAMILIES[name] for name in ("train", "validate", "claim", "bench")}
+    } == {name: FAMILIES[name] for name in ("study", "train", "validate", "claim", "bench")}
 
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_help_of_a_sub_command_shows_its_own_options_and_no_others(name):
-    assert options_in(call(*name.split(), "--help").stdout) == {*OPTIONS[name], "--json", "--csv", "--help"}
+    # A study writes its tables into a report.
+    formats = set() if name.startswith("study ") else {"--json", "--csv"}
+    assert options_in(call(*name.split(), "--help").stdout) == {*OPTIONS[name], *formats, "--help"}
 
 
 def test_options_are_listed_for_every_sub_command():

@@ -52,7 +52,7 @@ def test_a_file_that_is_not_there_is_an_error_of_the_users(tmp_path):
     assert "none.py" in found.stderr
 
 
-@pytest.mark.parametrize("page", ["scenario", "setup", "sweep", "tables", "metrics"])
+@pytest.mark.parametrize("page", ["scenario", "setup", "study", "sweep", "tables", "metrics"])
 def test_the_reference_page_is_up_to_date(page):
     printed = CliRunner().invoke(app, ["schema", page, "--markdown"]).stdout
     assert (REFERENCE / f"{page}.md").read_text() == printed, (
@@ -98,7 +98,7 @@ def test_the_schemas_of_the_other_files_are_json():
     assert json.loads(CliRunner().invoke(app, ["schema", "tables"]).stdout)["agents"][0]["name"] == "agent"
 
 
-@pytest.mark.parametrize("kind", ["sweep", "tables", "metrics"])
+@pytest.mark.parametrize("kind", ["study", "sweep", "tables", "metrics"])
 def test_parts_of_ones_own_belong_to_scenarios_and_set_ups_only(kind):
     found = CliRunner().invoke(app, ["schema", kind, "--plugin", "own.py"])
     assert found.exit_code == 2

@@ -136,7 +136,7 @@ def test_without_a_clear_way_there_is_no_share():
     assert np.isnan([unclear.value, unclear.low, backwards.value]).all()
     assert "not clearly longer than 0" in unclear.reason
     assert unclear.reason == backwards.reason
-    assert "needs 2" in share_of_way(start[:1], start[:1], start[:1] + 1).reason
+    assert "only 1 seed in" in share_of_way(start[:1], start[:1], start[:1] + 1).reason
 
 
 def test_the_interval_of_a_share_covers_the_truth_as_often_as_it_says():

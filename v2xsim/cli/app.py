@@ -21,6 +21,7 @@ from v2xsim.cli import (
     report,
     run,
     schema,
+    study,
     sweep,
     train,
     validate,
@@ -125,5 +126,5 @@ def _family(package: ModuleType) -> typer.Typer:
 
 for _module in (run, check, parts, schema, import_osm, view, demo, sweep, compare, report, corpus):
     app.command(name=_module.NAME, help=_help_of(_module), epilog=_module.EXAMPLE)(_module.command)
-for _package in (train, validate, claim, bench):
+for _package in (study, train, validate, claim, bench):
     app.add_typer(_family(_package), name=_package.NAME)

@@ -18,6 +18,7 @@ class Of(StrEnum):
 
     scenario = "scenario"
     setup = "setup"
+    study = "study"
     sweep = "sweep"
     tables = "tables"
     metrics = "metrics"
@@ -27,7 +28,7 @@ def command(
     of: Annotated[
         Of,
         typer.Argument(
-            help="What to describe: scenario files, set-up files of `validate radio --config`, sweep files, or the tables or metrics of a run."
+            help="What to describe: scenario files, set-up files of `validate radio --config`, sweep files, study files, or the tables or metrics of a run."
         ),
     ] = Of.scenario,
     plugin: Annotated[
@@ -66,10 +67,10 @@ def command(
     from v2xsim.scenario.reference import Page, as_markdown
 
     page: Page = _page(of)
-    if of is not Of.sweep:
+    if of not in (Of.sweep, Of.study):
         choose_from(plugin or [], page.section)
     elif plugin:
-        raise UserError("--plugin: must not be given for sweep files, in which no part is chosen")
+        raise UserError(f"--plugin: must not be given for {of.value} files, in which no part is chosen")
     if markdown:
         typer.echo(as_markdown(page), nl=False)
         return
@@ -100,6 +101,14 @@ def _page(of: Of) -> Any:
             "Sweep files",
             "The keys of a sweep file for `v2xsim sweep FILE`. See [studies.md](../studies.md) for an example.",
             SweepFile, shell,
+        )  # fmt: skip
+    if of is Of.study:
+        from v2xsim.study.studyfile import StudyFile
+
+        return Page(
+            "Study files",
+            "The keys of a study file for `v2xsim study run FILE`, which compares rules at equal channel load. See [studies.md](../studies.md) for an example.",
+            StudyFile, shell,
         )  # fmt: skip
     return Page(
         "Scenario files",

@@ -155,7 +155,7 @@ def command(options: Options) -> None:
         return report
 
     try:
-        with _progress() as progress:
+        with point_progress() as progress:
             swept = run_sweep(
                 plan,
                 out=options.out,
@@ -235,7 +235,7 @@ def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int 
     refuse_other_file(file, sweep, Kind.SWEEP)
     data = read_yaml(text_of(file, sweep), sweep).data
     kind = kind_of(data)
-    if kind in (Kind.PLAN, Kind.SET_UP):
+    if kind in (Kind.PLAN, Kind.SET_UP, Kind.STUDY):
         refuse_other_content(data, sweep, Kind.SWEEP)
     if kind is Kind.SWEEP:
         if grid or overrides or seeds is not None:
@@ -266,7 +266,7 @@ def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int 
 
 
 @contextmanager
-def _progress() -> Iterator["Report"]:
+def point_progress() -> Iterator["Report"]:
     """Show a progress bar on standard error, or a line every ten seconds if standard error is not a terminal."""
     from rich.console import Console
     from rich.progress import (

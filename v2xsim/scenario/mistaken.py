@@ -20,6 +20,7 @@ class Kind(Enum):
 
     SCENARIO = "a scenario"
     SWEEP = "a sweep file"
+    STUDY = "a study file"
     SET_UP = "a set-up of the radio validation"
     RUN = "the manifest of a run"
     PLAN = "the plan of a sweep"
@@ -29,6 +30,7 @@ class Kind(Enum):
 _KEYS = {
     Kind.SCENARIO: {"traffic", "lidars", "cooperation", "detector"},
     Kind.SWEEP: {"scenario", "grid", "list", "sobol", "random"},
+    Kind.STUDY: {"families", "rules"},
     Kind.SET_UP: {"road", "receiver", "reach_m"},
 }
 _SUFFIXES = {
@@ -68,6 +70,7 @@ def refuse_other_content(data: Any, source: str, wanted: Kind) -> None:
     use = {
         Kind.SCENARIO: f"run it with `v2xsim run {in_command(source)}`",
         Kind.SWEEP: f"run it with `v2xsim sweep {in_command(source)}`",
+        Kind.STUDY: f"run it with `v2xsim study run {in_command(source)} --seeds development`",
         Kind.SET_UP: f"run it with `v2xsim validate radio --config {in_command(source)}`",
         Kind.RUN: f"`v2xsim run {in_command(source)}` runs it again",
         Kind.PLAN: f"`v2xsim report {in_command(Path(source).parent)}` reads it, and `v2xsim sweep` with the sweep file and --resume continues it",

@@ -147,6 +147,7 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile | Document) -> Pla
     if isinstance(sweep, SweepFile):
         file, content = sweep, Document(sweep.name, None)
     elif isinstance(sweep, Document):
+        folder = sweep.base.get((), folder)
         file, content = section_in(sweep, folder, SweepFile), sweep
     elif isinstance(sweep, Mapping):
         file, content = _from_data(sweep), Document("sweep", dict(sweep))

@@ -22,10 +22,10 @@ from v2xsim.viz.study.axes import Layout, column, few, layout, numeric
 
 # Width of a column of a paper in inches.
 COLUMN_IN = 3.5
-_TEXT_PT = 7.0
+SMALL_PT = 7.0
 # Largest number of characters of a line beside a row of a figure, and in a legend, at this width and size of text.
 _ROW_CHARACTERS, _LEGEND_CHARACTERS = 28, 44
-_LOOKS = (
+LOOKS = (
     (style.BLACK, "o", "solid"),
     (style.VERMILION, "s", (0, (4, 1.5))),
     (style.BLUE, "^", (0, (1, 1.2))),
@@ -100,11 +100,11 @@ def _over_distance(study: Study) -> Picture | None:
     values = np.stack([study.of("prr", part) for _, part in edges])
     shown = few(study)
     names = [_wrapped(_named(study, setting), _LEGEND_CHARACTERS) for setting in shown]
-    figure, axes = _axes(2.3 + 0.13 * _lines(names))
+    figure, axes = new_axes(2.3 + 0.13 * _lines(names))
     for n, setting in enumerate(shown):
         _band(axes, "prr", middle, values[:, setting], n, names[n])
     axes.set(xlabel="distance [m]", ylabel="packet reception ratio [1]", ylim=(-0.02, 1.02), xlim=(0, None))
-    _finish(figure, axes)
+    finish(figure, axes)
     return Picture("prr-by-distance", "Packet reception ratio over distance", _says(study, shown), figure)
 
 
@@ -117,12 +117,12 @@ def _latencies(study: Study, metric: str, name: str, title: str, of_which: str) 
     bound = np.array([b for b, _ in parts])
     shown = [setting for setting in few(study) if np.isfinite(values[:, setting]).any()]
     names = [_wrapped(_named(study, setting), _LEGEND_CHARACTERS) for setting in shown]
-    figure, axes = _axes(2.3 + 0.13 * _lines(names))
+    figure, axes = new_axes(2.3 + 0.13 * _lines(names))
     for n, setting in enumerate(shown):
         _band(axes, metric, bound, values[:, setting], n, names[n])
     axes.set(xscale="log", xlabel="latency [ms]", ylabel="share that arrives within [1]", ylim=(-0.02, 1.02))
     axes.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
-    _finish(figure, axes)
+    finish(figure, axes)
     return Picture(name, title, f"{of_which} {_says(study, shown)}", figure)
 
 
@@ -154,11 +154,11 @@ def _rows(
     rows = [int(members[0]) for _, members in plan.lines]
     names = [_wrapped(name, _ROW_CHARACTERS) for name, _ in plan.lines]
     row_in = max(0.2, 0.04 + 0.12 * max(_lines([name]) for name in names))
-    figure, axes = _axes(0.75 + row_in * len(rows) + 0.14 * (len(metrics) > 1))
+    figure, axes = new_axes(0.75 + row_in * len(rows) + 0.14 * (len(metrics) > 1))
     row_y = -np.arange(len(rows), dtype=float)
     for n, (metric, word) in enumerate(metrics):
         mean_and_interval = mean_interval(metric, study.of(metric)[rows])
-        color, marker, _ = _LOOKS[n]
+        color, marker, _ = LOOKS[n]
         at = row_y + (0.12 if n == 0 else -0.12) * (len(metrics) > 1)
         for row in np.flatnonzero(np.isinf(mean_and_interval.mean)).tolist():
             axes.annotate(
@@ -167,18 +167,18 @@ def _rows(
                 xycoords=("axes fraction", "data"),
                 ha="right",
                 va="center",
-                fontsize=_TEXT_PT,
+                fontsize=SMALL_PT,
                 color=color,
             )
         axes.errorbar(
-            _drawn(mean_and_interval.mean), at, xerr=_reach(mean_and_interval.mean, mean_and_interval.low, mean_and_interval.high), fmt=marker, color=color, markersize=3.5,
+            drawable(mean_and_interval.mean), at, xerr=_reach(mean_and_interval.mean, mean_and_interval.low, mean_and_interval.high), fmt=marker, color=color, markersize=3.5,
             linewidth=1.0, capsize=2.0, label=word,
         )  # fmt: skip
     axes.set_yticks(row_y, names)
     axes.set(xlabel=label, ylim=(row_y[-1] - 0.6, 0.6))
     axes.set_xlim(right=_most(np.stack([study.of(metric)[rows] for metric, _ in metrics]), axes.get_xlim()[1]))
     axes.grid(True, axis="x")
-    _finish(figure, axes, legend=len(metrics) > 1)
+    finish(figure, axes, legend=len(metrics) > 1)
     return figure
 
 
@@ -189,13 +189,13 @@ def _over_key(
     metric, word = metrics[-1]
     values, x = study.of(metric), column(study, plan.key)
     names = [_wrapped(name or word or metric, _LEGEND_CHARACTERS) for name, _ in plan.lines]
-    figure, axes = _axes(2.3 + 0.13 * _lines(names))
+    figure, axes = new_axes(2.3 + 0.13 * _lines(names))
     for n, (_, members) in enumerate(plan.lines):
         _band(axes, metric, x[members], values[members], n, names[n])
     _scaled(axes, x)
     axes.set(xlabel=_key_label(plan.key, unit_of), ylabel=_worded(label, word))
     axes.set_ylim(top=_most(values, axes.get_ylim()[1]))
-    _finish(figure, axes)
+    finish(figure, axes)
     return figure
 
 
@@ -240,11 +240,11 @@ def _scatters(
 
 def _band(axes: Axes, metric: str, x: np.ndarray, values: np.ndarray, number: int, label: str) -> None:
     mean_and_interval = mean_interval(metric, values)
-    color, marker, dash = _LOOKS[number % len(_LOOKS)]
+    color, marker, dash = LOOKS[number % len(LOOKS)]
     axes.fill_between(x, mean_and_interval.low, mean_and_interval.high, color=color, alpha=0.15, linewidth=0)
     axes.plot(
         x,
-        _drawn(mean_and_interval.mean),
+        drawable(mean_and_interval.mean),
         color=color,
         marker=marker,
         linestyle=dash,
@@ -270,22 +270,23 @@ def _is_baseline(study: Study, setting: int) -> bool:
 
 def _most(values: np.ndarray, highest: float) -> float:
     """Return the largest value that an axis shows: with two seeds, an interval can reach a hundred times as high as the data."""
-    data = np.nanmax(_drawn(values), initial=0.0)
+    data = np.nanmax(drawable(values), initial=0.0)
     return float(min(highest, 2.0 * data)) if data > 0 else highest
 
 
 def _reach(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Return the lengths of error bars below and above each mean; 0 if there is no interval."""
     with np.errstate(invalid="ignore"):
-        return np.nan_to_num(_drawn(np.stack([mean - low, high - mean])), nan=0.0).clip(0.0)
+        return np.nan_to_num(drawable(np.stack([mean - low, high - mean])), nan=0.0).clip(0.0)
 
 
-def _drawn(values: np.ndarray) -> np.ndarray:
+def drawable(values: np.ndarray) -> np.ndarray:
     """Return values with NaN in place of those that have no place on an axis."""
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _axes(height_in: float) -> tuple[Figure, Axes]:
+def new_axes(height_in: float) -> tuple[Figure, Axes]:
+    """Return an empty figure of a column's width, with its axes."""
     figure = style.new_figure(height_in, COLUMN_IN)
     return figure, figure.add_subplot()
 
@@ -301,14 +302,14 @@ def _scaled(axes: Axes, x: np.ndarray) -> None:
         axes.set_xscale("log")
 
 
-def _finish(figure: Figure, axes: Axes, legend: bool = True) -> None:
+def finish(figure: Figure, axes: Axes, legend: bool = True) -> None:
+    """Set the size of all text, and place the legend below the axes, so that it hides no curve."""
     _small(axes)
     axes.grid(True, axis="y")
     if legend and axes.get_legend_handles_labels()[1]:
-        # The legend is below the axes, so that it hides no curve.
         columns = 1 if max(map(len, axes.get_legend_handles_labels()[1])) > 22 else 2
         handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="lower left", ncols=columns, fontsize=_TEXT_PT, bbox_to_anchor=(0.0, 0.0))
+        figure.legend(handles, labels, loc="lower left", ncols=columns, fontsize=SMALL_PT, bbox_to_anchor=(0.0, 0.0))
         rows = -(-_lines(labels) // columns)
         figure.tight_layout(pad=0.4, rect=(0, (rows * 0.135 + 0.06) / figure.get_size_inches()[1], 1, 1))
     else:
@@ -317,7 +318,7 @@ def _finish(figure: Figure, axes: Axes, legend: bool = True) -> None:
 
 def _small(axes: Axes) -> None:
     for text in (axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()):
-        text.set_fontsize(_TEXT_PT)
+        text.set_fontsize(SMALL_PT)
 
 
 def _key_label(key: str, unit_of: Callable[[str], str]) -> str:

@@ -68,7 +68,7 @@ def write_study_report(study: Study, folder: Path, made_of: Mapping[str, Any], u
     Raises:
         StudyError: If the folder holds other files, or cannot be written.
     """
-    with staged(folder, lambda target: _check_replaceable(target, folder), StudyError) as draft:
+    with staged(folder, lambda target: check_replaceable(target, folder), StudyError) as draft:
         try:
             with style.in_style(), mpl.rc_context({"svg.hashsalt": "v2xsim", "pdf.fonttype": 42}):
                 drawn = list(pictures(study, unit_of))
@@ -88,7 +88,7 @@ def write_study_report(study: Study, folder: Path, made_of: Mapping[str, Any], u
     return folder / PAGE
 
 
-def _check_replaceable(target: Path, folder: Path) -> None:
+def check_replaceable(target: Path, folder: Path) -> None:
     """Raise an error if a folder holds anything but an earlier report."""
     try:
         if not os.path.lexists(target):

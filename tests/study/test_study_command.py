@@ -1,0 +1,90 @@
+"""`v2xsim study` from a file to a report, with the packaged study at a smaller size."""
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.study.made_studies import TEXT, written
+from v2xsim.cli.app import app
+from v2xsim.scenario.load import PACKAGED
+from v2xsim.study.study_findings import read_findings
+from v2xsim.study.study_folder import study_file_in
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, ["study", *map(str, arguments)], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The packaged study at a smaller size: its file, its folder, and what the command printed."""
+    folder = tmp_path_factory.mktemp("study")
+    text = (PACKAGED / "studies" / "relay.yaml").read_text()
+    for old, new in (
+        ("run.duration_s: 2.0", "run.duration_s: 0.3"),
+        ("values: [200, 1000, 5000]", "values: [200, 5000]"),
+        ("development: [1, 2, 3]", "development: [1, 2]"),
+        ("  - height\n", ""),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    path = written(folder, text)
+    ran = call("run", path, "--seeds", "development", "--family", "demo", "--out", folder / "runs", "--workers", "2")
+    assert ran.exit_code == 0, ran.output
+    return path, folder / "runs", ran.stdout
+
+
+def test_a_study_runs_all_points_of_the_families_that_were_named(study):
+    _, folder, printed = study
+    assert "8 of 8 points finished (8 now), 0 failed" in printed
+    findings = read_findings(folder, study_file_in(folder))
+    assert findings.absent == ("t_junction",)
+    assert findings.families[0].left_out == ()
+    assert (findings.families[0].curve("hybrid", "channel_busy_ratio") > 0).all()
+
+
+def test_a_study_that_is_run_again_runs_nothing_twice(study):
+    path, folder, _ = study
+    before = {file: file.read_bytes() for file in folder.rglob("*.parquet") if file.name == "results.parquet"}
+    ran = call("run", path, "--seeds", "development", "--family", "demo", "--out", folder)
+    assert (ran.exit_code, "8 of 8 points finished (0 now), 0 failed" in ran.stdout) == (0, True)
+    assert {file: file.read_bytes() for file in before} == before
+
+
+def test_the_printed_next_command_makes_the_report(study):
+    _, folder, printed = study
+    (words,) = re.findall(r"next: v2xsim study (report .*)", re.sub(r"\n(?=\S*/)", "", printed))
+    assert call(*words.split()).exit_code == 0
+    assert (folder / "report" / "summary.md").read_text().startswith("# relay: development runs, no test")
+
+
+def test_a_dry_run_estimates_the_points_that_are_left_and_writes_nothing(study, tmp_path):
+    path, folder, _ = study
+    done = call("run", path, "--seeds", "development", "--family", "demo", "--out", folder, "--dry-run")
+    assert "demo: all points are finished" in done.stdout
+    new = call("run", path, "--seeds", "development", "--family", "demo", "--out", tmp_path / "new", "--dry-run")
+    assert re.search(r"demo: 8 points, about .*\nall together: about ", new.stdout)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("- height", "- heigt", "did you mean 'height'"),
+        ("metric: blind_covered", "metric: blind_coverd", "did you mean 'blind_covered'"),
+    ],
+)
+def test_a_wrong_file_ends_with_code_2_and_writes_nothing(tmp_path, old, new, message):
+    path = written(tmp_path, TEXT.replace(old, new))
+    ran = call("run", path, "--seeds", "test", "--out", tmp_path / "runs")
+    assert (ran.exit_code, (tmp_path / "runs").exists()) == (2, False)
+    assert message in " ".join(ran.stderr.split())
+
+
+def test_a_sweep_and_a_scenario_are_no_study(tmp_path):
+    for name in ("demo.yaml", "sweeps/motorway_trucks.yaml"):
+        ran = call("run", PACKAGED / name, "--seeds", "test", "--out", tmp_path / "runs")
+        assert (ran.exit_code, "must be a study file" in " ".join(ran.stderr.split())) == (2, True)
+    ran = CliRunner().invoke(app, ["sweep", str(PACKAGED / "studies" / "relay.yaml")])
+    assert (ran.exit_code, "v2xsim study run" in " ".join(ran.stderr.split())) == (2, True)

@@ -1,0 +1,51 @@
+"""`v2xsim study report`: tables, figures and summary of a study."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NAME = "report"
+EXAMPLE = "Example: v2xsim study report studies/relay/development"
+
+
+def command(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder of a study, as v2xsim study run printed it.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Folder to write the report into. Default: DIR/report.", show_default=False
+        ),
+    ] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Make only this figure again, such as curves-FAMILY or differences-FAMILY.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write what a study found: a summary in Markdown with all verdicts, tables as CSV, figures as SVG and PNG.
+
+    The same runs give the same bytes. The report has the SHA-256 digest of the study file; the time of the first run with it is printed, and is not part of the report.
+    """
+    from v2xsim.study.study_findings import read_findings
+    from v2xsim.study.study_folder import provenance_in, study_file_in
+    from v2xsim.viz.study.study_report import write_figure, write_report
+
+    known = provenance_in(folder)
+    findings = read_findings(folder, study_file_in(folder))
+    place = out if out is not None else folder / "report"
+    typer.echo(f"study file: SHA-256 {known.sha256}, first {known.purpose} run with it began {known.begun}")
+    for earlier in known.earlier:
+        typer.echo(f"earlier study file: SHA-256 {earlier['sha256']}, since {earlier['begun']}")
+    if figure is not None:
+        for path in write_figure(findings, figure, place):
+            typer.echo(f"figure: {path}")
+        return
+    typer.echo(f"report: {write_report(findings, known, place)}")
+    typer.echo(f"figures: {place / 'figures'}")

@@ -1,0 +1,252 @@
+"""The tables of a study as rows, and its summary in Markdown; nothing in them depends on when or where they were made."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from v2xsim.study.compare import mean_interval
+from v2xsim.study.equal_load import complete_seeds
+from v2xsim.study.study_findings import Findings, rule_names
+from v2xsim.study.study_folder import Provenance
+from v2xsim.study.studyfile import rules_of
+from v2xsim.study.verdicts import Verdict, cautious_spread, seeds_needed
+
+Rows = list[dict[str, Any]]
+
+
+def curve_rows(findings: Findings) -> Rows:
+    """Return the mean of each metric at each setting of each rule, with its interval and the mean channel load."""
+    file, rows = findings.file, []
+    axes = {rule.name: rule.load for rule in rules_of(file)}
+    for family in findings.families:
+        used = complete_seeds(*(family.curve(r, m) for r in family.rows for m in (file.metric, file.load_metric)))
+        for rule in rule_names(file):
+            busy = (
+                family.curve(rule, file.load_metric)[:, used].mean(axis=1)
+                if used.any()
+                else np.full(len(family.rows[rule]), np.nan)
+            )
+            for metric in dict.fromkeys([file.metric, file.load_metric, *file.also]):
+                found = mean_interval(metric, family.curve(rule, metric)[:, used], file.confidence)
+                rows += [
+                    {
+                        "family": family.name, "rule": rule, "load_key": axes[rule].key, "load_value": value, "load": _number(busy[n]), "metric": metric,
+                        "seeds": int(found.seeds[n]), "mean": _number(found.mean[n]), "low": _number(found.low[n]), "high": _number(found.high[n]),
+                    }
+                    for n, value in enumerate(axes[rule].values)
+                ]  # fmt: skip
+    return rows
+
+
+def level_rows(findings: Findings) -> Rows:
+    """Return each rule at each load: its mean, and which share of the way from direct to the oracle it goes."""
+    file, rows = findings.file, []
+    for family in findings.families:
+        for rule in rule_names(file):
+            for metric in dict.fromkeys([file.metric, *file.also]):
+                level = findings.levels[metric, family.name, rule]
+                found = mean_interval(metric, level.value, file.confidence)
+                for column, load in enumerate(family.member.family.loads):
+                    way = findings.share_of_way(family.name, rule, column) if metric == file.metric else None
+                    rows.append(
+                        {
+                            "family": family.name, "rule": rule, "load": load, "metric": metric, "reaches_load": bool(np.isfinite(level.value[column]).any()),
+                            "lowest_load": _number(level.lowest), "highest_load": _number(level.highest), "pooled_settings": level.pooled,
+                            "seeds": int(found.seeds[column]), "mean": _number(found.mean[column]), "low": _number(found.low[column]), "high": _number(found.high[column]),
+                            "way": _number(way.value) if way else None, "way_low": _number(way.low) if way else None,
+                            "way_high": _number(way.high) if way else None, "no_way": way.reason if way else "",
+                        }
+                    )  # fmt: skip
+    return rows
+
+
+def difference_rows(findings: Findings) -> Rows:
+    """Return all differences of the primary metric with their verdicts; positive where the reference is better."""
+    file, found, rows = findings.file, findings.differences, []
+    for n, one in enumerate(findings.comparisons):
+        wanted, spread = file.wanted_half_width(one.rule), findings.spread(one)
+        half, seeds = float(found.half_width[n]), int(found.seeds[n])
+        needed = math.isfinite(spread)
+        rows.append(
+            {
+                "family": one.family.name, "rule": one.rule, "load": one.load, "recommended": one.recommended, "seeds": seeds,
+                "difference": _number(found.mean[n]), "low": _number(found.low[n]), "high": _number(found.high[n]), "half_width": _number(half),
+                "half_width_wanted": wanted, "half_width_reached": bool(half <= wanted), "p": _number(found.p[n]), "p_holm": _number(found.p_holm[n]),
+                "p_equal": _number(found.p_equal[n]), "p_equal_holm": _number(found.p_equal_holm[n]), "verdict_alone": str(found.alone[n]),
+                "verdict": str(found.verdict[n]), "identical": _is_identical(findings, n), "largest_load_gap_in_a_seed": _number(findings.load_gap(one)), "spread": _number(spread),
+                "seeds_needed": seeds_needed(spread, wanted, file.confidence) if needed else None,
+                "seeds_needed_cautious": seeds_needed(cautious_spread(spread, seeds), wanted, file.confidence) if needed else None,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def other_rows(findings: Findings) -> Rows:
+    """Return the differences of the other metrics, reference minus other rule, without verdicts."""
+    rows: Rows = []
+    for metric in findings.file.also:
+        found = findings.differences_of(metric)
+        rows += [
+            {
+                "family": one.family.name, "rule": one.rule, "load": one.load, "metric": metric, "seeds": int(found.seeds[n]),
+                "difference": _number(found.mean[n]), "low": _number(found.low[n]), "high": _number(found.high[n]),
+            }
+            for n, one in enumerate(findings.comparisons)
+        ]  # fmt: skip
+    return rows
+
+
+def _number(value: float) -> float | None:
+    """Return a number with nine digits, so that the last bits of a sum do not show; None for NaN."""
+    return None if math.isnan(value) else float(f"{value:.9g}")
+
+
+def summary(findings: Findings, known: Provenance) -> str:
+    """Return the summary of a study in Markdown."""
+    return "\n".join(_lines(findings, known)) + "\n"
+
+
+def _lines(findings: Findings, known: Provenance) -> Iterator[str]:
+    file = findings.file
+    yield f"# {file.name}: {'the test' if known.purpose == 'test' else 'development runs, no test'}"
+    if file.question:
+        yield from ("", file.question)
+    yield ""
+    yield (
+        f"Primary metric: `{file.metric}`, {file.better} is better. Reference: {file.reference}. Differences are positive where the reference is better, at equal "
+        f"`{file.load_metric}`, paired by seed, with {100 * file.confidence:g} % intervals. Verdicts hold for all {_tested(findings)} comparisons together (Holm); equal means within {file.margin:g}."
+    )
+    yield ""
+    yield f"Study file: SHA-256 `{known.sha256}`; `{'study.json'}` has the time of the first run with it."
+    yield from _claim_lines(findings)
+    yield from _verdict_lines(findings)
+    for family in findings.families:
+        yield from _family_lines(findings, family.name)
+    yield from _seed_lines(findings)
+    yield from _missing_lines(findings)
+
+
+def _is_identical(findings: Findings, row: int) -> bool:
+    """Return whether a rule has the same value as the reference in every seed, as rules that always decide alike have."""
+    found = findings.differences
+    return bool(found.seeds[row] > 1 and found.mean[row] == found.low[row] == found.high[row] == 0.0)
+
+
+def _tested(findings: Findings) -> int:
+    return sum(word is not Verdict.NO_OVERLAP for word in findings.differences.verdict)
+
+
+def _claim_lines(findings: Findings) -> Iterator[str]:
+    file, claims = findings.file, findings.claims
+    yield from ("", "## Claim", "")
+    if not claims:
+        yield "The study file recommends the reference nowhere, so there is no claim."
+        return
+    held = sum(not claim.reasons for claim in claims)
+    beaten = f"is better than {', '.join(file.beats)}, and " if file.beats else ""
+    yield (
+        f"Claim: where it is recommended, {file.reference} {beaten}is not worse than any other rule by more than {file.margin:g}. "
+        f"{'Supported' if held == len(claims) and not findings.absent else 'Not supported'}: it holds in {held} of {len(claims)} cases."
+    )
+    yield ""
+    for claim in claims:
+        yield f"- {claim.family} at {claim.load:g}: {'; '.join(claim.reasons) or 'holds'}"
+
+
+def _verdict_lines(findings: Findings) -> Iterator[str]:
+    yield from (
+        "",
+        "## Verdicts",
+        "",
+        f"| {findings.file.reference} against | {' | '.join(Verdict)} |",
+        f"|---|{'---|' * len(Verdict)}",
+    )
+    for rule in findings.file.compared():
+        words = [
+            word
+            for one, word in zip(findings.comparisons, findings.differences.verdict, strict=True)
+            if one.rule == rule
+        ]
+        counts = Counter(words)
+        yield f"| {rule} | {' | '.join(str(counts[word]) for word in Verdict)} |"
+
+
+def _family_lines(findings: Findings, family: str) -> Iterator[str]:
+    found = findings.differences
+    yield from (
+        "",
+        f"## {family}",
+        "",
+        "| rule | load | difference | interval | p (Holm) | verdict | share of the way |",
+        "|---|---|---|---|---|---|---|",
+    )
+    for column, load in enumerate(next(one for one in findings.families if one.name == family).member.family.loads):
+        way = _way(findings, family, findings.file.reference, column)
+        yield f"| {findings.file.reference} | {load:g} | | | | | {way} |"
+        for n, one in enumerate(findings.comparisons):
+            if (one.family.name, one.load) != (family, load):
+                continue
+            if found.verdict[n] is Verdict.NO_OVERLAP:
+                yield f"| {one.rule} | {load:g} | | {_ranges(findings, family, one.rule)} | | {found.verdict[n]} | |"
+                continue
+            interval = "one seed" if math.isnan(found.low[n]) else f"{found.low[n]:+.4f} to {found.high[n]:+.4f}"
+            p = "" if math.isnan(found.p_holm[n]) else f"{found.p_holm[n]:.2g}"
+            verdict = f"{found.verdict[n]}{', identical' if _is_identical(findings, n) else ''}"
+            yield f"| {one.rule} | {load:g} | {found.mean[n]:+.4f} | {interval} | {p} | {verdict} | {_way(findings, family, one.rule, column)} |"
+        for rule in findings.file.bounds:
+            yield f"| {rule} (bound) | {load:g} | | | | | {_way(findings, family, rule, column)} |"
+
+
+def _way(findings: Findings, family: str, rule: str, column: int) -> str:
+    """Return which share of the way from direct to the oracle a rule goes; empty for these two."""
+    way = findings.share_of_way(family, rule, column)
+    if way is None or rule in (findings.file.direct, findings.file.oracle):
+        return ""
+    return "none: " + way.reason if way.reason else f"{way.value:.2f} ({way.low:.2f} to {way.high:.2f})"
+
+
+def _ranges(findings: Findings, family: str, rule: str) -> str:
+    """Return the loads that a rule and the reference cover."""
+    file = findings.file
+    words = []
+    for name in (file.reference, rule):
+        level = findings.levels[file.metric, family, name]
+        words.append(f"{name} covers {level.lowest:.3f} to {level.highest:.3f}")
+    return "; ".join(words)
+
+
+def _seed_lines(findings: Findings) -> Iterator[str]:
+    """Yield how many seeds the wanted half widths take, by rule."""
+    yield from (
+        "",
+        "## Seeds",
+        "",
+        "| against | half width wanted | reached in | seeds needed | seeds needed, cautious |",
+        "|---|---|---|---|---|",
+    )
+    rows = difference_rows(findings)
+    for rule in findings.file.compared():
+        own = [row for row in rows if row["rule"] == rule and row["seeds_needed"] is not None]
+        if own:
+            reached = sum(row["half_width_reached"] for row in own)
+            most, cautious = (max(row[name] for row in own) for name in ("seeds_needed", "seeds_needed_cautious"))
+            yield f"| {rule} | {own[0]['half_width_wanted']:g} | {reached} of {len(own)} | {most} | {cautious} |"
+    yield ""
+    yield "Seeds needed are those of the family and load that needs most. The cautious number takes a spread that the true one exceeds with a probability of 0.2."
+
+
+def _missing_lines(findings: Findings) -> Iterator[str]:
+    notes = [f"{name}: not run" for name in findings.absent]
+    for family in findings.families:
+        notes += [f"{family.name}: {note}" for note in family.study.missing()]
+        if family.left_out:
+            notes.append(
+                f"{family.name}: {len(family.left_out)} of {len(family.study.seeds)} seeds are left out, because a point of a rule is missing or was not measured: "
+                f"{', '.join(map(str, family.left_out))}"
+            )
+    if notes:
+        yield from ("", "## What is missing", "")
+        yield from (f"- {note}" for note in notes)

@@ -1,0 +1,255 @@
+"""The YAML file of a study that compares rules at equal channel load: families of scenarios, rules, the load axis, seeds and the analysis.
+
+It is the plan of the study: everything that decides about a verdict is in it, so that it can be fixed before the test seeds run.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from v2xsim.evaluation.catalogue import KINDS
+from v2xsim.scenario.errors import Document, Keys, PlacedError, ScenarioError
+from v2xsim.scenario.explain import nearest
+from v2xsim.scenario.fields import Section, choice, quantity
+from v2xsim.scenario.load import PACKAGED, document_of_kind, section_in
+from v2xsim.scenario.mistaken import Kind
+from v2xsim.study.sweepfile import Seed, Values
+
+RULE_KEY = "cooperation.relay"
+"""Key that a rule sets which is given by its name only."""
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+Name = Annotated[str, Field(pattern=_NAME, max_length=60)]
+Loads = Annotated[list[Annotated[float, Field(gt=0.0, lt=1.0)]], Field(max_length=50)]
+Numbers = Annotated[list[int | float], Field(min_length=2, max_length=100)]
+
+
+class LoadAxis(Section):
+    """The key that sets the channel load, with its values: each rule runs with each of them."""
+
+    key: str = choice(..., "Dotted key of the scenario that sets the load, such as a budget or a rate")
+    values: Numbers = choice(
+        ..., "Values of the key, from the one that loads the channel least to the one that loads it most"
+    )
+
+
+class Family(Section):
+    """A scenario in which the rules are compared, with the channel loads at which they are."""
+
+    scenario: str = choice(
+        ...,
+        "A scenario file (YAML; paths are relative to this file's folder), or a packaged scenario such as nlos_grid",
+    )
+    fixed: dict[str, Any] = choice({}, "Values of this family, by dotted key", alias="set")
+    vary: dict[str, Values] = choice(
+        {}, "Keys that make more families of this one: one for each combination of the values, such as shares of trucks"
+    )
+    loads: Annotated[Loads, Field(min_length=1)] = choice(
+        ..., "Channel busy ratios at which the rules are compared, 0 to 1"
+    )
+    recommended: Loads = choice(
+        [], "Those of the loads at which the reference is recommended: there the claim of the study is tested"
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> "Family":
+        for number, load in enumerate(self.recommended):
+            if load not in self.loads:
+                raise PlacedError(("recommended", str(number)), f"recommended: must be one of loads, got {load:g}")
+        return self
+
+
+class Seeds(Section):
+    """Seeds of the runs; test seeds are run once, after the plan is fixed."""
+
+    development: Annotated[list[Seed], Field(min_length=1, max_length=10_000)] = choice(
+        ..., "Seeds with which a study is developed: loads, weights and the number of test seeds come from them"
+    )
+    test: Annotated[list[Seed], Field(min_length=1, max_length=10_000)] = choice(
+        ..., "Seeds of the test; none of the development seeds"
+    )
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Seeds":
+        for name in ("development", "test"):
+            if len(set(getattr(self, name))) != len(getattr(self, name)):
+                raise PlacedError((name,), f"{name}: seeds must differ")
+        if shared := sorted(set(self.development) & set(self.test)):
+            raise PlacedError(("test",), f"test: must have no development seed, got {shared[0]}")
+        return self
+
+
+class StudyFile(Section):
+    """A study: rules are compared with a reference rule at equal channel load, in families of scenarios, paired by seed."""
+
+    name: Name = choice(..., "Short name; also the name of the folder")
+    question: str = choice("", "Question that the study should answer; shown at the top of the report", max_length=2000)
+    metric: str = choice(..., "Metric on which the rules are compared; docs/reference/metrics.md lists all")
+    better: Literal["higher", "lower"] = choice("higher", "Direction in which the metric is better")
+    also: list[str] = choice([], "Other metrics to report at the same loads, without verdicts")
+    load_metric: str = choice("channel_busy_ratio", "Metric that is the channel load")
+    load: LoadAxis = choice(..., "Key that sets the channel load, with its values")
+    fixed: dict[str, Any] = choice({}, "Values of all families, by dotted key", alias="set")
+    families: dict[Name, Family] = choice(..., "Families of scenarios, by name", min_length=1, max_length=200)
+    rules: Annotated[list[str | dict[str, dict[str, Any]]], Field(min_length=2, max_length=200)] = choice(
+        ...,
+        "Rules to compare. Each is the name of a relay rule, or a name of your choice with the keys that it sets, such as "
+        "direct: {cooperation.relay: none}. The key `load` among them gives the rule a load axis of its own: {key: ..., values: [...]}",
+    )
+    reference: str = choice(..., "Name of the rule with which each other rule is compared")
+    beats: list[str] = choice(
+        [], "Rules that the reference must beat, where it is recommended, for the claim to be supported"
+    )
+    bounds: list[str] = choice(
+        [], "Rules that know more than a rule can know: reported, but no competitors, so they are not tested"
+    )
+    direct: str | None = choice(None, "Rule that counts as 0 of the way to the oracle")
+    oracle: str | None = choice(None, "Rule that counts as 1 of the way from direct")
+    seeds: Seeds = choice(..., "Seeds of the development and of the test")
+    margin: float = quantity(
+        0.01, "1", "Difference up to which two rules are as good as equal, in the unit of the metric", gt=0
+    )
+    confidence: float = quantity(0.95, "1", "Confidence level of all intervals", ge=0.5, le=0.999)
+    half_width: float = quantity(
+        0.01, "1", "Half width that the interval of a difference should have, in the unit of the metric", gt=0
+    )
+    half_widths: dict[str, Annotated[float, Field(gt=0)]] = choice({}, "Other half widths, by name of the other rule")
+    threads: int = quantity(1, "1", "Number of threads of each point", ge=1, le=256)
+    timeout_s: float | None = quantity(None, "s", "Time after which a point is stopped and counts as failed", gt=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "StudyFile":
+        names = [rule.name for rule in self._rules()]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise PlacedError(
+                    ("rules", str(number)), f"rules: {name} is given twice; rules must have different names"
+                )
+        for place, name in self._named_rules():
+            if name not in names:
+                raise PlacedError(
+                    place,
+                    f"{place[0]}: must be the name of a rule, got {name!r}{nearest(name, names)}; rules are {', '.join(names)}",
+                )
+        for place, name in (
+            (("metric",), self.metric),
+            (("load_metric",), self.load_metric),
+            *_items("also", self.also),
+        ):
+            if name not in KINDS:
+                raise PlacedError(
+                    place,
+                    f"{place[0]}: must be a metric, got {name!r}{nearest(name, KINDS)}; v2xsim schema metrics lists all",
+                )
+        for key in ("beats", "bounds"):
+            if self.reference in getattr(self, key):
+                raise PlacedError((key,), f"{key}: must not have the reference, {self.reference}")
+        if (self.direct is None) != (self.oracle is None):
+            missing = "oracle" if self.oracle is None else "direct"
+            given = "direct" if missing == "oracle" else "oracle"
+            raise PlacedError((given,), f"{given}: needs {missing}, the other end of the way")
+        return self
+
+    def _named_rules(self) -> Iterator[tuple[Keys, str]]:
+        """Yield each place that names a rule, with the name."""
+        yield ("reference",), self.reference
+        yield from _items("beats", self.beats)
+        yield from _items("bounds", self.bounds)
+        yield from ((("half_widths", name), name) for name in self.half_widths)
+        yield from (((key,), name) for key in ("direct", "oracle") if (name := getattr(self, key)) is not None)
+
+    def _rules(self) -> tuple["Rule", ...]:
+        return tuple(_rule(self, number) for number in range(len(self.rules)))
+
+    def compared(self) -> list[str]:
+        """Return the names of the rules that are compared with the reference: all others but the bounds."""
+        return [rule.name for rule in rules_of(self) if rule.name != self.reference and rule.name not in self.bounds]
+
+    def wanted_half_width(self, rule: str) -> float:
+        """Return the half width that the interval of the difference from a rule should have."""
+        return self.half_widths.get(rule, self.half_width)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One of the rules of a study.
+
+    Attributes:
+        name: Name of the rule.
+        values: Values that it sets, by dotted key.
+        load: Its load axis.
+        place: Keys in the study file that lead to it.
+    """
+
+    name: str
+    values: dict[str, Any]
+    load: LoadAxis
+    place: Keys
+
+
+def rules_of(file: StudyFile) -> tuple[Rule, ...]:
+    """Return the rules of a study in the order of its file."""
+    return file._rules()
+
+
+def _rule(file: StudyFile, number: int) -> Rule:
+    place: Keys = ("rules", str(number))
+    written = file.rules[number]
+    if isinstance(written, str):
+        return Rule(written, {RULE_KEY: written}, file.load, place)
+    if len(written) != 1:
+        raise PlacedError(place, f"rules: must have one name with the keys that it sets, got {len(written)} names")
+    ((name, values),) = written.items()
+    place = (*place, name)
+    own = values.get("load")
+    if own is not None and not (
+        isinstance(own, dict)
+        and set(own) == {"key", "values"}
+        and isinstance(own["key"], str)
+        and _are_numbers(own["values"])
+    ):
+        raise PlacedError(
+            (*place, "load"),
+            f"{name}: load: must be a load axis: {{key: KEY, values: [A, B, ...]}} with at least two numbers",
+        )
+    axis = file.load if own is None else LoadAxis(key=own["key"], values=own["values"])
+    rest = {key: value for key, value in values.items() if key != "load"}
+    if axis.key in rest:
+        raise PlacedError((*place, axis.key), f"{name}: {axis.key} is the load axis, so the rule cannot set it")
+    return Rule(name, rest, axis, place)
+
+
+def _are_numbers(values: Any) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) >= 2
+        and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    )
+
+
+def _items(key: str, names: Sequence[str]) -> Iterator[tuple[Keys, str]]:
+    return (((key, str(number)), name) for number, name in enumerate(names))
+
+
+def read_study_file(path: str | Path) -> tuple[StudyFile, Document, Path]:
+    """Return a study file, its content with the line of each key, and the file itself.
+
+    Args:
+        path: The file, or the name of a study that comes with v2xsim.
+
+    Raises:
+        ScenarioError: If the file cannot be read or is not a study file.
+    """
+    file = Path(path)
+    if not file.exists():
+        packaged = sorted(each.stem for each in (PACKAGED / "studies").glob("*.yaml"))
+        if str(path) not in packaged:
+            raise ScenarioError(
+                f"{path}: must be an existing study file, or the name of a packaged study; these are {', '.join(packaged)}{nearest(file.name, packaged)}"
+            )
+        file = PACKAGED / "studies" / f"{path}.yaml"
+    document = document_of_kind(file, str(path), Kind.STUDY)
+    return section_in(document, file.parent, StudyFile), document, file

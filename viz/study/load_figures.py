@@ -1,0 +1,104 @@
+"""Figures of a study at equal load: the metric over the channel load, and the differences from the reference with their intervals."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from v2xsim.study.compare import mean_interval
+from v2xsim.study.equal_load import complete_seeds
+from v2xsim.study.study_findings import FamilyRuns, Findings, rule_names
+from v2xsim.study.verdicts import Verdict
+from v2xsim.viz.drawing import style
+from v2xsim.viz.study.figures import LOOKS, SMALL_PT, Picture, drawable, finish, new_axes
+
+_VERDICT_COLORS = {
+    Verdict.BETTER: style.BLUE,
+    Verdict.EQUAL: style.GREEN,
+    Verdict.WORSE: style.VERMILION,
+    Verdict.UNDECIDED: style.GREY,
+    Verdict.NO_OVERLAP: style.GREY,
+}
+_ROW_IN = 0.17
+
+
+def figure_makers(findings: Findings) -> dict[str, Callable[[], Picture]]:
+    """Return a function that draws each figure of a study, by the figure's name."""
+    makers: dict[str, Callable[[], Picture]] = {}
+    for family in findings.families:
+        makers[f"curves-{family.name}"] = partial(_curves, findings, family)
+        makers[f"differences-{family.name}"] = partial(_forest, findings, family)
+    return makers
+
+
+def _curves(findings: Findings, family: FamilyRuns) -> Picture:
+    file = findings.file
+    names = rule_names(file)
+    used = complete_seeds(*(family.curve(r, m) for r in family.rows for m in (file.metric, file.load_metric)))
+    figure, axes = new_axes(2.4 + 0.13 * (len(names) + 1))
+    for number, rule in enumerate(names if used.any() else []):
+        busy = family.curve(rule, file.load_metric)[:, used].mean(axis=1)
+        found = mean_interval(file.metric, family.curve(rule, file.metric)[:, used], file.confidence)
+        color, marker, dash = _look(number)
+        order = np.argsort(busy, kind="stable")
+        axes.fill_between(
+            busy[order], drawable(found.low)[order], drawable(found.high)[order], color=color, alpha=0.12, linewidth=0
+        )
+        # The line joins the settings in the order of the load axis, so that a load that falls is seen.
+        label = f"{rule} (bound)" if rule in file.bounds else rule
+        axes.plot(
+            busy,
+            drawable(found.mean),
+            color=color,
+            marker=marker,
+            linestyle=dash,
+            markersize=3,
+            linewidth=1.1,
+            label=label,
+        )
+    for load in family.member.family.loads:
+        axes.axvline(load, color=style.GREY, linewidth=0.5, linestyle=(0, (1, 2)), zorder=0)
+    axes.set(xlabel=f"{file.load_metric} [1]", ylabel=file.metric)
+    finish(figure, axes)
+    says = (
+        f"Means over {int(used.sum())} seeds with their {100 * file.confidence:g} % intervals; each point is one value of the load axis. "
+        "Dotted: the loads at which the rules are compared."
+    )
+    return Picture(f"curves-{family.name}", f"{file.metric} over the channel load, {family.name}", says, figure)
+
+
+def _look(number: int) -> tuple[str, str, Any]:
+    """Return colour, marker and dash of a line; of more lines than looks, colours meet other markers and dashes."""
+    color = LOOKS[number % len(LOOKS)][0]
+    _, marker, dash = LOOKS[(number + number // len(LOOKS)) % len(LOOKS)]
+    return color, marker, dash
+
+
+def _forest(findings: Findings, family: FamilyRuns) -> Picture:
+    file, found = findings.file, findings.differences
+    rows = [n for n, one in enumerate(findings.comparisons) if one.family is family]
+    figure, axes = new_axes(0.8 + _ROW_IN * len(rows))
+    axes.axvspan(-file.margin, file.margin, color=style.GREY, alpha=0.15, linewidth=0)
+    axes.axvline(0.0, color=style.GREY, linewidth=0.6)
+    for position, n in enumerate(rows):
+        verdict, y = found.verdict[n], -position
+        color = _VERDICT_COLORS[verdict]
+        if verdict is not Verdict.NO_OVERLAP:
+            reach = np.nan_to_num(np.array([[found.mean[n] - found.low[n]], [found.high[n] - found.mean[n]]]))
+            axes.errorbar(found.mean[n], y, xerr=reach, fmt="o", color=color, markersize=3, linewidth=1.0, capsize=1.5)
+        axes.annotate(
+            str(verdict), (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL_PT, color=color
+        )
+    names = [f"{findings.comparisons[n].rule}, load {findings.comparisons[n].load:g}" for n in rows]
+    axes.set_yticks([-float(position) for position in range(len(rows))], names)
+    axes.set(xlabel=f"{file.metric}: advantage of {file.reference}", ylim=(-len(rows) + 0.4, 0.6))
+    axes.grid(True, axis="x")
+    finish(figure, axes, legend=False)
+    says = (
+        f"Mean differences paired by seed with their {100 * file.confidence:g} % intervals, and verdicts for all comparisons of the study together (Holm). "
+        f"Grey: as good as equal (within {file.margin:g})."
+    )
+    return Picture(
+        f"differences-{family.name}", f"{file.reference} against each rule at equal load, {family.name}", says, figure
+    )
