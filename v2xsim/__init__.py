@@ -15,10 +15,22 @@ if TYPE_CHECKING:
     from v2xsim.scenario import Scenario, ScenarioError, load
     from v2xsim.simulate import Simulation, run
     from v2xsim.study.sweep import sweep
+    from v2xsim.together import run_together
 
 keep_out_the_working_folder()
 
-__all__ = ["Results", "Scenario", "ScenarioError", "Simulation", "__version__", "load", "open", "run", "sweep"]
+__all__ = [
+    "Results",
+    "Scenario",
+    "ScenarioError",
+    "Simulation",
+    "__version__",
+    "load",
+    "open",
+    "run",
+    "run_together",
+    "sweep",
+]
 
 _HOME = {
     "Results": "v2xsim.results",
@@ -28,6 +40,7 @@ _HOME = {
     "load": "v2xsim.scenario",
     "open": "v2xsim.opened",
     "run": "v2xsim.simulate",
+    "run_together": "v2xsim.together",
     "sweep": "v2xsim.study.sweep",
 }
 

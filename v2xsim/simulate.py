@@ -13,19 +13,16 @@ from typing import TYPE_CHECKING
 from v2xsim.doubtful import value_notices
 from v2xsim.engine import simulation as engine
 from v2xsim.engine.cooperation.own_messages import Loss
+from v2xsim.engine.lockstep import Lockstep
 from v2xsim.engine.stations.contents import EVERYBODY
 from v2xsim.engine.stations.inbox import Arrival
-from v2xsim.engine.stations.roster import Roster
 from v2xsim.evaluation.metrics import METRIC_COLUMNS, READ_AGAIN
 from v2xsim.link_graph import LinkScene, link_graph
-from v2xsim.mobility.ahead import AheadMobility
-from v2xsim.mobility.base import Names
 from v2xsim.mobility.inputs import input_digests
 from v2xsim.mobility.origins import origin_notices
-from v2xsim.mobility.source import extra_buildings, named_roads, open_mobility, roads_of_run
 from v2xsim.notices import Notice
+from v2xsim.opened_world import OpenedWorld, opened_world
 from v2xsim.part_trials import try_own_parts
-from v2xsim.rehearsal import rehearse
 from v2xsim.results.errors import ResultsError
 from v2xsim.results.manifest import about
 from v2xsim.results.results import Results
@@ -50,10 +47,9 @@ from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import simulated_s
 from v2xsim.scenario.steered import Steered
 from v2xsim.staging import Draft, Scratch, drafted
-from v2xsim.streams import Streams
 from v2xsim.views import FrameView, InstantView, KnowledgeView, LostMessage, ReceivedMessage
 from v2xsim.views.knowledge import knowledge_of
-from v2xsim.world.buildings import building_notices, load_obstacles
+from v2xsim.world.buildings import building_notices
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -106,6 +102,8 @@ class Simulation:
 
     # Whether SUMO may be ahead of the run, because nobody can steer its vehicles.
     _may_be_ahead = False
+    # What the run has in common with others that advance with it.
+    _lockstep: Lockstep | None = None
 
     def __init__(
         self,
@@ -129,35 +127,20 @@ class Simulation:
         self.scenario = scenario
         self._simulated_s = simulated_s(scenario.run.duration_s, scenario.run.step_s)
         self._progress: Progress = progress or no_progress
-        self._names, self._process, self._speeds_set = Names(), os.getpid(), 0
+        self._process, self._speeds_set = os.getpid(), 0
         self._limit = MessageLimit()
         self._results: Results | None = None
         self._failure: BaseException | None = None
-        started = time.perf_counter()
         # Before the run reads the files: a manifest must not have the digest of a file that was changed during the run.
         self._inputs = input_digests(scenario)
         try_own_parts(scenario)
-        for unit in scenario.stations.roadside:
-            self._names.register(unit.id, "a roadside unit")
-        self._obstacles, self._height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
-        roads = named_roads(scenario.world)
         self._draft: Draft | None = None
         with ExitStack() as opened:
             if out is not None:
                 self._out = Path(out)
                 self._draft = opened.enter_context(drafted(self._out, ResultsError, last=MANIFEST))
-            is_ahead = self._may_be_ahead and threads > 1 and scenario.traffic.is_simulated
-            opening = AheadMobility if is_ahead else open_mobility
-            self._mobility = opened.enter_context(opening(scenario.traffic, scenario.run, self._names))
-            built = time.perf_counter()
-            # After the inputs are read, so that a wrong one is reported at once; but SUMO in another process starts meanwhile.
-            self._progress(0.0, 1.0, "compiling")
-            rehearse(scenario)
-            self._progress(1.0, 1.0, "compiling")
-            rehearsed = time.perf_counter()
-            begin_us = round(scenario.run.begin_s * 1e6)
-            self._mobility.warm_up(begin_us, lambda time_us: self._warmed(time_us, begin_us))
-            self._roster = Roster(scenario, Streams(scenario.run.seed), self._names.register, self._names.name_of)
+            self._world = self._entered(opened, threads)
+            self._names, self._obstacles = self._world.names, self._world.obstacles
             # The functions do not refer to this object, which only the program must keep alive.
             report, names, whole_s = self._progress, self._names, self._simulated_s
             store: Store = MemoryStore()
@@ -169,21 +152,27 @@ class Simulation:
             elif not tables:
                 store = MetricStore(Path(opened.enter_context(Scratch("run"))), METRIC_COLUMNS, [READ_AGAIN])
             opened.callback(store.close)
-            roads = roads_of_run(roads, self._mobility)
+            begun = time.perf_counter()
             self._engine = engine.Simulation(
-                scenario, self._mobility, self._obstacles, self._roster, threads,
+                scenario, self._world.mobility, self._obstacles, self._world.roster, threads,
                 lambda done_us: report(done_us * 1e-6, whole_s, "simulating"),
-                None if on_frame is None else lambda frame: on_frame(FrameView(frame, names)), names, store, roads,
+                None if on_frame is None else lambda frame: on_frame(FrameView(frame, names)), names, store, self._world.roads,
+                self._lockstep,
             )  # fmt: skip
             opened.callback(self._engine.close)
-            self._engine.recording.add_roads(roads)
+            self._engine.recording.add_roads(self._world.roads)
             # Ends SUMO and the threads, also when nobody can reach this object any more.
             self._is_on_disk = not isinstance(store, MemoryStore)
             self._end = weakref.finalize(self, _end, opened.pop_all(), self._process)
         self._instant = InstantView(self._engine.instant, self._names)
-        warm = time.perf_counter()
-        self._timing = {"build_s": built - started, "compile_s": rehearsed - built, "warm_up_s": warm - rehearsed}
+        self._timing = dict(self._world.timing)
+        self._timing["warm_up_s"] += time.perf_counter() - begun
         self._measured_s = 0.0
+
+    def _entered(self, opened: ExitStack, threads: int) -> OpenedWorld:
+        """Open the world of the run, to be closed with it."""
+        is_ahead = self._may_be_ahead and threads > 1 and self.scenario.traffic.is_simulated
+        return opened.enter_context(opened_world([self.scenario], is_ahead, self._progress))
 
     # Running
 
@@ -336,7 +325,7 @@ class Simulation:
         if speed_mps is not None and not (is_number(speed_mps) and 0.0 <= speed_mps <= FASTEST_MPS):
             raise SteppingError(f"speed_mps must be 0 to {FASTEST_MPS:g} m/s, or None, got {speed_mps!r}")
         users = self._present().road_users
-        self._mobility.set_speed(int(users.agent[users.row(name)]), speed_mps)
+        self._world.mobility.set_speed(int(users.agent[users.row(name)]), speed_mps)
         self._speeds_set += 1
 
     # Inner parts
@@ -383,11 +372,15 @@ class Simulation:
         try:
             yield
         except BaseException as failure:
-            self._failure = failure
-            if self._draft is not None:
-                self._draft.leave_rows(failure)
-            self.close()
+            self._fail(failure)
             raise
+
+    def _fail(self, failure: BaseException) -> None:
+        """End the simulation because of an exception; what it has written stays."""
+        self._failure = failure
+        if self._draft is not None:
+            self._draft.leave_rows(failure)
+        self.close()
 
     def _check_sound(self) -> None:
         """Refuse to go on in a forked copy of the process, or after an exception."""
@@ -407,10 +400,6 @@ class Simulation:
         if not self._end.alive:
             raise SteppingError("the simulation is closed; make a new one")
 
-    def _warmed(self, time_us: int, begin_us: int) -> None:
-        if begin_us > 0:
-            self._progress(time_us * 1e-6, begin_us * 1e-6, "warm-up")
-
     @property
     def _steered(self) -> Steered:
         return Steered(self._engine.own_messages.counts.sent, self._speeds_set)
@@ -420,8 +409,8 @@ class Simulation:
         """The notices about inputs, which are known before the run begins."""
         return (
             *value_notices(self.scenario),
-            *building_notices(self.scenario.world, self._height_sources),
-            *origin_notices(self.scenario.traffic, self.scenario.world, self._height_sources),
+            *building_notices(self.scenario.world, self._world.height_sources),
+            *origin_notices(self.scenario.traffic, self.scenario.world, self._world.height_sources),
         )
 
     @cached_property
@@ -429,8 +418,7 @@ class Simulation:
         """The notices of the run, read once, before SUMO ends."""
         return (
             *self._input_notices,
-            *self._mobility.notices(),
-            *self._roster.notices(),
+            *self._world.notices,
             *self._engine.notices(self._names),
             *steered_notices(self._steered, self._engine.own_messages.counts),
         )

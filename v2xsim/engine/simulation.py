@@ -28,6 +28,7 @@ from v2xsim.engine.cooperation.own_messages import OnArrival, OnLoss, OwnMessage
 from v2xsim.engine.cooperation.relaying import Relaying
 from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.instant import Instant
+from v2xsim.engine.lockstep import Lockstep
 from v2xsim.engine.plausibility import Plausibility
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.recording.link_deaths import LinkDeaths
@@ -42,7 +43,6 @@ from v2xsim.engine.stations.own_tracks import OwnTracks
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Sensing
 from v2xsim.engine.stations.stations import Stations
-from v2xsim.engine.workers import Workers
 from v2xsim.engine.world import BegunTick, World
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.mobility.base import Mobility, Names
@@ -96,7 +96,9 @@ class Simulation:
         names: Names | None = None,
         store: Store | None = None,
         roads: Roads | None = None,
+        lockstep: Lockstep | None = None,
     ) -> None:
+        self._is_alone, lockstep = lockstep is None, lockstep or Lockstep(threads)
         self.scenario, self._on_tick, self._on_frame = scenario, on_tick, on_frame
         rule, streams = scenario.cooperation, Streams(scenario.run.seed, mobility.names.keys)
         self._begin_us = round(scenario.run.begin_s * 1e6)
@@ -107,18 +109,23 @@ class Simulation:
         self._detect_us = round(rule.detect_ms * 1e3)
         self._fuse_us = round(rule.deadline_ms * 1e3)
 
-        self.clock, self.stages, self._workers = Clock(self._begin_us), Stages(), Workers(threads)
+        self.clock, self.stages, self._workers = Clock(self._begin_us), Stages(), lockstep.workers
         # After the first products of matrices, the threads of the library that computes them wait busily: they would take the processor
         # from the threads of the run.
         self._libraries = ThreadpoolController()
         self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store, self.stages, self._workers)
-        hidden_speeds = HiddenSpeeds(roads or Roads.none(), rule.matrix.cell_m, rule.hidden_speed_mps)
+        hidden_speeds = lockstep.once(
+            ("hidden speeds", rule.hidden_speed_mps),
+            lambda: HiddenSpeeds(roads or Roads.none(), rule.matrix.cell_m, rule.hidden_speed_mps),
+        )
         self.plausibility = Plausibility(scenario, obstacles, hidden_speeds)
         self._blocked_links = BlockedLinks(scenario, obstacles, roads or Roads.none())
-        self.sensing = Sensing(scenario, obstacles, streams, self._workers)
+        self.sensing = lockstep.once("sensing", lambda: Sensing(scenario, obstacles, streams, self._workers))
         # No station reads what an ego has after fusion. A user's scheme may read what other parts of the same file change.
         self._may_fuse_later = self._workers.count > 0 and rule.fusion.file is None
-        self._world = World(scenario, mobility, obstacles, roster, self.sensing, streams, self.stages, self.corners)
+        self._world = World(
+            scenario, mobility, obstacles, roster, self.sensing, streams, self.stages, self.corners, lockstep
+        )
         # An empty world, so that no process needs a check for None before the first tick.
         self.instant = Instant.empty(self._begin_us)
         # What each station had measured on the packets of others at the last tick.
@@ -137,8 +144,12 @@ class Simulation:
             frames_kept, self._detect_us, forget_us, max_age_us, round(rule.awareness_rule.longest_us), all_listen
         )
         self._link_deaths = LinkDeaths(self.recording.tables["deaths"], scenario, self.stations.knows)
-        self.tracks = OwnTracks(self._step_us)
-        self._blind_zones = BlindZones(FootprintMap(obstacles, rule.matrix.cell_m), hidden_speeds)
+        # Whose tracks are followed depends on whether boxes are shared.
+        self.tracks = lockstep.once(("tracks", rule.fusion.shares.is_boxes), lambda: OwnTracks(self._step_us))
+        self._blind_zones = lockstep.once(
+            ("blind zones", rule.hidden_speed_mps),
+            lambda: BlindZones(FootprintMap(obstacles, rule.matrix.cell_m), hidden_speeds),
+        )
         self._transfers = Transfers(self.recording.tables["transfers"], max_age_us, self.recording.tables["cycles"])
         self.inboxes = Inboxes()
         self.own_messages = OwnMessages(
@@ -203,10 +214,21 @@ class Simulation:
         self._is_stepped = True
         self.inboxes.clear()
         self._leave_tick()
-        with _interpreter_of_a_run(), self._libraries.limit(limits=1, user_api="blas"), self.stages.counted():
+        with self._at_work():
             self.clock.run_through(self._next_us)
         self._next_us += self._step_us
         return True
+
+    def advance(self) -> bool:
+        """Run through the next tick and all that happens before the one after it; return whether there is a further tick.
+
+        For runs that advance in turn. Unlike after `step`, own code cannot act, since the tick after it has begun.
+        """
+        if self._next_us < self._end_us:
+            self._next_us += self._step_us
+            with self._at_work():
+                self.clock.run_until(self._next_us)
+        return self._next_us < self._end_us
 
     def finish(self) -> None:
         """Run until the last frame is fused; a second call does nothing."""
@@ -214,7 +236,7 @@ class Simulation:
             return
         self._is_stepped, self._next_us = False, self._end_us
         self._leave_tick()
-        with _interpreter_of_a_run(), self._libraries.limit(limits=1, user_api="blas"), self.stages.counted():
+        with self._at_work():
             # The last frame also gets its full time until the fusion deadline, although no tick follows it.
             self.clock.run_until(self._end_us - self._step_us + self._fuse_us + 1)
             # Packets that end between the last event and the end of the run count too.
@@ -229,7 +251,8 @@ class Simulation:
     def close(self) -> None:
         """Stop all threads; a second call does nothing."""
         self.recording.close()
-        self._workers.close()
+        if self._is_alone:
+            self._workers.close()
 
     def send(
         self, origin: int, destination: int, payload: bytes, on_arrival: OnArrival | None, on_loss: OnLoss | None
@@ -237,6 +260,11 @@ class Simulation:
         """Send a message of the program from a station; arguments as in `OwnMessages.send`."""
         everyone = self.instant.fleet.agent
         return self.own_messages.send(self._air, everyone, origin, destination, payload, on_arrival, on_loss)
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        with _interpreter_of_a_run(), self._libraries.limit(limits=1, user_api="blas"), self.stages.counted():
+            yield
 
     def _leave_tick(self) -> None:
         """Let the tick process go on, if it waits for own code."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from v2xsim.comms.channel.detours import CornerMap
 from v2xsim.engine.channel.links import LinkBudget, next_budget
 from v2xsim.engine.instant import Instant
+from v2xsim.engine.lockstep import Lockstep
 from v2xsim.engine.stages import Stages
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.roster import Roster
@@ -36,15 +37,19 @@ class BegunTick:
 
 
 class World:
-    """The traffic, the stations with their lidars, and the links between stations."""
+    """The traffic, the stations with their lidars, and the links between stations.
+
+    Several runs in lockstep get the same records, so nobody may write into them.
+    """
 
     def __init__(
         self, scenario: Scenario, mobility: Mobility, obstacles: Obstacles, roster: Roster, sensing: Sensing,
-        streams: Streams, stages: Stages | None = None, corners: CornerMap | None = None,
+        streams: Streams, stages: Stages | None = None, corners: CornerMap | None = None, lockstep: Lockstep | None = None,
     ) -> None:  # fmt: skip
         self._scenario, self._mobility, self._obstacles = scenario, mobility, obstacles
         self._roster, self._sensing, self._streams = roster, sensing, streams
         self._stages, self._corners = stages or Stages(), corners or CornerMap.none()
+        self._lockstep = lockstep
 
     def begin(self, time_us: int, before: StationErrors) -> BegunTick:
         """Start the computation of a tick: move the traffic and start to cast the lidars.
@@ -55,6 +60,12 @@ class World:
             time_us: Simulated time of the tick.
             before: Errors of the stations at the tick before.
         """
+        if self._lockstep is None:
+            return self._begin(time_us, before)
+        begun: BegunTick = self._lockstep.begun.at(time_us, lambda: self._begin(time_us, before))
+        return begun
+
+    def _begin(self, time_us: int, before: StationErrors) -> BegunTick:
         # The order matters: the vehicles determine the stations, and the error of a station determines the place of its
         # matrix.
         with self._stages.traffic:
@@ -72,6 +83,12 @@ class World:
             moment: The tick, whose computation `begin` has started.
             before: Links of the tick before.
         """
+        if self._lockstep is None:
+            return self._instant(moment, before)
+        instant: Instant = self._lockstep.instants.at(moment.snapshot.time_us, lambda: self._instant(moment, before))
+        return instant
+
+    def _instant(self, moment: BegunTick, before: LinkBudget) -> Instant:
         with self._stages.links:
             links = next_budget(
                 before,

@@ -28,7 +28,8 @@ class OwnTracks:
 
     def follow(self, frames: Sequence[Frame]) -> None:
         """Update the tracks of several stations with the detections of their newest frames, all of one tick."""
-        if not frames:
+        # Another run of the same world may have followed them.
+        if not frames or frames[0] in self._at:
             return
         stations, detections = [frame.agent for frame in frames], [frame.detections for frame in frames]
         after = self._stations.follow(stations, detections, frames[0].time_us)

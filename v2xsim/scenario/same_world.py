@@ -1,0 +1,99 @@
+"""Which scenarios have the same world: traffic, stations, lidars with their detections, and links.
+
+Runs of such scenarios can share the computation of the world, because messages have no influence on it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from v2xsim.scenario.choices import parts_in
+from v2xsim.scenario.errors import ScenarioError
+from v2xsim.scenario.load import resolved
+from v2xsim.scenario.schema import Scenario
+
+# What may differ is listed, not what must agree: a new key must agree until somebody has shown that the world does not depend on it
+# (tests/together/test_run_together.py runs each key of this list alone and together). A part is listed with all its parameters.
+FREE_KEYS = frozenset(
+    {
+        "name", "description",
+        "radio.access", "radio.bandwidth_mhz", "radio.noise_figure_db", "radio.sensitivity_dbm", "radio.busy_threshold_dbm",
+        "radio.mcs", "radio.awareness_mcs", "radio.mtu_bytes", "radio.retries", "radio.ack_timeout_ms", "radio.dcc",
+        "radio.queue_packets", "radio.slot_ms", "radio.selection_window_ms", "radio.processing_spread_ms",
+        "cooperation.awareness_rule", "cooperation.matching", "cooperation.shortlist", "cooperation.relay",
+        "cooperation.foresight", "cooperation.fusion", "cooperation.transport", "cooperation.redundancy",
+        "cooperation.max_helpers", "cooperation.deadline_ms", "cooperation.max_age_ms", "cooperation.budget_bytes",
+        "cooperation.detect_ms", "cooperation.min_delivery", "cooperation.hidden_speed_mps",
+        "record.clouds_every_s", "record.cloud_egos", "record.prr_range_m", "record.packet_share", "record.link_ticks",
+        "record.states", "record.state_ticks", "record.evaluation_range_m",
+    }
+)  # fmt: skip
+"""Keys on which the world does not depend."""
+
+# Differing keys that a text lists.
+_MOST_LISTED = 3
+
+
+def world_of(scenario: Scenario) -> str | None:
+    """Return a text that is equal for scenarios of the same world; None if the scenario must run alone.
+
+    It must if it chooses a part of a user's file: that code may keep something from one run for the next.
+    """
+    if _own_part(scenario):
+        return None
+    return json.dumps(dict(_values(resolved(scenario), "")), sort_keys=True)
+
+
+def check_same_world(scenarios: Sequence[Scenario]) -> None:
+    """Check that scenarios have the same world.
+
+    Raises:
+        ScenarioError: If a key differs on which the world may depend, or a scenario chooses a part of a user's file.
+    """
+    first = dict(_values(resolved(scenarios[0]), "")) if scenarios else {}
+    for number, scenario in enumerate(scenarios):
+        if own := _own_part(scenario):
+            raise ScenarioError(
+                f"run {number}: must have built-in parts only to share its world with other runs, got {own}; parts of own files may keep "
+                "something from one run for the next, so run it alone with v2xsim.run"
+            )
+        values = dict(_values(resolved(scenario), ""))
+        for key in sorted(first.keys() | values.keys()):
+            one, other = (json.dumps(each[key]) if key in each else "no value" for each in (first, values))
+            if one != other:
+                raise ScenarioError(
+                    f"{key}: must be the same in all runs that share one world, got {one} in run 0 and {other} in run {number}; run "
+                    "them apart with v2xsim.run"
+                )
+
+
+def differences(scenarios: Sequence[Scenario]) -> list[str]:
+    """Return a text for each scenario that has the values in which it differs from others, such as `radio.retries=2`."""
+    flat = [dict(_values(resolved(scenario), "", skipped=frozenset())) for scenario in scenarios]
+    every = dict.fromkeys(key for one in flat for key in one if key != "description")
+    keys = [key for key in every if _differs(flat, key)]
+    return [
+        ", ".join([f"{key}={one[key]}" for key in keys if key in one][:_MOST_LISTED]) or scenario.name
+        for scenario, one in zip(scenarios, flat, strict=True)
+    ]
+
+
+def _differs(flat: Sequence[Mapping[str, Any]], key: str) -> bool:
+    return len({json.dumps(one.get(key)) for one in flat}) > 1
+
+
+def _own_part(scenario: Scenario) -> str:
+    """Return the first part that a scenario chooses from a user's file, with the file; empty if there is none."""
+    return next((f"{type(part).__name__} of {part.file}" for part in parts_in(scenario) if part.file is not None), "")
+
+
+def _values(content: Mapping[str, Any], above: str, skipped: frozenset[str] = FREE_KEYS) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a scenario by dotted key, without those of some keys."""
+    for name, value in content.items():
+        key = f"{above}{name}"
+        if key in skipped:
+            continue
+        if isinstance(value, Mapping) and value:
+            yield from _values(value, f"{key}.", skipped)
+        else:
+            yield key, value
