@@ -109,16 +109,31 @@ def _exponents(lower, counts, cell_m, position_m, velocity_mps, excess, speed_ro
                 if not counts[n, i, j]:
                     continue
                 y = (lower[n, 1] + j + 0.5) * cell_m - position_m[n, 1]
-                squared = x * x + y * y
-                along = x * vx + y * vy
-                discriminant = along * along - excess[n, speed_row[n, i, j]] * squared
-                # The first positive root of excess t^2 - 2 along t + squared = 0, in a form that stays exact for excess = 0.
-                divisor = along + np.sqrt(max(discriminant, 0.0))
-                if discriminant >= 0.0 and divisor > 0.0:
-                    # A division by nearly zero gives infinity, which means that they never meet.
-                    exponent[n, i, j] = -(squared / divisor) / attention_s
-                    meets[n, i, j] = True
-                elif squared == 0.0:
-                    # In the vehicle's own cell, offset and divisor may both be zero; there the time to meeting is 0.
+                time_s = meeting_s(x, y, vx, vy, excess[n, speed_row[n, i, j]])
+                if time_s < np.inf:
+                    exponent[n, i, j] = -time_s / attention_s
                     meets[n, i, j] = True
     return exponent, meets
+
+
+@njit(cache=True, nogil=True)
+def meeting_s(x: float, y: float, vx: float, vy: float, excess: float) -> float:
+    """Return the earliest time at which a road user can meet a vehicle that keeps its velocity; infinity if it never can.
+
+    Args:
+        x: Offset of the road user from the vehicle, to the east, in metres.
+        y: The same, to the north.
+        vx: Velocity of the vehicle, to the east, in metres per second.
+        vy: The same, to the north.
+        excess: Square of the vehicle's speed minus square of the road user's top speed, in m^2/s^2.
+    """
+    squared = x * x + y * y
+    along = x * vx + y * vy
+    discriminant = along * along - excess * squared
+    # The first positive root of excess t^2 - 2 along t + squared = 0, in a form that stays exact for excess = 0.
+    divisor = along + np.sqrt(max(discriminant, 0.0))
+    if discriminant >= 0.0 and divisor > 0.0:
+        # A division by nearly zero gives infinity, which means that they never meet.
+        return squared / divisor
+    # At the vehicle's own place, offset and divisor may both be zero; there the time to meeting is 0.
+    return 0.0 if squared == 0.0 else np.inf

@@ -44,20 +44,23 @@ def aware(
         tracks_m: Positions of confirmed tracks, in the same coordinates and at the same instant.
         within_m: Largest distance between a track and its road user.
     """
-    known: np.ndarray = with_track(
+    track: np.ndarray = track_of_each(
         np.ascontiguousarray(objects_m, np.float64), np.ascontiguousarray(tracks_m, np.float64), float(within_m)
     )
-    return known
+    return track >= 0
 
 
 @njit(cache=True, nogil=True)
-def with_track(
+def track_of_each(
     objects_m: Float[np.ndarray, "objects any"], tracks_m: Float[np.ndarray, "tracks 2"], within_m: float
-) -> Bool[np.ndarray, " objects"]:
-    """Return the result of `aware`; compiled functions call it. Only the first two coordinates count."""
-    known = np.zeros(len(objects_m), np.bool_)
+) -> Int64[np.ndarray, " objects"]:
+    """Return the row of the track that is assigned to each road user, -1 if none is.
+
+    Arguments and assignment are those of `aware`; compiled functions call it. Only the first two coordinates count.
+    """
+    track_of = np.full(len(objects_m), -1, np.int64)
     if len(objects_m) == 0 or len(tracks_m) == 0:
-        return known
+        return track_of
     # Keep only rows that have a partner within reach: most road users have no track nearby, and many tracks no road
     # user.
     low_x, high_x = tracks_m[:, 0].min() - within_m, tracks_m[:, 0].max() + within_m
@@ -90,8 +93,9 @@ def with_track(
             cost[i, k] = np.sqrt(squared_m2) if is_pair[i, k] else far
     column = assigned_columns(cost)
     for i in range(count):
-        known[rows[i]] = column[i] >= 0 and is_pair[i, column[i]]
-    return known
+        if column[i] >= 0 and is_pair[i, column[i]]:
+            track_of[rows[i]] = tracks[column[i]]
+    return track_of
 
 
 def awareness_ratio(

@@ -43,22 +43,43 @@ def seen(detections, scene, range_m):
     return near(scene, range_m) & np.isin(scene.agent, detections.truth)
 
 
-def aware(objects_m, tracks_m):
-    known = np.zeros(len(objects_m), bool)
+def relevant(scene, top_speed_mps=14.0):
+    """Return who can meet the ego within the horizon: (v^2 - u^2) t^2 - 2 r v t + r^2 is not above 0 at some t of it."""
+    offset = scene.boxes.center_m[:, :2] - scene.ego_m
+    top = np.maximum(np.hypot(scene.velocity_mps[:, 0], scene.velocity_mps[:, 1]), top_speed_mps)
+    square = np.sum(scene.ego_velocity_mps**2) - top**2
+    along, squared = offset @ scene.ego_velocity_mps, np.sum(offset**2, axis=1)
+    lowest_s = np.clip(np.where(square > 0.0, along / np.where(square > 0.0, square, 1.0), HORIZON_S), 0.0, HORIZON_S)
+    reach = [square * t * t - 2.0 * along * t + squared <= 1e-9 for t in (lowest_s, np.full_like(lowest_s, HORIZON_S))]
+    return (scene.agent != scene.ego) & (reach[0] | reach[1] | (squared == 0.0)) | conflict(scene)
+
+
+def track_of(objects_m, tracks_m):
+    track = np.full(len(objects_m), -1)
     if len(objects_m) == 0 or len(tracks_m) == 0:
-        return known
+        return track
     gap_m = objects_m[:, None] - tracks_m[None]
     squared_m2 = gap_m[..., 0] * gap_m[..., 0] + gap_m[..., 1] * gap_m[..., 1]
     is_near = squared_m2 <= WITHIN_M * WITHIN_M
     objects, tracks = np.flatnonzero(is_near.any(axis=1)), np.flatnonzero(is_near.any(axis=0))
     if len(objects) == 0:
-        return known
+        return track
     is_near, distance = is_near[np.ix_(objects, tracks)], np.sqrt(squared_m2[np.ix_(objects, tracks)])
     far = WITHIN_M * (min(is_near.shape) + 1)
     rows, columns = linear_sum_assignment(np.where(is_near, distance, far))
-    known[objects[rows]] = is_near[rows, columns]
-    return known
+    track[objects[rows]] = np.where(is_near[rows, columns], tracks[columns], -1)
+    return track
 
 
 def known(tracks, scene):
-    return aware(scene.apparent.center_m[:, :2], tracks.mean[tracks.confirmed, :2]) & (scene.agent != scene.ego)
+    return (track_of(scene.apparent.center_m[:, :2], tracks.mean[tracks.confirmed, :2]) >= 0) & (
+        scene.agent != scene.ego
+    )
+
+
+def false(tracks, scene, range_m):
+    """Return the ids of the false tracks."""
+    confirmed = tracks[np.flatnonzero(tracks.confirmed)]
+    offset_m = confirmed.mean[:, :2] - scene.believed_ego_m
+    of_somebody = np.isin(np.arange(len(confirmed)), track_of(scene.apparent.center_m[:, :2], confirmed.mean[:, :2]))
+    return confirmed.track_id[(np.hypot(offset_m[:, 0], offset_m[:, 1]) <= range_m) & ~of_somebody]

@@ -68,6 +68,7 @@ def by_plain_numpy(around, by_mode):
             plain.counts(found, around, RANGE_M).tolist(),
             plain.seen(found, around, RANGE_M).tolist(),
             plain.known(tracks, around).tolist(),
+            plain.false(tracks, around, RANGE_M).tolist(),
             *hits(plain.matched(found, around, RANGE_M, THRESHOLDS)),
         )
         for found, tracks in by_mode.values()
@@ -76,6 +77,7 @@ def by_plain_numpy(around, by_mode):
         plain.near(around, RANGE_M).tolist(),
         plain.distance_m(around).tobytes(),
         plain.conflict(around).tolist(),
+        plain.relevant(around).tolist(),
         modes,
     )
 
@@ -84,12 +86,27 @@ def hits(match):
     return match.score.tolist(), match.hit.tolist(), match.objects
 
 
-def compiled(result):
-    modes = [
-        (part.counts.tolist(), part.seen.tolist(), part.known.tolist(), *hits(part.matched))
-        for part in result.modes.values()
-    ]
-    return result.near.tolist(), result.distance_m.tobytes(), result.conflict.tolist(), modes
+def compiled(results):
+    """Return the scores of each ego in plain numbers."""
+    flat = results.flat
+    for e, result in enumerate(results):
+        modes = [
+            (
+                part.counts.tolist(),
+                part.seen.tolist(),
+                part.known.tolist(),
+                flat.false_number[flat.false_group == e * len(MODES) + m].tolist(),
+                *hits(part.matched),
+            )
+            for m, part in enumerate(result.modes.values())
+        ]
+        yield (
+            result.near.tolist(),
+            result.distance_m.tobytes(),
+            result.conflict.tolist(),
+            flat.relevant[e].tolist(),
+            modes,
+        )
 
 
 @settings(max_examples=150)
@@ -97,7 +114,7 @@ def compiled(result):
 def test_all_egos_of_a_tick_get_the_scores_of_plain_numpy(seed, is_coarse):
     scenes, perceived = tick(np.random.default_rng(seed), is_coarse)
     results = score(scenes, perceived, RANGE_M)
-    assert [compiled(one) for one in results] == [by_plain_numpy(*pair) for pair in zip(scenes, perceived, strict=True)]
+    assert list(compiled(results)) == [by_plain_numpy(*pair) for pair in zip(scenes, perceived, strict=True)]
 
 
 @settings(max_examples=50)

@@ -34,6 +34,18 @@ def test_the_metrics_by_name_are_those_of_the_run():
     assert repr(dict(run.evaluate().metrics)) == repr(dict(run.metrics)) == repr(dict(results.metrics))
 
 
+def test_hidden_road_users_that_helpers_made_known_are_the_same_ones_from_the_tables():
+    """With radios in half of the cars, helpers see some of the others for the egos."""
+    results, folder = finished("cooperation.fusion=early", "stations.penetration=0.5")
+    again = v2xsim.open(folder).evaluate()
+    for table in EVALUATED:
+        assert same(again.tables[table], results.tables[table]), table
+    alone, fused = (again.metrics[f"hidden_known_{mode}"] for mode in ("ego", "fused"))
+    assert (alone, fused) == (results.metrics["hidden_known_ego"], results.metrics["hidden_known_fused"])
+    assert 0.0 == alone.value < fused.value < 1.0
+    assert alone.count == fused.count > 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", v2xsim.scenario.packaged())
 def test_packaged_scenarios_give_their_own_metrics(name, tmp_path):
@@ -53,6 +65,7 @@ def test_the_small_run_has_all_that_makes_the_evaluation_hard():
     assert frames == [5, 6, 7, 8, 11, 12, 13, 14]
     assert number["pole"] in tables["fusion"]["ego"].to_pylist()
     assert tables["episodes"].num_rows > 0
+    assert of("early")[0].metrics["false_tracks_fused"].value > 0
     # Some road users are beyond the range of the evaluation and detected all the same.
     in_range = set(zip(*columns(tables["awareness"], "frame_us", "ego", "agent"), strict=True))
     detected = set(zip(*columns(tables["detections"], "frame_us", "ego", "truth"), strict=True))

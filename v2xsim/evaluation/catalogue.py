@@ -64,6 +64,19 @@ def _kinds() -> dict[str, MetricKind]:
         "object_awareness_fused": _share(
             seen, "share of the road users in range that egos know of, after fusion, announcements included"
         ),
+        **{
+            f"hidden_known_{mode}": _share(
+                seen,
+                f"share of the relevant road users in range, unseen by the ego and without a radio, that egos know of, {state}",
+            )
+            for mode, state in (("ego", "alone"), ("fused", "after fusion"))
+        },
+        **{
+            f"false_tracks_{mode}": MetricKind(
+                seen, "1/s", f"new tracks of an ego that belong to no road user, in a second, {state}"
+            )
+            for mode, state in (("ego", "alone"), ("fused", "after fusion"))
+        },
         "hidden_conflicts": MetricKind(seen, "conflicts", "hidden road users on a collision course with an ego"),
         **{
             name: kind

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int64
 
 from v2xsim.evaluation.scene import Scene
 from v2xsim.evaluation.scoring import Egos, Users
+from v2xsim.perception.matching.relevance import OTHER_SPEED_MPS
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Boxes, DetectionGroups, Detections
 
@@ -44,7 +45,7 @@ class EgoFrames:
     def of(
         scenes: Sequence[Scene], own: Sequence[Detections], fused: Sequence[Detections], announced: Sequence[Detections],
         own_tracks: Sequence[Tracks], fused_points: Sequence[Int64[np.ndarray, " agents"]],
-        announces: Bool[np.ndarray, " agents"] | None = None,
+        announces: Bool[np.ndarray, " agents"] | None = None, top_speed_mps: Float[np.ndarray, " agents"] | None = None,
     ) -> "EgoFrames":  # fmt: skip
         """Return the frames of one or several egos, given the truth around each and what each perceives.
 
@@ -56,16 +57,20 @@ class EgoFrames:
             own_tracks: As the attribute, for each ego.
             fused_points: As the attribute, for each ego.
             announces: Whether each road user has a radio; None for nobody.
+            top_speed_mps: Highest speed that each road user may soon have; None for 14 m/s, or its present speed if that is higher.
         """
-        users, egos = around(scenes, announces)
+        users, egos = around(scenes, announces, top_speed_mps)
         return EgoFrames(
             scenes[0].time_us, users, egos, np.array([scene.own_points for scene in scenes]), np.array(fused_points),
             in_both_modes(own, fused), DetectionGroups.of(announced), own_tracks,
         )  # fmt: skip
 
 
-def around(scenes: Sequence[Scene], announces: Bool[np.ndarray, " agents"] | None = None) -> tuple[Users, Egos]:
-    """Return the road users and the egos of scenes with the same road users; `announces` as in `EgoFrames.of`."""
+def around(
+    scenes: Sequence[Scene], announces: Bool[np.ndarray, " agents"] | None = None,
+    top_speed_mps: Float[np.ndarray, " agents"] | None = None,
+) -> tuple[Users, Egos]:  # fmt: skip
+    """Return the road users and the egos of scenes with the same road users; the other arguments are those of `EgoFrames.of`."""
     scene = scenes[0]
     egos = Egos(
         np.array([scene.ego for scene in scenes], np.int64),
@@ -81,17 +86,19 @@ def around(scenes: Sequence[Scene], announces: Bool[np.ndarray, " agents"] | Non
         ),
     )
     announces = np.zeros(len(scene.agent), bool) if announces is None else announces
-    return users_of(scene.agent, scene.boxes, scene.velocity_mps, announces), egos
+    if top_speed_mps is None:
+        top_speed_mps = np.maximum(np.hypot(*scene.velocity_mps.T), OTHER_SPEED_MPS)
+    return users_of(scene.agent, scene.boxes, scene.velocity_mps, announces, top_speed_mps), egos
 
 
 def users_of(
     agent: Int64[np.ndarray, " agents"], boxes: Boxes, velocity_mps: Float[np.ndarray, "agents 2"],
-    announces: Bool[np.ndarray, " agents"],
+    announces: Bool[np.ndarray, " agents"], top_speed_mps: Float[np.ndarray, " agents"],
 ) -> Users:  # fmt: skip
-    """Return true road users, given agent id, body, velocity over ground, and whether it has a radio, of each."""
+    """Return true road users, given agent id, body, velocity over ground, whether it has a radio, and highest speed of each."""
     return Users(
         np.ascontiguousarray(agent, np.int64), np.argsort(agent, kind="stable"), _plain(boxes.center_m), _plain(boxes.size_m),
-        _plain(velocity_mps), announces,
+        _plain(velocity_mps), announces, _plain(top_speed_mps),
     )  # fmt: skip
 
 

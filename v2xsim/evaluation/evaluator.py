@@ -4,11 +4,13 @@ A run calls it while it goes on, and `v2xsim.open(folder).evaluate()` calls it w
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from v2xsim.evaluation.ego_frames import EgoFrames
 from v2xsim.evaluation.episodes import Episode, HiddenConflicts
+from v2xsim.evaluation.false_tracks import FalseTracks
 from v2xsim.evaluation.frame import TickScores, score_all
 from v2xsim.evaluation.known_users import FusedTracks
 from v2xsim.evaluation.precision import AveragePrecision
@@ -20,13 +22,13 @@ from v2xsim.perception.tracking.station_tracks import Tracker
 
 
 class Evaluator:
-    """Scores ego frames, and follows what does not end with a frame: tracks after fusion, and hidden conflicts.
+    """Scores ego frames, and follows what does not end with a frame: tracks after fusion, false tracks, and hidden conflicts.
 
     Args:
         range_m: Road users within this distance of the ego are scored.
         tracker: The tracker of detections after fusion.
         thresholds: Least overlaps (intersection over union, 0 to 1) at which a detection counts as a hit.
-        gap_us: Longest pause of a conflict within one episode (`v2xsim.evaluation.episodes.gap_at`).
+        gap_us: Longest pause of a conflict within one episode (`v2xsim.evaluation.episodes.gap_at`), and of a false track.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Evaluator:
         self._announces = np.zeros(0, bool)
         self._fused_tracks = FusedTracks(tracker)
         self._hidden_conflicts = HiddenConflicts(gap_us=gap_us)
+        self._false_tracks = FalseTracks(gap_us)
 
     def add(self, frames: EgoFrames) -> TickScores:
         """Return the scores of the ego frames of one tick; ticks must come in order of time."""
@@ -57,7 +60,10 @@ class Evaluator:
             frames.time_us, frames.egos.agent, frames.users.agent, near & conflict, hidden,
             {mode: known[:, m] for m, mode in enumerate(MODES)},
         )  # fmt: skip
-        return scores
+        new_false = self._false_tracks.add(
+            frames.time_us, frames.egos.agent, len(MODES), scores.flat.false_group, scores.flat.false_number
+        )
+        return replace(scores, new_false_tracks=new_false)
 
     def episodes(self) -> list[Episode]:
         """Return the episodes so far in which a road user was hidden and on a collision course."""

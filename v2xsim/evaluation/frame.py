@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 
 from v2xsim.evaluation.ego_frames import around
+from v2xsim.evaluation.false_tracks import per_group
 from v2xsim.evaluation.scene import Scene
 from v2xsim.evaluation.scoring import Egos, Found, Scores, Tracked, Users, scores_of
 from v2xsim.perception.metrics.average_precision import THRESHOLDS, Matched
@@ -86,6 +87,9 @@ class TickScores(Sequence[FrameScore]):
     Attributes:
         flat: The scores.
         hidden: Whether each road user was hit by none of each ego's own lidars.
+        false_tracks: Number of false tracks of each ego in each mode (see `Scores.false_group`).
+        new_false_tracks: Number of these that were not false in the frames before (`v2xsim.evaluation.false_tracks`); of a tick on
+            its own, all of them.
         found: Detections of each ego in each mode: group e * modes + m.
         tracks: Tracks of each ego after the frame, by mode.
         thresholds: Least overlaps at which a detection counts as a hit.
@@ -93,6 +97,8 @@ class TickScores(Sequence[FrameScore]):
 
     flat: Scores
     hidden: Bool[np.ndarray, "egos agents"]
+    false_tracks: Int64[np.ndarray, "egos modes"]
+    new_false_tracks: Int64[np.ndarray, "egos modes"]
     found: DetectionGroups
     tracks: Mapping[str, Sequence[Tracks]]
     thresholds: Float[np.ndarray, " thresholds"]
@@ -175,27 +181,31 @@ def score_all(
         found.begin, found.end, flat.boxes.center_m, flat.boxes.size_m, flat.boxes.yaw_rad, flat.score, flat.truth
     )
     scores = scores_of(users, egos, detections, _tracked(list(tracks.values())), float(range_m), threshold)
-    return TickScores(scores, hidden, found, tracks, threshold)
+    false_tracks = per_group(scores.false_group, len(hidden), len(tracks))
+    return TickScores(scores, hidden, false_tracks, false_tracks, found, tracks, threshold)
 
 
 def _tracked(by_mode: Sequence[Sequence[Tracks]]) -> Tracked:
     """Return the tracks of all egos in all modes, given those of each ego by mode."""
     begin = np.empty((len(by_mode[0]), len(by_mode)), np.int64)
-    end, means, confirmed = np.empty_like(begin), [], []
+    end, means, confirmed, numbers = np.empty_like(begin), [], [], []
     rows = 0
     for m, tracks in enumerate(by_mode):
         if isinstance(tracks, TrackGroups):
-            first, last, mean, is_confirmed = tracks.begin, tracks.end, tracks.states.mean, tracks.states.confirmed
+            first, last, states = tracks.begin, tracks.end, tracks.states
+            mean, is_confirmed, number = states.mean, states.confirmed, states.track_id
         else:
             last = np.cumsum([len(part.mean) for part in tracks])
             first = np.append(0, last[:-1])
             mean = np.concatenate([part.mean for part in tracks])
             is_confirmed = np.concatenate([part.confirmed for part in tracks])
+            number = np.concatenate([part.track_id for part in tracks])
         begin[:, m], end[:, m] = rows + first, rows + last
         rows += len(mean)
         means.append(mean)
         confirmed.append(is_confirmed)
+        numbers.append(number)
     return Tracked(
         begin.ravel(), end.ravel(), np.ascontiguousarray(np.concatenate(means), np.float64),
-        np.concatenate(confirmed).astype(np.bool_),
+        np.concatenate(confirmed).astype(np.bool_), np.concatenate(numbers).astype(np.int64),
     )  # fmt: skip

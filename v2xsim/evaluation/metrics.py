@@ -17,13 +17,14 @@ from v2xsim.evaluation.latencies import Latencies
 from v2xsim.evaluation.metric import Mean, Metric, RowGroups, Rows, Within, arrays_of, words_of
 from v2xsim.evaluation.packet_rows import PACKETS, RECEIVED
 from v2xsim.evaluation.radio_metrics import LinkStates, RadioMetrics
+from v2xsim.evaluation.scene import MODES
 
 METRIC_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "fusion": (
         "coverage_before", "coverage_after", "blind_covered", "used", "used_by_relay", "age_us", "requested_bytes", "received_bytes",
-        "objects", "unannounced",
+        "objects", "unannounced", "new_false_ego", "new_false_fused",
     ),
-    "awareness": ("tracked_ego", "tracked_fused"),
+    "awareness": ("tracked_ego", "tracked_fused", "occluded", "announces", "relevant"),
     "episodes": ("start_us", "aware_ego_us", "aware_fused_us", "end_us", "announces"),
     "transfers": ("kind", "queue_us", "arrive_us", "relay", "outcome"),
     "cycles": ("ask_us", "complete", "complete_us", "outcome"),
@@ -47,15 +48,18 @@ class RunMetrics:
         packet_share: Share of the stations whose awareness messages have rows in `packets`, above 0 and at most 1.
         link_period_us: Time between two ticks of the table `links`; 0 if the run has no such table.
         end_us: End of the run.
+        step_us: Time between two frames of an ego.
 
     Attributes:
         ages: The ages of information. They need the rows of `packets` and `links` in turn, in pieces of any length, and not by `add`.
     """
 
     def __init__(
-        self, prr_range_m: float, packet_share: float = 1.0, link_period_us: int = 100_000, end_us: int = 2**62
-    ) -> None:
+        self, prr_range_m: float, packet_share: float = 1.0, link_period_us: int = 100_000, end_us: int = 2**62,
+        step_us: int = 100_000,
+    ) -> None:  # fmt: skip
         self._coverage, self._awareness, self._episodes = _Coverage(), _Awareness(), AwarenessTimes()
+        self._false_tracks = _FalseTracks(step_us)
         self._helpers, self._transfers, self._links = _Helpers(), _Transfers(), LinkStates()
         self._cycles, self._foresight = Cycles(), Foresight()
         self._radio = RadioMetrics(prr_range_m, packet_share)
@@ -88,6 +92,7 @@ class RunMetrics:
             *_precision(precision, self._objects, self._unannounced),
             *self._coverage.rows(),
             *self._awareness.rows(),
+            *self._false_tracks.rows(),
             *self._episodes.rows(),
             *self._helpers.rows(),
             *self._cycles.rows(),
@@ -104,12 +109,13 @@ class RunMetrics:
             self._unannounced + int(unannounced.sum()),
         )
         self._coverage.add(fusion)
+        self._false_tracks.add(fusion)
         self._helpers.add(fusion)
 
 
 def all_metrics(
     groups: RowGroups, precision: Mapping[str, list[tuple[float, float]]], duration_s: float, prr_range_m: float,
-    packet_share: float = 1.0, link_period_us: int = 100_000, end_us: int = 2**62,
+    packet_share: float = 1.0, link_period_us: int = 100_000, end_us: int = 2**62, step_us: int = 100_000,
 ) -> Rows:  # fmt: skip
     """Return every metric of a run whose tables can be read as a whole; see `RunMetrics`.
 
@@ -121,8 +127,9 @@ def all_metrics(
         packet_share: Share of the stations whose awareness messages have rows in `packets`, above 0 and at most 1.
         link_period_us: Time between two ticks of the table `links`; 0 if the run has no such table.
         end_us: End of the run.
+        step_us: Time between two frames of an ego.
     """
-    metrics = RunMetrics(prr_range_m, packet_share, link_period_us, end_us)
+    metrics = RunMetrics(prr_range_m, packet_share, link_period_us, end_us, step_us)
     for table, columns in METRIC_COLUMNS.items():
         for group in groups(table, columns):
             metrics.add(table, group)
@@ -154,17 +161,42 @@ class _Coverage:
 
 
 class _Awareness:
-    """Share of the road users in range that an ego knows."""
+    """Share of the road users in range that an ego knows: of all, and of the relevant ones that only others could tell it of."""
 
     def __init__(self) -> None:
-        self._means = {mode: Mean(f"object_awareness_{mode}", "1") for mode in ("ego", "fused")}
+        self._of_all = [Mean(f"object_awareness_{mode}", "1") for mode in MODES]
+        self._of_hidden = [Mean(f"hidden_known_{mode}", "1") for mode in MODES]
 
     def add(self, awareness: pa.Table) -> None:
-        for mode, mean in self._means.items():
-            mean.add(arrays_of(awareness, f"tracked_{mode}")[0])
+        occluded, announces, relevant, *tracked = arrays_of(
+            awareness, "occluded", "announces", "relevant", *(f"tracked_{mode}" for mode in MODES)
+        )
+        is_hidden = occluded & ~announces & relevant
+        for of_all, of_hidden, is_known in zip(self._of_all, self._of_hidden, tracked, strict=True):
+            of_all.add(is_known)
+            of_hidden.add(is_known[is_hidden])
 
     def rows(self) -> Rows:
-        return _rows_of(list(self._means.values()))
+        return _rows_of([*self._of_all, *self._of_hidden])
+
+
+class _FalseTracks:
+    """New false tracks of an ego in a second; the samples are the frames."""
+
+    def __init__(self, step_us: int) -> None:
+        self._step_us, self._frames, self._tracks = step_us, 0, dict.fromkeys(MODES, 0)
+
+    def add(self, fusion: pa.Table) -> None:
+        self._frames += fusion.num_rows
+        for mode, new in zip(MODES, arrays_of(fusion, *(f"new_false_{mode}" for mode in MODES)), strict=True):
+            self._tracks[mode] += int(new.sum())
+
+    def rows(self) -> Rows:
+        ego_us = self._frames * self._step_us
+        return [
+            (f"false_tracks_{mode}", "", Metric(tracks * 1e6 / ego_us if ego_us else float("nan"), "1/s", self._frames))
+            for mode, tracks in self._tracks.items()
+        ]
 
 
 class _Helpers:

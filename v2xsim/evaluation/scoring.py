@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 from numba import njit
 
+from v2xsim.perception.matching.relevance import meeting_s
 from v2xsim.perception.metrics.average_precision import hits
-from v2xsim.perception.metrics.awareness import HORIZON_S, MISS_M, WITHIN_M, on_collision_course, with_track
+from v2xsim.perception.metrics.awareness import HORIZON_S, MISS_M, WITHIN_M, on_collision_course, track_of_each
 from v2xsim.spatial.boxes import ordered_by_content, overlaps
 
 
@@ -25,6 +26,7 @@ class Users(NamedTuple):
         size_m: Size of each.
         velocity_mps: Velocity of each over ground.
         announces: Whether each has a radio, so that it announces itself, received or not.
+        top_speed_mps: Highest speed that each may soon have, for its relevance.
     """
 
     agent: Int64[np.ndarray, " agents"]
@@ -33,6 +35,7 @@ class Users(NamedTuple):
     size_m: Float[np.ndarray, "agents 3"]
     velocity_mps: Float[np.ndarray, "agents 2"]
     announces: Bool[np.ndarray, " agents"]
+    top_speed_mps: Float[np.ndarray, " agents"]
 
 
 class Egos(NamedTuple):
@@ -68,12 +71,13 @@ class Found(NamedTuple):
 
 
 class Tracked(NamedTuple):
-    """Tracks of all egos in all modes; only confirmed ones count as knowledge."""
+    """Tracks of all egos in all modes; only confirmed ones count as knowledge. `number` is the track id."""
 
     begin: Int64[np.ndarray, " groups"]
     end: Int64[np.ndarray, " groups"]
     mean: Float[np.ndarray, "tracks 4"]
     confirmed: Bool[np.ndarray, " tracks"]
+    number: Int64[np.ndarray, " tracks"]
 
 
 class Scores(NamedTuple):
@@ -84,7 +88,12 @@ class Scores(NamedTuple):
         distance_m: Distance of each road user from the ego.
         conflict: Whether each road user is on a collision course with the ego.
         seen: Whether each road user is in range and was detected.
+        relevant: Whether each road user is on a collision course with the ego, or could meet it within `HORIZON_S` if the ego
+            keeps its velocity and the road user goes anywhere at up to its top speed. Only the truth decides.
         known: Whether there is a confirmed track for each road user, at any distance.
+        false_group: Group of each false track: a confirmed track in range of where the ego believes it is, to which no road
+            user is assigned. A second track of one road user is false, too.
+        false_number: Track id of each false track.
         counts: Whether each detection counts.
         first: First row of the detections of each group in `score` and `hit`.
         score: Scores of the detections that count, in falling order within each group.
@@ -97,8 +106,11 @@ class Scores(NamedTuple):
     near: Bool[np.ndarray, "egos agents"]
     distance_m: Float[np.ndarray, "egos agents"]
     conflict: Bool[np.ndarray, "egos agents"]
+    relevant: Bool[np.ndarray, "egos agents"]
     seen: Bool[np.ndarray, "egos modes agents"]
     known: Bool[np.ndarray, "egos modes agents"]
+    false_group: Int64[np.ndarray, " false_tracks"]
+    false_number: Int64[np.ndarray, " false_tracks"]
     counts: Bool[np.ndarray, " detections"]
     first: Int64[np.ndarray, " groups_plus_1"]
     score: Float[np.ndarray, " counted"]
@@ -121,13 +133,18 @@ def scores_of(  # type: ignore[no-untyped-def]
     count, agents, groups = len(egos.agent), len(users.agent), len(found.begin)
     modes, most = groups // max(1, count), len(found.score)
     near, distance_m = np.empty((count, agents), np.bool_), np.empty((count, agents))
-    conflict = np.empty((count, agents), np.bool_)
+    conflict, relevant = np.empty((count, agents), np.bool_), np.empty((count, agents), np.bool_)
+    false_group, false_number, false_tracks = (
+        np.empty(len(tracked.number), np.int64),
+        np.empty(len(tracked.number), np.int64),
+        0,
+    )
     seen, known = np.zeros((count, modes, agents), np.bool_), np.empty((count, modes, agents), np.bool_)
     counts, first = np.empty(most, np.bool_), np.zeros(groups + 1, np.int64)
     score, hit, objects = np.empty(most), np.empty((len(thresholds), most), np.bool_), np.empty(count, np.int64)
     of_announced, unannounced = np.empty(most, np.bool_), np.empty(count, np.int64)
     for e in range(count):
-        _look(users, egos, e, range_m, near[e], distance_m[e], conflict[e])
+        _look(users, egos, e, range_m, near[e], distance_m[e], conflict[e], relevant[e])
         bodies = _bodies(users, egos, e, near[e])
         objects[e], unannounced[e] = len(bodies), np.sum(near[e] & ~users.announces)
         for m in range(modes):
@@ -143,17 +160,21 @@ def scores_of(  # type: ignore[no-untyped-def]
             score[c:c_end] = np.sort(found.score[rows])[::-1]
             hit[:, c:c_end] = hits(overlaps(boxes, bodies), thresholds)
             first[g + 1] = c_end
-            known[e, m] = _known(users, egos, e, tracked, g)
+            known[e, m], false = _known(users, egos, e, tracked, g, range_m)
+            for row in false:
+                false_group[false_tracks], false_number[false_tracks] = g, tracked.number[row]
+                false_tracks += 1
     counted = first[groups]
     return Scores(
-        near, distance_m, conflict, seen, known, counts, first, score[:counted], hit[:, :counted], objects, of_announced[:counted],
-        unannounced,
+        near, distance_m, conflict, relevant, seen, known, false_group[:false_tracks], false_number[:false_tracks], counts, first,
+        score[:counted], hit[:, :counted], objects, of_announced[:counted], unannounced,
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
-def _look(users, egos, e, range_m, near, distance_m, conflict):  # type: ignore[no-untyped-def]
-    """Write who is in range of an ego, how far away, and on a collision course."""
+def _look(users, egos, e, range_m, near, distance_m, conflict, relevant):  # type: ignore[no-untyped-def]
+    """Write who is in range of an ego, how far away, on a collision course, and relevant."""
+    vx, vy = egos.velocity_mps[e]
     course = on_collision_course(
         egos.position_m[e], egos.velocity_mps[e], users.center_m, users.velocity_mps, HORIZON_S, MISS_M
     )
@@ -163,6 +184,9 @@ def _look(users, egos, e, range_m, near, distance_m, conflict):  # type: ignore[
         distance_m[k] = np.hypot(x, y)
         near[k] = is_other and distance_m[k] <= range_m
         conflict[k] = is_other and course[k]
+        excess = vx * vx + vy * vy - users.top_speed_mps[k] * users.top_speed_mps[k]
+        # Two that pass closely are on a collision course, and need not be able to meet exactly.
+        relevant[k] = conflict[k] or (is_other and meeting_s(x, y, vx, vy, excess) <= HORIZON_S)
 
 
 @njit(cache=True, nogil=True)
@@ -218,8 +242,11 @@ def _row_of(users, agent):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _known(users, egos, e, tracked, g):  # type: ignore[no-untyped-def]
-    """Return which other road users an ego knows of: those with a confirmed track, at any distance."""
+def _known(users, egos, e, tracked, g, range_m):  # type: ignore[no-untyped-def]
+    """Return which other road users an ego knows of, at any distance, and the rows of its false tracks.
+
+    It knows of those to which a confirmed track is assigned. Confirmed tracks in range that are assigned to nobody are false.
+    """
     first, last = tracked.begin[g], tracked.end[g]
     rows = first + np.flatnonzero(tracked.confirmed[first:last])
     tracks_m = np.empty((len(rows), 2))
@@ -227,7 +254,13 @@ def _known(users, egos, e, tracked, g):  # type: ignore[no-untyped-def]
         tracks_m[k, 0], tracks_m[k, 1] = tracked.mean[rows[k], 0], tracked.mean[rows[k], 1]
     # The ego's own body takes part in the assignment, so that a track of the ego itself is not assigned to another road
     # user.
-    known = with_track(egos.center_m[e], tracks_m, WITHIN_M)
+    track_of = track_of_each(egos.center_m[e], tracks_m, WITHIN_M)
+    known, is_false = np.empty(len(users.agent), np.bool_), np.empty(len(rows), np.bool_)
+    for k in range(len(rows)):
+        x, y = tracks_m[k, 0] - egos.believed_m[e, 0], tracks_m[k, 1] - egos.believed_m[e, 1]
+        is_false[k] = np.hypot(x, y) <= range_m
     for k in range(len(users.agent)):
-        known[k] = known[k] and users.agent[k] != egos.agent[e]
-    return known
+        known[k] = track_of[k] >= 0 and users.agent[k] != egos.agent[e]
+        if track_of[k] >= 0:
+            is_false[track_of[k]] = False
+    return known, rows[is_false]

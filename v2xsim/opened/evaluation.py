@@ -82,7 +82,7 @@ def evaluated(
         new.groups, evaluator.average_precision(),
         duration_s,
         prr_range_m, setting(manifest, "record.packet_share"), setting(manifest, "record.link_ticks") * step_us,
-        round((setting(manifest, "run.begin_s") + duration_s) * 1e6),
+        round((setting(manifest, "run.begin_s") + duration_s) * 1e6), step_us,
     )  # fmt: skip
     new.metrics = metrics_table(rows)
     metrics = {name: metric for name, part, metric in rows if part == ""}

@@ -17,6 +17,7 @@ from v2xsim.perception.tracking.station_tracks import StationTracks, Tracker
 from v2xsim.records import Boxes, Detections
 from v2xsim.results.columns import schema_of
 from v2xsim.spatial.poses import believed_from_true, moved_boxes
+from v2xsim.world.hidden_speeds import top_speeds_mps
 
 _KEYS = ("frame_us", "ego")
 _BOX = ("x_m", "y_m", "z_m"), ("length_m", "width_m", "height_m"), ("vx_mps", "vy_mps")
@@ -81,8 +82,10 @@ class RecordedFrames:
             scenes, fused_points = zip(*(self.scene(time_us, ego) for ego in egos), strict=True)
             announced = [self.announced(time_us, ego) for ego in egos]
             announces = np.isin(scenes[0].agent, self._truth.stations(time_us))
+            snapshot = self._truth.snapshot(time_us)
+            top_speed_mps = top_speeds_mps(snapshot.kind, snapshot.velocity_mps)
             tracks = own_tracks.follow(egos, own, time_us)
-            yield EgoFrames.of(scenes, own, fused, announced, tracks, fused_points, announces)
+            yield EgoFrames.of(scenes, own, fused, announced, tracks, fused_points, announces, top_speed_mps)
 
     def detections(self, time_us: int, ego: int, mode: str) -> Detections:
         """Return the detections of an ego, at any distance.

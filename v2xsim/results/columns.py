@@ -257,6 +257,10 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("unannounced", "int", "number of these without a radio, so that they do not announce themselves"),
         ("seen_ego", "int", "number of the road users in range that the ego alone detects"),
         ("seen_fused", "int", "number of the road users in range that are detected after fusion"),
+        ("false_ego", "int", "number of confirmed tracks of the ego alone in range that stand for no road user, or for one that another track stands for"),
+        ("false_fused", "int", "the same after fusion"),
+        ("new_false_ego", "int", "number of the false_ego tracks that were not false in the frames of the last second before"),
+        ("new_false_fused", "int", "the same of the false_fused tracks"),
         ("coverage_before", "f4", "share of the ego's matrix that is observed, alone"),
         ("coverage_after", "f4", "share of the ego's matrix that is observed, after fusion"),
         ("blind_covered", "f4", "share of the blind zone that fusion filled, weighted by relevance; NaN without a blind zone"),
@@ -272,6 +276,8 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("tracked_fused", "bool", "whether a confirmed track after fusion is at its position"),
         ("conflict", "bool", "whether it is on a collision course with the ego"),
         ("occluded", "bool", "whether it has no return of the ego's own lidars"),
+        ("announces", "bool", "whether it has a radio, so that it announces itself, received or not"),
+        ("relevant", "bool", "whether it could meet the ego within 5 s: the ego keeps its velocity, and it may go anywhere at up to the top speed of its kind"),
     ],
     "episodes": [
         ("ego", "long", "agent id of the ego"),
@@ -373,7 +379,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
 }  # fmt: skip
 
 SINCE: dict[str, int] = {
-    "cycles": 3, "deaths": 3, "episodes.announces": 3, "foretold": 3, "frame_parts": 3, "fusion.unannounced": 3, "heard": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3, "transfers.predicted": 3,
+    "awareness.announces": 3, "awareness.relevant": 3, "cycles": 3, "deaths": 3, "episodes.announces": 3, "foretold": 3, "frame_parts": 3, "fusion.false_ego": 3, "fusion.false_fused": 3, "fusion.new_false_ego": 3, "fusion.new_false_fused": 3, "fusion.unannounced": 3, "heard": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3, "transfers.predicted": 3,
 }  # fmt: skip
 """Format of run folders (`v2xsim.results.manifest.FORMAT`) with which a table, or a column as `table.column`, came.
 

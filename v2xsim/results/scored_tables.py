@@ -21,7 +21,7 @@ def add_awareness(table: Columns, frames: EgoFrames, scores: TickScores) -> None
         frame_us=frames.time_us, ego=frames.egos.agent[ego], agent=frames.users.agent[user], distance_m=flat.distance_m[ego, user],
         own_points=frames.own_points[ego, user], fused_points=frames.fused_points[ego, user],
         tracked_ego=flat.known[ego, 0, user], tracked_fused=flat.known[ego, 1, user], conflict=flat.conflict[ego, user],
-        occluded=scores.hidden[ego, user],
+        occluded=scores.hidden[ego, user], announces=frames.users.announces[user], relevant=flat.relevant[ego, user],
     )  # fmt: skip
 
 
@@ -35,8 +35,9 @@ def add_episodes(table: Columns, episodes: Iterable[Episode]) -> None:
 
 
 def counts_of(scores: TickScores) -> Mapping[str, Int64[np.ndarray, " egos"]]:
-    """Return the columns of the table `fusion` that depend on the evaluation: road users in range, and how many were detected."""
-    seen = scores.flat.seen.sum(axis=2)
+    """Return the columns of the table `fusion` that depend on the evaluation: road users in range, how many were detected, and false tracks."""
+    seen, false, new = scores.flat.seen.sum(axis=2), scores.false_tracks, scores.new_false_tracks
     return {
         "objects": scores.flat.objects, "unannounced": scores.flat.unannounced, "seen_ego": seen[:, 0], "seen_fused": seen[:, 1],
+        "false_ego": false[:, 0], "false_fused": false[:, 1], "new_false_ego": new[:, 0], "new_false_fused": new[:, 1],
     }  # fmt: skip

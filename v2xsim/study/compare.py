@@ -17,7 +17,7 @@ from v2xsim.study.statistics import Means, Paired, least_effect, means, paired, 
 from v2xsim.study.studies import Study
 
 HEADLINE = (
-    "ap_0.5_fused", "ap_0.5_fused_unannounced", "ap_0.7_fused", "coverage_after", "blind_covered", "object_awareness_fused", "time_to_awareness_fused",
+    "ap_0.5_fused", "ap_0.5_fused_unannounced", "ap_0.7_fused", "coverage_after", "blind_covered", "object_awareness_fused", "hidden_known_fused", "false_tracks_fused", "time_to_awareness_fused",
     "never_aware_fused", "cycle_success", "cycle_latency_p50", "cycle_latency_p90", "helpers_used", "age_of_fused_data", "received_per_frame", "data_arrived_whole",
     "data_latency_direct", "data_latency_relayed", "prr", "awareness_latency", "age_of_information", "channel_busy_ratio",
     "packets_not_sent", "on_air",

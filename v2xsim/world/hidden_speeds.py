@@ -1,11 +1,13 @@
 """The highest speed of a road user that may be hidden at a place: the speed limit on a road, that of a bicycle close beside it, that of a runner elsewhere."""
 
 import numpy as np
-from jaxtyping import Float, Int16, Int64
+from jaxtyping import Float, Int8, Int16, Int64
 from numba import njit
 
 from v2xsim.perception.matching.relevance import OTHER_SPEED_MPS
 from v2xsim.world.footprints import cells_inside
+from v2xsim.world.road_users import BICYCLE as BICYCLE_KIND
+from v2xsim.world.road_users import KINDS, PEDESTRIAN
 from v2xsim.world.roads import BICYCLE, FOOT, JUNCTION, MOTOR, NOBODY, Roads
 from v2xsim.world.tiles import TILE, TiledMap
 
@@ -18,6 +20,23 @@ CYCLIST_SPEED_MPS = 7.0
 ROADSIDE_M = 4.0
 """Width of the strip on each side of a road for motor vehicles in which bicycles ride and parked cars pull out: a sidewalk of 2.5 m and
 a cycle path of 1.6 m (German guideline RASt 06; recalled, not checked)."""
+
+
+def top_speeds_mps(
+    kind: Int8[np.ndarray, " agents"], velocity_mps: Float[np.ndarray, "agents 2"]
+) -> Float[np.ndarray, " agents"]:
+    """Return the highest speed that each true road user may soon have: that of its class, or its present one if it is faster.
+
+    Pedestrians run, bicycles ride as fast as beside a road, and motor vehicles, standing ones included, drive at `OTHER_SPEED_MPS`.
+
+    Args:
+        kind: Class of each road user (`v2xsim.world.road_users.KINDS`).
+        velocity_mps: Velocity of each over ground.
+    """
+    of_kind_mps = np.full(len(KINDS), OTHER_SPEED_MPS)
+    of_kind_mps[PEDESTRIAN], of_kind_mps[BICYCLE_KIND] = RUNNER_SPEED_MPS, CYCLIST_SPEED_MPS
+    top_mps: Float[np.ndarray, " agents"] = np.maximum(of_kind_mps[kind], np.hypot(*velocity_mps.T))
+    return top_mps
 
 
 class HiddenSpeeds:

@@ -153,6 +153,22 @@ def test_a_row_says_who_is_on_a_collision_course():
     assert [row["conflict"] for row in rows] == [True, False]
 
 
+def test_a_row_says_who_has_a_radio_and_who_is_relevant():
+    """The ego stands: 50 m are 3.6 s for a car at 14 m/s."""
+    rows = rows_of("awareness", fused_frame(ego_frame(), world=world()))
+    assert [(row["agent"], row["announces"], row["relevant"]) for row in rows] == [
+        (HELPER, True, True), (OTHER, False, True),
+    ]  # fmt: skip
+    fast = rows_of("awareness", fused_frame(ego_frame(velocity_mps=(30, 0)), world=world()))
+    assert [(row["agent"], row["relevant"]) for row in fast] == [(HELPER, True), (OTHER, False)]
+
+
+def test_a_track_of_nobody_is_counted_in_each_frame_and_as_new_in_the_first():
+    rows = rows_of("fusion", *two_frames(own_tracks=tracks_of((30, 30))))
+    assert [(row["false_ego"], row["new_false_ego"]) for row in rows] == [(1, 1), (1, 0)]
+    assert {(row["false_fused"], row["new_false_fused"]) for row in rows} == {(0, 0)}
+
+
 def tracks_of(*positions_m):
     seen = detections(positions_m)
     return step(step(Tracks.none(0), seen, 0), seen, FRAME_US)

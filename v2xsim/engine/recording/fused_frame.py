@@ -19,6 +19,7 @@ from v2xsim.perception.tracking.station_tracks import together
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Boxes, DetectionGroups, Detections
 from v2xsim.spatial.poses import all_believed_from_true, moved_by_each
+from v2xsim.world.hidden_speeds import top_speeds_mps
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,11 @@ def ego_frames_of(frames: Sequence[FusedFrame], stations: Int64[np.ndarray, " st
         np.array([one.velocity_mps for one in own], np.float64), center_m, yaw_rad,
     )  # fmt: skip
     return EgoFrames(
-        own[0].time_us, users_of(snapshot.agent, snapshot.boxes, snapshot.velocity_mps, np.isin(snapshot.agent, stations)),
+        own[0].time_us,
+        users_of(
+            snapshot.agent, snapshot.boxes, snapshot.velocity_mps, np.isin(snapshot.agent, stations),
+            top_speeds_mps(snapshot.kind, snapshot.velocity_mps),
+        ),
         egos,
         np.array([capture.points for capture in captures]), np.array([result.points for result in results]),
         in_both_modes([one.detections for one in own], [result.detections for result in results]),
