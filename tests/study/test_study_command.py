@@ -22,24 +22,26 @@ def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     text = (PACKAGED / "studies" / "relay.yaml").read_text()
     for old, new in (
-        ("run.duration_s: 2.0", "run.duration_s: 0.3"),
-        ("values: [200, 1000, 5000]", "values: [200, 5000]"),
-        ("development: [1, 2, 3]", "development: [1, 2]"),
+        ("run.duration_s: 1.0", "run.duration_s: 0.2"),
+        ("values: [5, 10, 20]", "values: [5, 20]"),
+        ("development: [1, 2, 3]", "development: [1]"),
         ("  - height\n", ""),
     ):
         assert old in text
         text = text.replace(old, new)
     path = written(folder, text)
-    ran = call("run", path, "--seeds", "development", "--family", "demo", "--out", folder / "runs", "--workers", "2")
+    ran = call(
+        "run", path, "--seeds", "development", "--family", "t_junction", "--out", folder / "runs", "--workers", "2"
+    )
     assert ran.exit_code == 0, ran.output
     return path, folder / "runs", ran.stdout
 
 
 def test_a_study_runs_all_points_of_the_families_that_were_named(study):
     _, folder, printed = study
-    assert "8 of 8 points finished (8 now), 0 failed" in printed
+    assert "4 of 4 points finished (4 now), 0 failed" in printed
     findings = read_findings(folder, study_file_in(folder))
-    assert findings.absent == ("t_junction",)
+    assert findings.absent == ("t_junction_rsu",)
     assert findings.families[0].left_out == ()
     assert (findings.families[0].curve("hybrid", "channel_busy_ratio") > 0).all()
 
@@ -47,8 +49,8 @@ def test_a_study_runs_all_points_of_the_families_that_were_named(study):
 def test_a_study_that_is_run_again_runs_nothing_twice(study):
     path, folder, _ = study
     before = {file: file.read_bytes() for file in folder.rglob("*.parquet") if file.name == "results.parquet"}
-    ran = call("run", path, "--seeds", "development", "--family", "demo", "--out", folder)
-    assert (ran.exit_code, "8 of 8 points finished (0 now), 0 failed" in ran.stdout) == (0, True)
+    ran = call("run", path, "--seeds", "development", "--family", "t_junction", "--out", folder)
+    assert (ran.exit_code, "4 of 4 points finished (0 now), 0 failed" in ran.stdout) == (0, True)
     assert {file: file.read_bytes() for file in before} == before
 
 
@@ -61,10 +63,10 @@ def test_the_printed_next_command_makes_the_report(study):
 
 def test_a_dry_run_estimates_the_points_that_are_left_and_writes_nothing(study, tmp_path):
     path, folder, _ = study
-    done = call("run", path, "--seeds", "development", "--family", "demo", "--out", folder, "--dry-run")
-    assert "demo: all points are finished" in done.stdout
-    new = call("run", path, "--seeds", "development", "--family", "demo", "--out", tmp_path / "new", "--dry-run")
-    assert re.search(r"demo: 8 points, about .*\nall together: about ", new.stdout)
+    done = call("run", path, "--seeds", "development", "--family", "t_junction", "--out", folder, "--dry-run")
+    assert "t_junction: all points are finished" in done.stdout
+    new = call("run", path, "--seeds", "development", "--family", "t_junction", "--out", tmp_path / "new", "--dry-run")
+    assert re.search(r"t_junction: 4 points, about .*\nall together: about ", new.stdout)
     assert not (tmp_path / "new").exists()
 
 
