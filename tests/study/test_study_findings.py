@@ -114,5 +114,7 @@ def test_families_that_were_not_run_are_named(tmp_path):
     file = study_file_in(folder)
     other = file.model_copy(update={"families": {**file.families, "later": file.families["town"]}})
     assert read_findings(folder, other).absent == ("later",)
+    # The claim is also about the family that was not run.
+    assert (read_findings(folder, file).supported(), read_findings(folder, other).supported()) == (True, False)
     with pytest.raises(StudyError, match="no family of the study was run"):
         read_findings(tmp_path / "nothing", file)

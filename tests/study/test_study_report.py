@@ -109,9 +109,11 @@ def test_a_load_outside_a_curve_is_reported_with_the_loads_that_are_covered(tmp_
 def test_the_summary_begins_with_what_it_is_and_has_claim_verdicts_and_share_of_the_way(runs):
     text = summary(found(runs), provenance_in(runs))
     assert text.startswith("# small: the test\n")
-    assert "Supported: it holds in 1 of 1 cases." in text
+    assert "Supported: it holds in 1 of the 1 cases that were run." in text
     assert "| direct | 2 | 0 | 0 | 0 | 0 |" in text
     assert "| hybrid | 0.2 | | | | | 0.5" in text
+    assert "| town | direct | 0.1000 | 0.3000 | 0 of 3 |" in text
+    assert "| town | **all** | 0.1200 | 0.3000 |  |" in text
 
 
 def test_a_summary_of_development_runs_does_not_pass_as_a_test(tmp_path):

@@ -177,6 +177,11 @@ class Findings:
             for load in family.member.family.recommended
         )
 
+    def supported(self) -> bool | None:
+        """Return whether the claim is supported: it holds wherever the plan recommends the reference; None if it recommends it nowhere."""
+        planned = sum(len(member.family.recommended) for member in members_of(self.file))
+        return None if not planned else len(self.claims) == planned and not any(claim.reasons for claim in self.claims)
+
     def _against(self, family: str, load: float) -> tuple[str, ...]:
         """Return what speaks against the claim at a load: rules that are not beaten, and rules that may be better by more than the margin."""
         reasons = []

@@ -123,6 +123,7 @@ def _lines(findings: Findings, known: Provenance) -> Iterator[str]:
     yield f"Study file: SHA-256 `{known.sha256}`; `{'study.json'}` has the time of the first run with it."
     yield from _claim_lines(findings)
     yield from _verdict_lines(findings)
+    yield from _load_lines(findings)
     for family in findings.families:
         yield from _family_lines(findings, family.name)
     yield from _seed_lines(findings)
@@ -142,18 +143,37 @@ def _tested(findings: Findings) -> int:
 def _claim_lines(findings: Findings) -> Iterator[str]:
     file, claims = findings.file, findings.claims
     yield from ("", "## Claim", "")
-    if not claims:
+    if findings.supported() is None:
         yield "The study file recommends the reference nowhere, so there is no claim."
         return
     held = sum(not claim.reasons for claim in claims)
     beaten = f"is better than {', '.join(file.beats)}, and " if file.beats else ""
     yield (
         f"Claim: where it is recommended, {file.reference} {beaten}is not worse than any other rule by more than {file.margin:g}. "
-        f"{'Supported' if held == len(claims) and not findings.absent else 'Not supported'}: it holds in {held} of {len(claims)} cases."
+        f"{'Supported' if findings.supported() else 'Not supported'}: it holds in {held} of the {len(claims)} cases that were run."
     )
     yield ""
     for claim in claims:
         yield f"- {claim.family} at {claim.load:g}: {'; '.join(claim.reasons) or 'holds'}"
+
+
+def headline(findings: Findings) -> list[str]:
+    """Return the verdicts against each rule and the claim in a line each, for a terminal."""
+    lines = []
+    for rule, counts in _counts(findings).items():
+        words = ", ".join(f"{counts[word]} {word}" for word in Verdict if counts[word])
+        lines.append(f"{findings.file.reference} against {rule}: {words}")
+    supported = findings.supported()
+    lines += [] if supported is None else [f"claim: {'supported' if supported else 'not supported'}"]
+    return lines
+
+
+def _counts(findings: Findings) -> dict[str, Counter[Verdict]]:
+    """Return how often each verdict was given, by rule."""
+    counts: dict[str, Counter[Verdict]] = {rule: Counter() for rule in findings.file.compared()}
+    for one, word in zip(findings.comparisons, findings.differences.verdict, strict=True):
+        counts[one.rule][word] += 1
+    return counts
 
 
 def _verdict_lines(findings: Findings) -> Iterator[str]:
@@ -164,14 +184,22 @@ def _verdict_lines(findings: Findings) -> Iterator[str]:
         f"| {findings.file.reference} against | {' | '.join(Verdict)} |",
         f"|---|{'---|' * len(Verdict)}",
     )
-    for rule in findings.file.compared():
-        words = [
-            word
-            for one, word in zip(findings.comparisons, findings.differences.verdict, strict=True)
-            if one.rule == rule
-        ]
-        counts = Counter(words)
+    for rule, counts in _counts(findings).items():
         yield f"| {rule} | {' | '.join(str(counts[word]) for word in Verdict)} |"
+
+
+def _load_lines(findings: Findings) -> Iterator[str]:
+    """Yield the loads that the curve of each rule covers, and those that all cover: the loads at which rules can be compared."""
+    yield from ("", "## Loads", "", "| family | rule | lowest | highest | settings pooled |", "|---|---|---|---|---|")
+    for family in findings.families:
+        levels = {rule: findings.levels[findings.file.metric, family.name, rule] for rule in rule_names(findings.file)}
+        for rule, level in levels.items():
+            yield f"| {family.name} | {rule} | {level.lowest:.4f} | {level.highest:.4f} | {level.pooled} of {len(family.rows[rule])} |"
+        lowest, highest = (
+            max(level.lowest for level in levels.values()),
+            min(level.highest for level in levels.values()),
+        )
+        yield f"| {family.name} | **all** | {lowest:.4f} | {highest:.4f} | {'' if lowest <= highest else 'no common load'} |"
 
 
 def _family_lines(findings: Findings, family: str) -> Iterator[str]:

@@ -35,6 +35,7 @@ def command(
     """
     from v2xsim.study.study_findings import read_findings
     from v2xsim.study.study_folder import provenance_in, study_file_in
+    from v2xsim.study.study_tables import headline
     from v2xsim.viz.study.study_report import write_figure, write_report
 
     known = provenance_in(folder)
@@ -49,3 +50,5 @@ def command(
         return
     typer.echo(f"report: {write_report(findings, known, place)}")
     typer.echo(f"figures: {place / 'figures'}")
+    for line in headline(findings):
+        typer.echo(line)

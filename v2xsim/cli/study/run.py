@@ -83,7 +83,7 @@ def command(options: Options) -> None:
     """Run all rules of a study with all values of the load axis, in all families and with all of its development or test seeds.
 
     Each family is a sweep with a folder of its own. All settings of all families are checked first. A call that was stopped continues with the same command; finished points are
-    kept. A point that fails is listed and does not stop the others; the exit code is then 1. The file study.json records the SHA-256 digest of the study file and the time of the
+    kept. A point that fails is listed and does not stop the others; the exit code is then 1. If none failed, the report is written as by v2xsim study report. The file study.json records the SHA-256 digest of the study file and the time of the
     first run.
     """
     from v2xsim.study.study_folder import begin, default_folder, is_begun, points_text
@@ -122,9 +122,11 @@ def command(options: Options) -> None:
             _say(f"  ... and {len(swept.failed) - _MOST_FAILURES} more: {swept.folder / 'failures.json'}")
     if failed:
         _say("after the cause is corrected, run the failed points again with --retry-failed")
-    _say(f"next: v2xsim study report {in_command(folder)}")
-    if failed:
+        _say(f"next: v2xsim study report {in_command(folder)}")
         raise typer.Exit(SOME_FAILED)
+    from v2xsim.cli.study.report import command as report
+
+    report(folder)
 
 
 def _estimate(plans: "tuple[FamilyPlan, ...]", folder: Path, options: Options) -> None:
