@@ -94,7 +94,7 @@ def ends_of_runs(
         return Ended(number, None, failure)
 
     with ExitStack() as opened:
-        lockstep = Lockstep(threads)
+        lockstep = Lockstep(threads, len(scenarios))
         opened.callback(lockstep.close)
         is_ahead = threads > 1 and scenarios[0].traffic.is_simulated
         world = opened.enter_context(opened_world(scenarios, is_ahead, whole.report))

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -183,6 +184,7 @@ class Counted:
     def __init__(self, threads):
         Counted.threads = threads
         self.jobs = []
+        self.again, self.may_join = deque(), True
 
     def __enter__(self):
         return self
@@ -206,7 +208,7 @@ class Counted:
 def test_as_many_points_run_at_once_as_there_are_workers(monkeypatch, tmp_path, workers, most):
     monkeypatch.setattr(local_runner, "ForkServer", Counted)
     Counted.most = 0
-    jobs = [job(tmp_path, str(n), {}) for n in range(5)]
+    jobs = [(job(tmp_path, str(n), {}),) for n in range(5)]
     assert [outcome.key for outcome in run_locally(jobs, workers, 2)] == ["0", "1", "2", "3", "4"]
     assert (Counted.most, Counted.threads) == (most, 2)
 
@@ -224,7 +226,7 @@ def test_jobs_are_made_only_when_a_worker_is_free(monkeypatch, tmp_path):
     def jobs():
         for n in range(5):
             made.append(n)
-            yield job(tmp_path, str(n), {})
+            yield (job(tmp_path, str(n), {}),)
 
     outcomes = run_locally(jobs(), 2, 1)
     next(outcomes)

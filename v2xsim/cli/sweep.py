@@ -69,7 +69,7 @@ class Options:
         int | None,
         typer.Option(
             min=1,
-            help="Number of points (one setting with one seed each) to run in parallel. Default: one per processor.",
+            help="Number of processes to run in parallel. Default: one per processor.",
             show_default=False,
         ),
     ] = None
@@ -86,8 +86,8 @@ class Options:
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Memory above which a point is stopped and listed as failed, such as 2GB or 500MB. Default: 90 % of this machine's memory, "
-            "divided by the number of points that run at once.",
+            help="Memory above which the process of a point is stopped and the point listed as failed, such as 2GB or 500MB. Points that ran together run "
+            "again apart instead. Default: 90 % of this machine's memory, divided by the number of workers.",
             show_default=False,
         ),
     ] = None
@@ -99,6 +99,14 @@ class Options:
         typer.Option(
             "--retry-failed",
             help="Run only the failed points of an earlier call again; with --resume, also those that have not run yet.",
+        ),
+    ] = False
+    apart: Annotated[
+        bool,
+        typer.Option(
+            "--apart",
+            help="Run each point in a process of its own. Otherwise, points of one seed that differ only in messages and their use (relay rule, fusion, "
+            "budget, access and so on) run together, up to 8 in a process, and compute traffic, scans and links once. The results are the same.",
         ),
     ] = False
     dry_run: Annotated[
@@ -113,7 +121,7 @@ class Options:
 
 @takes_fields_of(Options)
 def command(options: Options) -> None:
-    """Run a scenario with many settings and seeds, each in a process of its own, and collect one table.
+    """Run a scenario with many settings and seeds, in several processes, and collect one table.
 
     All settings are checked first, and the sweep does not start if one of them cannot be run. A point is one setting with one seed. A point that
     fails is listed and does not stop the others; the exit code is then 1. With --resume, a sweep that was stopped or killed continues.
@@ -165,6 +173,7 @@ def command(options: Options) -> None:
                 memory_per_worker_bytes=memory_bytes,
                 resume=options.resume,
                 retry_failed=options.retry_failed,
+                together=not options.apart,
                 progress=counted(progress),
                 notify=tell,
             )

@@ -48,14 +48,17 @@ class Lockstep:
 
     Args:
         threads: Number of threads of all runs together, the main thread included.
+        runs: Number of the runs.
 
     Attributes:
+        runs: Number of the runs.
         workers: The threads beside the main thread.
         begun: Ticks whose computation has started. A run begins a tick before it enters the one before, so two are kept.
         instants: The world at the present tick, with its links.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, runs: int = 1) -> None:
+        self.runs = runs
         self.workers = Workers(threads)
         self.begun, self.instants = Newest[Any](2), Newest[Any](1)
         self._parts: dict[Hashable, Any] = {}

@@ -113,7 +113,9 @@ class Simulation:
         # After the first products of matrices, the threads of the library that computes them wait busily: they would take the processor
         # from the threads of the run.
         self._libraries = ThreadpoolController()
-        self.recording = Recording(scenario, self._begin_us, obstacles.prisms, names, store, self.stages, self._workers)
+        self.recording = Recording(
+            scenario, self._begin_us, obstacles.prisms, names, store, self.stages, self._workers, lockstep.runs
+        )
         hidden_speeds = lockstep.once(
             ("hidden speeds", rule.hidden_speed_mps),
             lambda: HiddenSpeeds(roads or Roads.none(), rule.matrix.cell_m, rule.hidden_speed_mps),

@@ -1,9 +1,9 @@
 """A process that has loaded the simulator and forks a new process for every job: `python -m v2xsim.study.fork_server`.
 
 Each point of a sweep needs a process of its own, because SUMO can run only one simulation per process and no point may
-affect another. Loading the simulator takes a second; forking a process that has loaded it takes a hundredth of that.
-The fork server itself never simulates. The server reads one JSON object per line, {"job": {...}} or {"stop": key}. For
-every process that ends, it writes one JSON object: {"key", "exit", "signal", "stopped", "wall_s", "cpu_s",
+affect another; points of one world may share a process (`v2xsim.study.groups`). Loading the simulator takes a second; forking a process that has loaded it takes a hundredth of that.
+The fork server itself never simulates. The server reads one JSON object per line, {"job": {...}},
+with "others": [{...}, ...] for jobs that share its process, or {"stop": key}. For every process that ends, it writes one JSON object with the key of the first job: {"key", "exit", "signal", "stopped", "wall_s", "cpu_s",
 "peak_bytes"}. When its input ends, it kills the running processes and exits. So no process continues after the one that
 started the server has ended or crashed.
 """
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from v2xsim.study.groups import work_together
 from v2xsim.study.point import Job, work
 
 # Seconds between two checks for processes that have ended.
@@ -38,6 +39,7 @@ class _Child:
     looked_s: float = 0.0
     stopped: str = ""
     peak_bytes: int = field(default=0)
+    others: tuple[Job, ...] = ()
 
 
 def main() -> None:
@@ -89,16 +91,16 @@ def _obey(order: dict[str, Any], children: dict[int, _Child], answers: int) -> N
                 child.stopped = "asked"
                 os.kill(pid, signal.SIGKILL)
         return
-    job = Job(**order["job"])
+    job, others = Job(**order["job"]), tuple(Job(**other) for other in order.get("others", ()))
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _live(job, parent, answers)
-    children[pid] = _Child(job, time.monotonic())
+        _live(job, parent, answers, others)
+    children[pid] = _Child(job, time.monotonic(), others=others)
 
 
-def _live(job: Job, parent: int, answers: int) -> NoReturn:
-    """Run a job in the forked process."""
+def _live(job: Job, parent: int, answers: int, others: tuple[Job, ...] = ()) -> NoReturn:
+    """Run a job in the forked process, and others with it."""
     code = 4
     try:
         if sys.platform == "linux":
@@ -116,7 +118,7 @@ def _live(job: Job, parent: int, answers: int) -> NoReturn:
             log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
             os.dup2(log, 1)
             os.dup2(log, 2)
-        code = work(job)
+        code = work_together((job, *others)) if others else work(job)
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
@@ -133,7 +135,7 @@ def _look_after(children: dict[int, _Child]) -> None:
         child.looked_s = now_s
         resident = _resident_bytes(pid)
         child.peak_bytes = max(child.peak_bytes, resident)
-        if job.timeout_s and now_s - child.begun_s > job.timeout_s:
+        if job.timeout_s and now_s - child.begun_s > job.timeout_s * (1 + len(child.others)):
             child.stopped = "time"
         elif job.memory_bytes and resident > job.memory_bytes:
             child.stopped = "memory"

@@ -5,40 +5,56 @@ import json
 import os
 import selectors
 import subprocess
-from collections.abc import Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from v2xsim.children import environment, python
 from v2xsim.errors import UserError
-from v2xsim.study.outcome import Outcome, outcome_of
+from v2xsim.study.outcome import Outcome, outcome_of, outcomes_of
 from v2xsim.study.point import Job
 
 
 class ForkServer:
-    """Connection to a fork server (v2xsim.study.fork_server), which runs each job in a process of its own."""
+    """Connection to a fork server (v2xsim.study.fork_server), which runs each job, or some jobs together, in a process of its own.
+
+    Attributes:
+        again: Jobs of a process of several that ended without an outcome of theirs; they must run again alone.
+        may_join: Whether jobs should still run together: no process of several was killed, or stopped for its memory.
+    """
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
-        self._jobs: dict[str, Job] = {}
+        # By the key of the first job of a process.
+        self._jobs: dict[str, tuple[Job, ...]] = {}
+        self.again: deque[Job] = deque()
+        self.may_join = True
         self._process = self._started()
 
-    def start(self, job: Job) -> None:
-        """Send a job to the fork server, which starts it at once."""
-        self._jobs[job.key] = job
-        self._tell({"job": json.loads(job.text())})
+    def start(self, job: Job, *others: Job) -> None:
+        """Send a job to the fork server, which starts it at once, and others that run in the same process."""
+        self._jobs[job.key] = (job, *others)
+        order = {"job": json.loads(job.text())}
+        self._tell(order | {"others": [json.loads(other.text()) for other in others]} if others else order)
 
     @property
     def running(self) -> int:
-        """Number of jobs that are running."""
+        """Number of processes that are running."""
         return len(self._jobs)
 
     def ended(self, wait_s: float) -> list[Outcome]:
         """Return the outcomes of the jobs that have ended; if none has, wait for one up to `wait_s`."""
         outcomes = []
         for answer in self._answers(wait_s):
-            job = self._jobs.pop(answer["key"], None)
-            if job is not None:
-                outcomes.append(outcome_of(job, answer))
+            jobs = self._jobs.pop(answer["key"], ())
+            if len(jobs) > 1:
+                done, again = outcomes_of(jobs, answer)
+                outcomes += done
+                self.again += again
+                # Points apart take less memory at once.
+                self.may_join &= not answer["signal"] and not answer["stopped"]
+            else:
+                outcomes += [outcome_of(job, answer) for job in jobs]
         if self._process.poll() is not None:
             outcomes += self._after_death()
         return outcomes
@@ -113,7 +129,8 @@ class ForkServer:
                 0.0,
                 0,
             )
-            for job in self._jobs.values()
+            for jobs in self._jobs.values()
+            for job in jobs
         ]
         if not lost:
             raise UserError(f"points cannot be started: the fork server ended with exit code {code}")
@@ -129,23 +146,26 @@ class ForkServer:
         return lost
 
 
-def run_locally(jobs: Iterable[Job], workers: int, threads: int) -> Generator[Outcome, None, None]:
+def run_locally(groups: Iterable[Sequence[Job]], workers: int, threads: int) -> Generator[Outcome, None, None]:
     """Run jobs on this machine and yield the outcome of each when it ends.
 
     Args:
-        jobs: Jobs to run.
-        workers: Number of jobs that run at the same time.
-        threads: Number of threads of each job.
+        groups: Jobs to run; those of a group run in one process. A job that fails there, or that ends with the process, runs again alone.
+        workers: Number of processes that run at the same time.
+        threads: Number of threads of each process.
     """
-    waiting = iter(jobs)
+    waiting = iter(groups)
     with ForkServer(threads) as server:
         more = True
-        while more or server.running:
-            while more and server.running < workers:
-                job = next(waiting, None)
-                if job is None:
+        while more or server.running or server.again:
+            while (more or server.again) and server.running < workers:
+                group = (server.again.popleft(),) if server.again else next(waiting, None)
+                if group is None:
                     more = False
+                elif server.may_join:
+                    server.start(*group)
                 else:
-                    server.start(job)
+                    server.start(group[0])
+                    server.again.extend(group[1:])
             if server.running:
                 yield from server.ended(1.0)

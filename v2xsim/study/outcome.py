@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ class Outcome:
         key: Key that identifies the point.
         kind: `done`, or the kind of failure: scenario, memory, time, crash, killed or disk.
         reason: Reason for the failure, in one line; empty if the point is done.
-        wall_s: Wall-clock time of the point's process.
-        cpu_s: Processor time of the point's process.
+        wall_s: Wall-clock time of the point's process; of points that share one, an equal part for each.
+        cpu_s: Processor time of the point's process; of points that share one, an equal part for each.
         peak_bytes: Largest resident memory of the point's process.
     """
 
@@ -44,6 +45,14 @@ def outcome_of(job: Job, ended: dict[str, Any]) -> Outcome:
     """
     kind, reason = _kind(job, ended)
     return Outcome(job.key, kind, reason, ended["wall_s"], ended["cpu_s"], ended["peak_bytes"])
+
+
+def outcomes_of(jobs: Sequence[Job], ended: dict[str, Any]) -> tuple[list[Outcome], list[Job]]:
+    """Return the outcomes of those jobs of one process that left a result, and the other jobs, which must run again alone."""
+    done = [job for job in jobs if Path(job.result).exists()]
+    wall_s, cpu_s = (round(ended[name] / len(jobs), 3) for name in ("wall_s", "cpu_s"))
+    outcomes = [Outcome(job.key, "done", "", wall_s, cpu_s, ended["peak_bytes"]) for job in done]
+    return outcomes, [job for job in jobs if job not in done]
 
 
 def _kind(job: Job, ended: dict[str, Any]) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import json
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pyarrow as pa
 
 from v2xsim.atomic import write_atomically
 from v2xsim.errors import StorageError, UserError, reason_of
+from v2xsim.notices import Notice
 from v2xsim.results.errors import ResultsError
 from v2xsim.runfolder import RunFolderError, staged
 from v2xsim.scenario.load import from_data
+from v2xsim.scenario.schema import Scenario
 from v2xsim.study.point_notices import with_notices
 
 
@@ -73,12 +76,7 @@ def _run(job: Job) -> None:
     # Imported here, so that a process that only describes jobs does not load the engine.
     from v2xsim.simulate import run
 
-    scenario = from_data(job.scenario)
-    for plugin in scenario.loaded_plugins:
-        if job.plugins.get(str(plugin.path)) != plugin.sha256:
-            raise UserError(
-                f"{plugin.path}: must not change while a sweep runs; it is not what the sweep was planned with"
-            )
+    scenario = scenario_of(job)
     if job.tables:
         with staged(Path(job.tables)) as staging:
             results = run(scenario, out=staging, threads=job.threads)
@@ -87,8 +85,32 @@ def _run(job: Job) -> None:
     else:
         results = run(scenario, threads=job.threads, tables=False)
         metrics = results.tables["metrics"]
+    store_metrics(job, metrics, results.notices)
+
+
+def scenario_of(job: Job) -> Scenario:
+    """Return the scenario of a job.
+
+    Raises:
+        UserError: If the scenario is not valid, or a plug-in file has changed since the sweep was planned.
+    """
+    scenario = from_data(job.scenario)
+    for plugin in scenario.loaded_plugins:
+        if job.plugins.get(str(plugin.path)) != plugin.sha256:
+            raise UserError(
+                f"{plugin.path}: must not change while a sweep runs; it is not what the sweep was planned with"
+            )
+    return scenario
+
+
+def store_metrics(job: Job, metrics: pa.Table, notices: Sequence[Notice]) -> None:
+    """Write the result of a point.
+
+    Raises:
+        ResultsError: If it cannot be written.
+    """
     try:
-        write_atomically(Path(job.result), as_bytes(with_notices(metrics, results.notices)))
+        write_atomically(Path(job.result), as_bytes(with_notices(metrics, notices)))
     except OSError as error:
         raise ResultsError(f"{job.result}: cannot be written: {reason_of(error)}") from error
 

@@ -12,6 +12,7 @@ from v2xsim.notices import Notice
 from v2xsim.staging import Scratch
 from v2xsim.study.expected import Estimate, expected
 from v2xsim.study.gather import gather
+from v2xsim.study.groups import groups_of
 from v2xsim.study.local_runner import run_locally
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.plan import Plan, Point, plan_of
@@ -63,6 +64,7 @@ def sweep(
     memory_per_worker_bytes: int | None = None,
     resume: bool = False,
     retry_failed: bool = False,
+    together: bool = True,
     progress: Report | None = None,
     notify: Callable[[Notice], None] | None = None,
 ) -> Swept:
@@ -71,13 +73,16 @@ def sweep(
     Args:
         what: Path of a sweep file, its content, or a plan.
         out: Folder to write into; by default sweeps/NAME.
-        workers: Number of points to run at once; by default one per processor. The results do not depend on it.
+        workers: Number of processes that run at once, each with one point or one group; by default one per processor. The results do not depend on it.
         backend: Where points run: on this machine or on a Dask cluster.
         scheduler: Address of the cluster's scheduler; None starts a small cluster on this machine.
-        memory_per_worker_bytes: Memory above which a point is stopped and counts as failed; by default 90 % of this machine's memory,
-            divided by the number of points that run at once. If the sweep file has `memory_gb`, the smaller of the two limits counts.
+        memory_per_worker_bytes: Memory above which a process is stopped; by default 90 % of this machine's memory, divided by the number of
+            processes. If the sweep file has `memory_gb`, the smaller of the two limits counts. A point that is alone in its process counts as failed then;
+            those of a group run again, each alone, and so do all later ones.
         resume: Whether to continue in a folder that holds a part of this sweep.
         retry_failed: Whether to run failed points again. Without `resume`, no other points run.
+        together: Whether points of one seed whose scenarios have the same world (`v2xsim.run_together`) share a process, up to 8 each, and compute the
+            world once. The results do not depend on it. Points of the backend dask always have a process each.
         progress: Function called with the numbers of finished, failed and all points as the sweep advances.
         notify: Function called, before the first point runs, with each notice about the inputs of the settings.
 
@@ -96,7 +101,9 @@ def sweep(
         waiting = [point for point in store.waiting() if resume or not retry_failed or point.key in retried]
         limit = memory_per_worker_bytes
         memory = limit or memory_for_each(min(workers, max(len(waiting), 1)))
-        jobs = (_limited(store.job(point, memory), limit) for point in waiting)
+        shares = together and backend == "local"
+        groups = groups_of(plan, waiting, workers) if shares else [(point,) for point in waiting]
+        jobs = (tuple(_limited(store.job(point, memory), limit) for point in group) for group in groups)
         _tell(progress, store)
         if waiting:
             with closing(_outcomes(jobs, workers, plan.file.threads, backend, scheduler, memory)) as ended:
@@ -139,7 +146,7 @@ def estimate(
             (Path(directory) / part).mkdir()
         # It runs alone, so it may take the memory of the whole machine.
         job = Store(Path(directory), plan).job(point, memory_for_each(1))
-        outcome = next(iter(run_locally([job], 1, plan.file.threads)))
+        outcome = next(iter(run_locally([(job,)], 1, plan.file.threads)))
         if not outcome.done:
             raise UserError(f"trial point (setting {point.setting}, seed {point.seed}): {outcome.reason}")
         each = _size_bytes(Path(directory))
@@ -181,15 +188,20 @@ def _limited(job: Job, limit_bytes: int | None) -> Job:
 
 
 def _outcomes(
-    jobs: Iterator[Job], workers: int, threads: int, backend: Backend, scheduler: str | None, memory_bytes: int
+    groups: Iterator[tuple[Job, ...]],
+    workers: int,
+    threads: int,
+    backend: Backend,
+    scheduler: str | None,
+    memory_bytes: int,
 ) -> Generator[Outcome, None, None]:
     if backend == "dask":
         from v2xsim.study.cluster import run_on_dask
 
-        return run_on_dask(jobs, workers, scheduler, memory_bytes)
+        return run_on_dask((job for group in groups for job in group), workers, scheduler, memory_bytes)
     if scheduler is not None:
         raise UserError("--scheduler is for --backend dask")
-    return run_locally(jobs, workers, threads)
+    return run_locally(groups, workers, threads)
 
 
 def _tell(progress: Report | None, store: Store) -> None:

@@ -31,7 +31,7 @@ from v2xsim.results.tables import Coded, Columns
 from v2xsim.scenario.schema import Scenario
 from v2xsim.world.roads import Roads
 
-# Wall-clock time after which the next tick moves the rows that are held to the store.
+# Wall-clock time after which the next tick of a run alone moves the rows that are held to the store.
 _HELD_S = 2.0
 
 # The tables that are filled when frames are scored; all others are filled by the simulation.
@@ -55,12 +55,14 @@ class Recording:
         store: Where the rows of the tables go.
         stages: Adds up the time of the stages of the run.
         workers: Threads that score frames and store rows.
+        runs: Number of runs that share these threads. As each gets a part of the time, it holds its rows longer.
     """
 
     def __init__(
         self, scenario: Scenario, begin_us: int, prisms: Prisms | None = None, names: Names | None = None,
-        store: Store | None = None, stages: Stages | None = None, workers: Workers | None = None,
+        store: Store | None = None, stages: Stages | None = None, workers: Workers | None = None, runs: int = 1,
     ) -> None:  # fmt: skip
+        self._held_s = _HELD_S * runs
         self._scenario, self._begin_us = scenario, begin_us
         self._stages = stages or Stages()
         self.store: Store = MemoryStore() if store is None else store
@@ -153,7 +155,7 @@ class Recording:
 
     def _put_away_held(self, time_us: int) -> None:
         """Move the rows of all tables to the store if they have been held for long, and before that only those of long tables."""
-        if time.monotonic() - self._stored_s > _HELD_S:
+        if time.monotonic() - self._stored_s > self._held_s:
             with self._stages.writing:
                 self._put_away(time_us)
         elif full := [name for name, table in self.tables.items() if len(table) > GROUP_ROWS]:
