@@ -112,6 +112,7 @@ def test_the_summary_begins_with_what_it_is_and_has_claim_verdicts_and_share_of_
     assert "Supported: it holds in 1 of the 1 cases that were run." in text
     assert "| direct | 2 | 0 | 0 | 0 | 0 |" in text
     assert "| hybrid | 0.2 | | | | | 0.5" in text
+    assert "| town | direct | 0.2 | cycle_success | +0.0500 | +0.0500 to +0.0500 |" in text
     assert "| town | direct | 0.1000 | 0.3000 | 0 of 3 |" in text
     assert "| town | **all** | 0.1200 | 0.3000 |  |" in text
 

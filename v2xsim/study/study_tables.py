@@ -117,15 +117,20 @@ def _lines(findings: Findings, known: Provenance) -> Iterator[str]:
     yield ""
     yield (
         f"Primary metric: `{file.metric}`, {file.better} is better. Reference: {file.reference}. Differences are positive where the reference is better, at equal "
-        f"`{file.load_metric}`, paired by seed, with {100 * file.confidence:g} % intervals. Verdicts hold for all {_tested(findings)} comparisons together (Holm); equal means within {file.margin:g}."
+        f"`{file.load_metric}`, paired by seed, with {100 * file.confidence:g} % intervals. Better and worse hold for all {_tested(findings)} comparisons together (Holm); equal: the interval is within {file.margin:g}."
     )
     yield ""
-    yield f"Study file: SHA-256 `{known.sha256}`; `{'study.json'}` has the time of the first run with it."
+    gaps = [findings.load_gap(one) for one in findings.comparisons]
+    gap = max((gap for gap in gaps if not math.isnan(gap)), default=0.0)
+    yield f"The mean loads of two compared rules are equal. In a single seed they differ by up to {gap:.4f}; each value is corrected for that."
+    yield ""
+    yield f"Study file: SHA-256 `{known.sha256}`; `study.json` has the time of the first run with it."
     yield from _claim_lines(findings)
     yield from _verdict_lines(findings)
     yield from _load_lines(findings)
     for family in findings.families:
         yield from _family_lines(findings, family.name)
+    yield from _other_lines(findings)
     yield from _seed_lines(findings)
     yield from _missing_lines(findings)
 
@@ -226,6 +231,24 @@ def _family_lines(findings: Findings, family: str) -> Iterator[str]:
             yield f"| {one.rule} | {load:g} | {found.mean[n]:+.4f} | {interval} | {p} | {verdict} | {_way(findings, family, one.rule, column)} |"
         for rule in findings.file.bounds:
             yield f"| {rule} (bound) | {load:g} | | | | | {_way(findings, family, rule, column)} |"
+
+
+def _other_lines(findings: Findings) -> Iterator[str]:
+    """Yield the differences of the other metrics."""
+    if not findings.file.also:
+        return
+    yield from (
+        "",
+        "## Other metrics at the same loads",
+        "",
+        "Differences reference minus other rule; nothing is tested.",
+        "",
+    )
+    yield from ("| family | rule | load | metric | difference | interval |", "|---|---|---|---|---|---|")
+    for row in other_rows(findings):
+        if row["difference"] is not None:
+            interval = "" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"
+            yield f"| {row['family']} | {row['rule']} | {row['load']:g} | {row['metric']} | {row['difference']:+.4f} | {interval} |"
 
 
 def _way(findings: Findings, family: str, rule: str, column: int) -> str:

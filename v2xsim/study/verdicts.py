@@ -1,10 +1,10 @@
 """Verdicts on paired differences between a rule and a reference, and how many seeds a verdict needs.
 
-All tests of a study are considered together (Holm's method), once for the question whether two rules differ, once for the question
-whether they are equal within a margin. A test of equality asks whether the whole interval lies within the margin: two one-sided t
-tests at 2.5 % each, which at a level of 5 % is the 95 % interval of the difference (Schuirmann, Journal of Pharmacokinetics and
-Biopharmaceutics 15, 1987, with a smaller error). A difference that is both significant and surely below the margin is called equal:
-a study of many seeds also finds differences that nobody would pay for.
+Whether two rules differ is tested for all comparisons of a study together (Holm's method): the probability that any of them is called
+better or worse without a difference is at most 5 %. Two rules are equal within a margin if the whole interval of their difference lies
+within it: two one-sided t tests at 2.5 % each (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987, with a smaller
+error). This is an error rate of each comparison; `p_equal_holm` is for all together. A difference that is both significant and surely
+below the margin is called equal: a study of many seeds also finds differences that nobody would pay for.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Differences:
         p_equal: p-value of the test of equality within the margin.
         p_equal_holm: The same, adjusted for all comparisons.
         alone: Verdict of each comparison if it were the only one.
-        verdict: Verdict with all comparisons considered together.
+        verdict: Verdict in which better and worse hold for all comparisons together.
     """
 
     seeds: Int64[np.ndarray, " tests"]
@@ -75,7 +75,7 @@ def differences(
             single seeds without a value.
         other: Value of the other rule, likewise.
         margin: Difference up to which two rules are as good as equal, above 0.
-        confidence: Confidence level of the intervals; one minus it is the error rate of the verdicts of the whole study.
+        confidence: Confidence level of the intervals; one minus it is the error rate of better and worse in the whole study.
     """
     if not margin > 0.0:
         raise ValueError(f"margin must be above 0, got {margin:g}")
@@ -92,7 +92,7 @@ def differences(
     return Differences(
         found.pairs, found.mean, low, high, found.p, p_holm, p_equal, p_equal_holm,
         _verdicts(found.pairs, found.mean, found.p <= level, p_equal <= level),
-        _verdicts(found.pairs, found.mean, p_holm <= level, p_equal_holm <= level),
+        _verdicts(found.pairs, found.mean, p_holm <= level, p_equal <= level),
     )  # fmt: skip
 
 

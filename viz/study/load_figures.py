@@ -96,7 +96,7 @@ def _forest(findings: Findings, family: FamilyRuns) -> Picture:
     axes.grid(True, axis="x")
     finish(figure, axes, legend=False)
     says = (
-        f"Mean differences paired by seed with their {100 * file.confidence:g} % intervals, and verdicts for all comparisons of the study together (Holm). "
+        f"Mean differences paired by seed with their {100 * file.confidence:g} % intervals, and verdicts; better and worse hold for all comparisons of the study together (Holm). "
         f"Grey: as good as equal (within {file.margin:g})."
     )
     return Picture(
