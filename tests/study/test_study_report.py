@@ -135,4 +135,7 @@ def test_a_report_of_one_seed_and_a_missing_point_says_what_is_missing(tmp_path)
 def test_a_report_without_a_complete_seed_is_made_too(tmp_path):
     folder = made(tmp_path, usual, only=lambda point: point.setting != 7)
     assert report(folder).exit_code == 0
-    assert "5 of 5 seeds are left out" in (folder / "report" / "summary.md").read_text()
+    text = (folder / "report" / "summary.md").read_text()
+    assert "5 of 5 seeds are left out" in text
+    assert "hybrid has no complete seed" in text
+    assert "nan" not in text

@@ -199,12 +199,17 @@ def _load_lines(findings: Findings) -> Iterator[str]:
     for family in findings.families:
         levels = {rule: findings.levels[findings.file.metric, family.name, rule] for rule in rule_names(findings.file)}
         for rule, level in levels.items():
-            yield f"| {family.name} | {rule} | {level.lowest:.4f} | {level.highest:.4f} | {level.pooled} of {len(family.rows[rule])} |"
+            yield f"| {family.name} | {rule} | {_load(level.lowest)} | {_load(level.highest)} | {level.pooled} of {len(family.rows[rule])} |"
         lowest, highest = (
             max(level.lowest for level in levels.values()),
             min(level.highest for level in levels.values()),
         )
-        yield f"| {family.name} | **all** | {lowest:.4f} | {highest:.4f} | {'' if lowest <= highest else 'no common load'} |"
+        yield f"| {family.name} | **all** | {_load(lowest)} | {_load(highest)} | {'' if lowest <= highest else 'no common load'} |"
+
+
+def _load(load: float) -> str:
+    """Return an end of a curve; a dash for a curve without a complete seed."""
+    return "-" if math.isnan(load) else f"{load:.4f}"
 
 
 def _family_lines(findings: Findings, family: str) -> Iterator[str]:
@@ -265,7 +270,10 @@ def _ranges(findings: Findings, family: str, rule: str) -> str:
     words = []
     for name in (file.reference, rule):
         level = findings.levels[file.metric, family, name]
-        words.append(f"{name} covers {level.lowest:.3f} to {level.highest:.3f}")
+        no_seed = math.isnan(level.lowest)
+        words.append(
+            f"{name} has no complete seed" if no_seed else f"{name} covers {level.lowest:.3f} to {level.highest:.3f}"
+        )
     return "; ".join(words)
 
 

@@ -87,7 +87,7 @@ def command(options: Options) -> None:
     first run.
     """
     from v2xsim.study.study_folder import begin, default_folder, is_begun, points_text
-    from v2xsim.study.study_plan import plans_of
+    from v2xsim.study.study_plan import plans_of, settings_of_rules
     from v2xsim.study.studyfile import read_study_file
     from v2xsim.study.sweep import sweep
 
@@ -100,7 +100,7 @@ def command(options: Options) -> None:
         _estimate(plans, folder, options)
         return
     begin(folder, path, options.seeds.value)
-    failed = 0
+    failed, settings = 0, settings_of_rules(file)
     for number, family in enumerate(plans, 1):
         _say(f"family {number} of {len(plans)}: {family.name}")
         try:
@@ -117,7 +117,9 @@ def command(options: Options) -> None:
             f"  {swept.finished} of {len(family.plan.points)} points finished ({swept.ran} now), {len(swept.failed)} failed"
         )
         for failure in swept.failed[:_MOST_FAILURES]:
-            _say(f"  failed: setting {failure['setting']}, seed {failure['seed']}: {failure['reason']}")
+            rule, value = settings[failure["setting"]]
+            _say(f"  failed: {rule.name}, {rule.load.key}={value:g}, seed {failure['seed']}: {failure['reason']}")
+            _say(f"    log: {swept.folder / failure['log']}")
         if len(swept.failed) > _MOST_FAILURES:
             _say(f"  ... and {len(swept.failed) - _MOST_FAILURES} more: {swept.folder / 'failures.json'}")
     if failed:

@@ -1,0 +1,42 @@
+"""A study whose points fail says which, ends with code 1, and runs them again when it is asked to."""
+
+from typer.testing import CliRunner
+
+from tests.study.made_studies import TEXT, written
+from v2xsim.cli.app import app
+from v2xsim.study.sweep import Swept
+
+SMALL = TEXT.replace("test: [11, 12, 13, 14, 15]", "test: [11]")
+
+
+def test_failed_points_are_named_by_rule_and_load_and_end_with_code_1(tmp_path, monkeypatch):
+    def failing(plan, *, out, **_):
+        failures = [
+            {"setting": 4, "seed": 11, "reason": "no memory", "log": "logs/a.log"},
+        ]
+        return Swept(out, 11, failures, 12, 0, 0)
+
+    monkeypatch.setattr("v2xsim.study.sweep.sweep", failing)
+    ran = CliRunner().invoke(
+        app, ["study", "run", str(written(tmp_path, SMALL)), "--seeds", "test", "--out", str(tmp_path / "r")]
+    )
+    assert ran.exit_code == 1
+    assert "11 of 12 points finished (12 now), 1 failed" in ran.stdout
+    assert "failed: height, cooperation.budget_bytes=2000, seed 11: no memory" in ran.stdout
+    assert "--retry-failed" in ran.stdout
+
+
+def test_only_a_sweep_that_has_begun_is_continued(tmp_path, monkeypatch):
+    asked = []
+
+    def noted(plan, *, out, resume, retry_failed, **_):
+        asked.append((resume, retry_failed))
+        out.mkdir(exist_ok=True)
+        (out / "sweep.json").write_text("{}")
+        return Swept(out, 11, [{"setting": 0, "seed": 11, "reason": "no memory", "log": "logs/a.log"}], 12, 0, 0)
+
+    monkeypatch.setattr("v2xsim.study.sweep.sweep", noted)
+    call = ["study", "run", str(written(tmp_path, SMALL)), "--seeds", "test", "--out", str(tmp_path / "r")]
+    for more in ([], [], ["--retry-failed"]):
+        assert CliRunner().invoke(app, [*call, *more]).exit_code == 1
+    assert asked == [(False, False), (True, False), (True, True)]
