@@ -229,8 +229,9 @@ def _lifetime_s(scene: LinkScene) -> Float[np.ndarray, " links"]:
         np.zeros(count, np.int64),
     )  # fmt: skip
     every = KnownBodies(
-        np.array([0, len(bodies)], np.int64), bodies.boxes, scene.snapshot.velocity_mps[bodies.owner].reshape(-1, 2)
-    )
+        np.array([0, len(bodies)], np.int64), bodies.boxes, scene.snapshot.velocity_mps[bodies.owner].reshape(-1, 2),
+        np.zeros(len(bodies), bool),
+    )  # fmt: skip
     # Nothing is sent beyond the range of the radio; over an ideal channel, all is received within it.
     usable_m = np.inf if radio.access.ideal else usable_range_m(scene.scenario.cooperation, radio)
     return lifetimes_s(hops, every, scene.obstacles, min(radio.range_m, usable_m))

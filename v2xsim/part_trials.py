@@ -108,7 +108,7 @@ def relay_view(size: int) -> RelayView:
     velocity_mps = np.column_stack([10.0 - 3.0 * row, np.zeros(stations)])
 
     def ends(rows: np.ndarray) -> Ends:
-        return Ends(identities(stations)[rows], antenna_m[rows], velocity_mps[rows], rows % 2 == 1)
+        return Ends(identities(stations)[rows], antenna_m[rows], velocity_mps[rows], rows % 2 == 1, 0.05 * rows)
 
     pairs = min(size, 3)
     # The last pair has no candidate, and each other pair has another number of them; no end of a pair is among them.
@@ -120,7 +120,7 @@ def relay_view(size: int) -> RelayView:
     corner = Prisms(
         np.array([[5.0, 5.0], [25.0, 5.0], [25.0, 25.0], [5.0, 25.0]]), np.array([0, 4]), np.zeros(1), np.full(1, 9.0)
     )
-    known = KnownBodies(np.array([0, size]), boxes(size), np.zeros((size, 2)))
+    known = KnownBodies(np.array([0, size]), boxes(size), np.zeros((size, 2)), np.arange(size) % 2 == 0)
     return RelayView(
         ends(np.zeros(pairs, np.int64)), ends(np.arange(pairs) + stations - pairs), ends(relay), pair, quality, quality, 0.7,
         np.zeros(pairs, np.int64), known, indexed(corner), 5.9, 300.0, lambda: _numbers(len(pair)),

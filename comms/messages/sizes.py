@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 # GeoNetworking basic header 4, common header 8, single-hop broadcast header 28 (EN 302 636-4-1);
-# BTP-B 4 (EN 302 636-5-1).
+# BTP-B 4 (EN 302 636-5-1). The last 4 bytes of the single-hop broadcast header carry the busy ratio that the sender measured
+# (TS 102 636-4-2; the field is in the public code of ms-van3t and Vanetza).
 NETWORK_HEADER_BYTES = 44
 
 # Signed message with the certificate's digest instead of the certificate (TS 103 097): envelope about 30, ECDSA P-256
@@ -45,6 +46,8 @@ REQUEST_HEADER_BYTES = 22
 # Final receiver of 4 bytes, original sender of 4, time to live of 2: our own field, in front of a message that a relay
 # forwards.
 RELAY_HEADER_BYTES = 10
+# For each further station that must forward, its id: our own field.
+RELAY_ADDRESS_BYTES = 4
 
 # Collective perception message in ETSI's ASN.1 (TS 103 324 V2.1.1), encoded in UPER: base, and an object with the
 # typical fields. Computed with asn1tools.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.comms.relay.rule import RelayRule, RelayView
+from v2xsim.comms.relay.rule import NEVER, RelayRule, RelayView
 from v2xsim.part_answers import array_from
 from v2xsim.plugins import ask
 
@@ -23,6 +23,7 @@ class RelayChoice:
         height: Height term of the relay, which is the Fresnel clearance of its worse hop, -1 to 1.
         mobility: Mobility term of the relay, which is the link lifetime of its shorter-lived hop, scaled to 0 to 1.
         score: Score of the relay under the relay rule.
+        others: Rows of further candidates that forward too, the best first, if the rule lets several do so; -1 where there is none.
     """
 
     candidate: Int64[np.ndarray, " pairs"]
@@ -30,6 +31,7 @@ class RelayChoice:
     height: Float[np.ndarray, " pairs"]
     mobility: Float[np.ndarray, " pairs"]
     score: Float[np.ndarray, " pairs"]
+    others: Int64[np.ndarray, "pairs more"]
 
 
 def scores_of(rule: RelayRule, view: RelayView) -> Float[np.ndarray, " candidates"]:
@@ -38,8 +40,12 @@ def scores_of(rule: RelayRule, view: RelayView) -> Float[np.ndarray, " candidate
     Raises:
         PartError: If a user's rule raises an exception or returns anything but one score per candidate.
     """
-    scores = ask(rule, "score", view)
-    return array_from(rule, "score", scores, {"candidates": len(view.pair)}, least=-_MOST_SCORE, most=_MOST_SCORE)
+    scores = array_from(
+        rule, "score", ask(rule, "score", view), {"candidates": len(view.pair)}, finite=False, most=_MOST_SCORE
+    )
+    allowed = scores[scores != NEVER]
+    array_from(rule, "score", allowed, {"candidates": len(allowed)}, least=-_MOST_SCORE)
+    return scores
 
 
 def chosen_relays(rule: RelayRule, view: RelayView, previous: Int64[np.ndarray, " pairs"]) -> RelayChoice:
@@ -55,17 +61,22 @@ def chosen_relays(rule: RelayRule, view: RelayView, previous: Int64[np.ndarray, 
         PartError: If a user's rule raises an exception or returns anything but one score per candidate.
     """
     pairs, chosen = len(view.requester), np.full(len(view.requester), -1, np.int64)
-    none = np.full(pairs, np.nan)
+    none, others = np.full(pairs, np.nan), np.full((pairs, rule.copies - 1), -1, np.int64)
     if len(view.pair) == 0 or not rule.relays:
-        return RelayChoice(chosen, chosen, none, none, none)
+        return RelayChoice(chosen, chosen, none, none, none, others)
     score, agent = scores_of(rule, view), view.candidate.agent
-    # The candidates of each pair, the best first; of equal scores, the lowest agent id.
-    order = np.lexsort((agent, -score, view.pair))
+    allowed = np.flatnonzero(score != NEVER)
+    # The candidates of each pair, the best first. Of equal scores, chance decides: with identities, one station would relay for all.
+    order = allowed[np.lexsort((-view.uniform[allowed], -score[allowed], view.pair[allowed]))]
     first = order[np.flatnonzero(np.diff(view.pair[order], prepend=-1))]
     chosen[view.pair[first]] = first
-    stays = np.flatnonzero(agent == previous[view.pair])
+    stays = allowed[agent[allowed] == previous[view.pair[allowed]]]
     stays = stays[score[stays] >= score[chosen[view.pair[stays]]] - rule.hysteresis]
     chosen[view.pair[stays]] = stays
+    rest = order[order != chosen[view.pair[order]]]
+    place = np.arange(len(rest)) - np.searchsorted(view.pair[rest], view.pair[rest])
+    is_named = place < others.shape[1]
+    others[view.pair[rest[is_named]], place[is_named]] = rest[is_named]
     has_relay = chosen >= 0
     return RelayChoice(
         chosen,
@@ -73,4 +84,5 @@ def chosen_relays(rule: RelayRule, view: RelayView, previous: Int64[np.ndarray, 
         np.where(has_relay, view.height[chosen], np.nan),
         np.where(has_relay, view.mobility[chosen], np.nan),
         np.where(has_relay, score[chosen], np.nan),
+        others,
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 
 from v2xsim.records import Boxes
 
@@ -40,13 +40,22 @@ class KnownBodies:
         offset: Index of the first body that each station knows; one entry more than stations.
         boxes: Bounding boxes of the bodies, where they are by now.
         velocity_mps: Horizontal velocity of each body; 0 if it is unknown.
+        announced: Whether the body announced itself; the others were only detected.
     """
 
     offset: Int64[np.ndarray, " groups_plus_1"]
     boxes: Boxes
     velocity_mps: Float[np.ndarray, "bodies 2"]
+    announced: Bool[np.ndarray, " bodies"]
 
     @staticmethod
     def none(groups: int) -> "KnownBodies":
         """Return no body for each of some stations."""
-        return KnownBodies(np.zeros(groups + 1, np.int64), Boxes.none(), np.zeros((0, 2)))
+        return KnownBodies(np.zeros(groups + 1, np.int64), Boxes.none(), np.zeros((0, 2)), np.zeros(0, bool))
+
+    def only_announced(self) -> "KnownBodies":
+        """Return only the bodies that announced themselves."""
+        kept = self.announced
+        offset = np.concatenate([[0], np.cumsum(kept)])[self.offset].astype(np.int64)
+        boxes = Boxes(self.boxes.center_m[kept], self.boxes.size_m[kept], self.boxes.yaw_rad[kept])
+        return KnownBodies(offset, boxes, self.velocity_mps[kept], kept[kept])

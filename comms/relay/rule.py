@@ -6,7 +6,7 @@ other rules can use them too.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -18,6 +18,9 @@ from v2xsim.part_answers import LockedProperty
 from v2xsim.parts import AtLeast, Kind, Part
 from v2xsim.records import Obstacles
 
+NEVER = -np.inf
+"""Score of a candidate that must not relay under a rule; a pair all of whose candidates have it has no relay."""
+
 
 @dataclass(frozen=True)
 class Ends:
@@ -28,12 +31,14 @@ class Ends:
         antenna_m: Position of its antenna in the world; the third column is the height above ground.
         velocity_mps: Announced velocity over ground.
         is_roadside: Whether the station is a roadside unit.
+        busy_share: Busy ratio of the channel that the station measured last and announced, 0 to 1.
     """
 
     agent: Int64[np.ndarray, " stations"]
     antenna_m: Float[np.ndarray, "stations 3"]
     velocity_mps: Float[np.ndarray, "stations 2"]
     is_roadside: Bool[np.ndarray, " stations"]
+    busy_share: Float[np.ndarray, " stations"]
 
     def __len__(self) -> int:
         return len(self.agent)
@@ -145,9 +150,24 @@ class RelayView:
         return term
 
     @LockedProperty
+    def load(self) -> Float[np.ndarray, " candidates"]:
+        """Load term of each candidate: the busy ratio of the channel around it, 0 to 1."""
+        return self.candidate.busy_share
+
+    @LockedProperty
+    def with_announced_bodies(self) -> "RelayView":
+        """The same pairs and candidates, for a station that knows only the vehicles that announced themselves."""
+        return replace(self, bodies=self.bodies.only_announced())
+
+    @LockedProperty
     def weaker_delivery(self) -> Float[np.ndarray, " candidates"]:
         """Delivery of the worse of the two hops through each candidate, 0 to 1."""
         return np.minimum(self.to_requester.delivery, self.to_helper.delivery)
+
+    @LockedProperty
+    def weaker_snr_db(self) -> Float[np.ndarray, " candidates"]:
+        """Measured SNR of the worse of the two hops through each candidate; minus infinity if that of a hop is unknown."""
+        return np.minimum(self.to_requester.snr_db, self.to_helper.snr_db)
 
     @LockedProperty
     def uniform(self) -> Float[np.ndarray, " candidates"]:
@@ -160,17 +180,24 @@ class RelayRule(Part):
 
     Attributes:
         relays: Whether the rule chooses relays at all (False switches relaying off).
-        hysteresis: Difference in score by which another station must exceed the present relay to replace it; our
-            addition, to avoid frequent changes.
+        repeats: Whether, instead, packets of a weak direct link may be sent as often as a relayed path would send them.
+        hysteresis: Difference in score, in the unit of the rule's score, by which another station must exceed the present
+            relay to replace it; our addition, to avoid frequent changes.
     """
 
     kind = Kind("relay rule", "rule", ("score",), "v2xsim.comms.relay.rules")
     relays: ClassVar[bool] = True
+    repeats: ClassVar[bool] = False
     hysteresis: ClassVar[Annotated[float, AtLeast(0)]] = 0.1
+
+    @property
+    def copies(self) -> int:
+        """Number of stations that forward each packet, at least 1: the ones with the highest scores."""
+        return 1
 
     def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
         """Return a score for each candidate; of the candidates of a pair, the one with the highest score relays.
 
-        Of equal scores, the lowest agent id wins.
+        Of equal scores, the one with the larger `RelayView.uniform` relays. A candidate with the score `NEVER` does not relay.
         """
         raise NotImplementedError

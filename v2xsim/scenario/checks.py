@@ -253,7 +253,12 @@ def _times(scenario: Scenario) -> Iterator[Problem]:
 
 def _retries(scenario: Scenario) -> Iterator[Problem]:
     """Yield a problem if packets should be sent again that nobody can acknowledge."""
-    access, retries = scenario.radio.access, scenario.radio.retries
+    access, retries, relay = scenario.radio.access, scenario.radio.retries, scenario.cooperation.relay
+    if retries == 0 and relay.repeats and not access.ideal and scenario.cooperation.transport == "radio":
+        yield Problem(
+            ("radio", "retries"),
+            f"must be above 0 with cooperation.relay {relay.name}, got 0: without them no packet is acknowledged, so none is sent again",
+        )
     if retries == 0 or access.ideal:
         return
     if isinstance(access, SidelinkScheme) and access.acknowledges and access.feedback[0] == 0:

@@ -110,6 +110,9 @@ def _relaying(scenario: Scenario) -> Iterator[Problem]:
             ("cooperation", "foresight"),
             f"has no effect: {why}, and egos look ahead only at the links over which they ask",
         )
+    unrelayed = None if work.relay.relays else f"relay rule {work.relay.name} has no relays"
+    if (why := lossless or unasked or nothing or unrelayed) and _is_chosen(scenario, "cooperation", "overhearing"):
+        yield Problem(("cooperation", "overhearing"), f"has no effect: {why}, so no packet is addressed to a relay")
 
 
 def _shadowing(scenario: Scenario) -> Iterator[Problem]:

@@ -62,6 +62,10 @@ class Cooperation(Section):
     relay: Annotated[RelayRule, PartChoice(RelayRule, "hybrid")] = chosen(
         RelayRule, "hybrid", "Rule that chooses a relay for two stations whose direct link is not usable"
     )
+    overhearing: bool = choice(
+        True,
+        "Whether the destination of a relayed message keeps what it decodes of the first hop, whose packets are addressed to the relay",
+    )
     foresight: Annotated[LinkForecast, PartChoice(LinkForecast, "none")] = chosen(
         LinkForecast,
         "none",

@@ -110,6 +110,7 @@ class ForesightView:
         bodies = KnownBodies(
             np.searchsorted(seen.group, np.arange(groups + 1)).astype(np.int64),
             Boxes(seen.course.position_m, seen.size_m, seen.yaw_rad), seen.course.velocity_mps,
+            np.zeros(len(seen.group), bool),
         )  # fmt: skip
         hops = Hops(
             self.first.position_m, self.second.position_m, self.first.velocity_mps, self.second.velocity_mps, self.group

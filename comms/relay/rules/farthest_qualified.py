@@ -4,6 +4,7 @@ Greedy forwarding uses the same idea: each hop should cover as much distance as 
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -15,7 +16,9 @@ from v2xsim.parts import part
 @part("farthest_qualified")
 @dataclass(frozen=True)
 class FarthestQualified(RelayRule):
-    """Prefer the candidate farthest from the station that requests data; both hops must be usable."""
+    """Prefer the candidate farthest from the station that requests data, by more than 10 m over the present relay; both hops must be usable."""
+
+    hysteresis: ClassVar[float] = 10.0
 
     def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
         """Return the horizontal distance of each candidate from the one that requests data, in metres."""

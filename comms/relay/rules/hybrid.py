@@ -7,7 +7,8 @@ and a candidate relay k, with the hops i-k and k-j:
   above the line between the antennas (negative below it) and r is the radius of the first Fresnel zone there. The value
   of a hop behind a building is -1.
 - The mobility term is M_k = min over both hops of the link expiration time, divided by 5 s and clipped to [0, 1].
-- The score of the hybrid rule is w M_k + (1 - w) H_k.
+- The load term L_k is the busy ratio of the channel that k announced, 0 to 1.
+- The score of the hybrid rule is w M_k + (1 - w) H_k - v L_k.
 """
 
 from dataclasses import dataclass
@@ -23,10 +24,13 @@ from v2xsim.parts import AtLeast, AtMost, part
 @part("hybrid")
 @dataclass(frozen=True)
 class Hybrid(RelayRule):
-    """Prefer the candidate whose hops last long and pass high above the vehicles in between.
+    """Prefer the candidate whose hops last long and pass high above the vehicles in between, where the channel is not busy.
 
     Attributes:
         weight: Weight w of mobility against height, 0 to 1: with 0 only the height counts, with 1 only the mobility.
+        load_weight: Weight v of the busy ratio of the channel around the candidate, which counts against it.
+        prediction: Whether the mobility term looks ahead; without, it is 1 for a hop that nothing blocks now.
+        unconnected: Whether vehicles count that announce nothing, but that the station that decides detected itself.
     """
 
     weight: Annotated[
@@ -35,7 +39,21 @@ class Hybrid(RelayRule):
         AtMost(1),
         "Weight of mobility (how long the hops last) against height (clearance above vehicles): 0 uses only height, 1 only mobility",
     ] = 0.5
+    load_weight: Annotated[
+        float,
+        AtLeast(0),
+        AtMost(10),
+        "Weight of the busy ratio around the candidate, which counts against it; 0 ignores it",
+    ] = 0.5
+    prediction: Annotated[
+        bool, "Whether the mobility term looks ahead; without, it is 1 for a hop that nothing blocks now"
+    ] = True
+    unconnected: Annotated[
+        bool, "Whether vehicles without a radio count that the station that decides detected itself"
+    ] = True
 
     def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
-        """Return the score w M + (1 - w) H, with the mobility term M and the height term H."""
-        return self.weight * view.mobility + (1.0 - self.weight) * view.height
+        """Return the score w M + (1 - w) H - v L, with the terms of mobility M, height H and load L."""
+        known = view if self.unconnected else view.with_announced_bodies
+        mobility = known.mobility if self.prediction else (known.mobility > 0.0).astype(float)
+        return self.weight * mobility + (1.0 - self.weight) * known.height - self.load_weight * view.load

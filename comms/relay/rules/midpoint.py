@@ -1,6 +1,7 @@
 """Relay rule by position: the station nearest to the middle of the pair; a baseline that uses only positions."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +13,9 @@ from v2xsim.parts import part
 @part("midpoint")
 @dataclass(frozen=True)
 class Midpoint(RelayRule):
-    """Prefer the candidate nearest to the midpoint between the two stations."""
+    """Prefer the candidate nearest to the midpoint between the two stations, by more than a twentieth of their distance."""
+
+    hysteresis: ClassVar[float] = 0.05
 
     def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
         """Return minus the candidate's distance from the midpoint, divided by the distance between the two stations."""

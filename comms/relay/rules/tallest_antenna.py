@@ -4,6 +4,7 @@ This rule is a baseline that uses only antenna heights and ignores obstacles.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -19,6 +20,8 @@ class TallestAntenna(RelayRule):
 
     The present relay stays until another antenna is more than 0.1 m higher.
     """
+
+    hysteresis: ClassVar[float] = 0.1
 
     def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
         """Return the height of each candidate's antenna above ground in metres."""

@@ -26,7 +26,7 @@ def bodies(*places_m, size_m=TRUCK_M, yaw_rad=0.0, velocity_mps=(0.0, 0.0)):
         center_m[:, :2] = places_m
     boxes = Boxes(center_m, np.tile(np.array(size_m, float), (count, 1)), np.full(count, float(yaw_rad)))
     velocity = np.broadcast_to(np.array(velocity_mps, float), (count, 2)).copy()
-    return KnownBodies(np.array([0, count]), boxes, velocity)
+    return KnownBodies(np.array([0, count]), boxes, velocity, np.ones(count, bool))
 
 
 def walls(*corners_m, top_m=10.0, base_m=0.0):
@@ -54,7 +54,9 @@ def ends(agents, antenna_m, velocity_mps=None):
     """Return stations, which stand still by default."""
     count = len(agents)
     velocity = np.zeros((count, 2)) if velocity_mps is None else np.array(velocity_mps, float)
-    return Ends(np.array(agents, np.int64), np.array(antenna_m, float), velocity, np.zeros(count, bool))
+    return Ends(
+        np.array(agents, np.int64), np.array(antenna_m, float), velocity, np.zeros(count, bool), np.zeros(count)
+    )
 
 
 def view_of(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.comms.relay.relay_views import FIRST_CANDIDATE, RULES, kept, view_of
 from v2xsim.comms.relay.choice import chosen_relays
-from v2xsim.comms.relay.rule import RelayRule
+from v2xsim.comms.relay.rule import NEVER, RelayRule
 from v2xsim.part_trials import relay_view
 from v2xsim.parts import parts_of
 
@@ -28,9 +28,9 @@ class Given(RelayRule):
 PLACES = [(50, 0, 2.0), (90, 0, 1.5), (150, 0, 3.0)]
 
 
-def relay_of(*scores, agents=(20, 21, 22), previous=NOBODY):
+def relay_of(*scores, agents=(20, 21, 22), previous=NOBODY, draw=(0.1, 0.5, 0.9)):
     """Return the agent that relays if candidates have these scores."""
-    view = view_of(PLACES[: len(scores)], agents=list(agents)[: len(scores)])
+    view = view_of(PLACES[: len(scores)], agents=list(agents)[: len(scores)], draw=draw[: len(scores)])
     return int(chosen_relays(Given(*scores), view, np.array([previous])).relay[0])
 
 
@@ -38,9 +38,17 @@ def test_the_candidate_with_the_highest_score_relays():
     assert relay_of(0.2, 0.5, 0.1) == 21
 
 
-@pytest.mark.parametrize("agents", [(30, 21, 22), (22, 30, 21), (9, 3, 2)])
-def test_of_equal_scores_the_lowest_agent_id_relays(agents):
-    assert relay_of(0.5, 0.5, 0.5, agents=agents) == min(agents)
+@pytest.mark.parametrize("draw", [(0.9, 0.2, 0.5), (0.2, 0.9, 0.5), (0.2, 0.5, 0.9)])
+def test_of_equal_scores_chance_decides(draw):
+    assert relay_of(0.5, 0.5, 0.5, draw=draw) == 20 + draw.index(0.9)
+    # Of the two that are best, and not of all three.
+    assert relay_of(0.5, 0.5, 0.4, draw=draw) == (20 if draw[0] > draw[1] else 21)
+
+
+@pytest.mark.parametrize("previous", [NOBODY, 20])
+def test_a_candidate_that_must_not_relay_never_does(previous):
+    assert relay_of(NEVER, -5.0, NEVER, previous=previous) == 21
+    assert relay_of(NEVER, NEVER, NEVER, previous=previous) == NOBODY
 
 
 def test_no_candidate_no_relay_and_no_term():
@@ -72,14 +80,19 @@ def test_hysteresis_favours_the_relay_of_the_pair_itself():
     chosen = chosen_relays(score, view, np.array([first, second, NOBODY]))
     assert chosen.relay.tolist() == [first, second, NOBODY]
     swapped = chosen_relays(score, view, np.array([NOBODY, first, NOBODY]))
-    lowest = view.candidate.agent.min()
-    assert swapped.relay.tolist() == [lowest, lowest, NOBODY]
+    # All of a pair score alike, so the largest draw decides where the relay so far is the other pair's.
+    drawn = [view.candidate.agent[view.pair == pair][np.argmax(view.uniform[view.pair == pair])] for pair in (0, 1)]
+    assert swapped.relay.tolist() == [*drawn, NOBODY]
 
 
-HYSTERESIS = {rule.name: 0.0 if rule.name == "random_qualified" else 0.1 for rule in parts_of(RelayRule).values()}
+# In the unit of each rule's score: shares of one, dB, metres, seconds.
+HYSTERESIS = {
+    "best_snr": 1.0, "direct_with_retries": 0.1, "farthest_qualified": 10.0, "height": 0.1, "hybrid": 0.1, "limited_flooding": 0.0, "longest_lifetime": 0.5, "midpoint": 0.05, "mobility": 0.1, "none": 0.1,
+    "random_qualified": 0.0, "roadside_unit": 1.0, "tallest_antenna": 0.1,
+}  # fmt: skip
 
 
-def test_every_rule_but_the_random_one_has_a_hysteresis_of_a_tenth():
+def test_each_rule_has_a_hysteresis_in_the_unit_of_its_score():
     assert {name: rule.hysteresis for name, rule in parts_of(RelayRule).items()} == HYSTERESIS
 
 
@@ -93,7 +106,8 @@ def test_the_terms_of_the_choice_are_those_of_its_relay():
 
 @given(st.lists(st.floats(-1, 1), min_size=3, max_size=3), st.permutations(range(3)), st.sampled_from([-1, 20, 21, 22]))
 def test_the_order_in_which_candidates_are_listed_has_no_meaning(scores, order, previous):
-    moved = relay_of(*[scores[row] for row in order], agents=[20 + row for row in order], previous=previous)
+    draw = [(0.1, 0.5, 0.9)[row] for row in order]
+    moved = relay_of(*[scores[row] for row in order], agents=[20 + row for row in order], previous=previous, draw=draw)
     assert moved == relay_of(*scores, previous=previous)
 
 

@@ -59,6 +59,7 @@ def test_of_several_vehicles_the_worst_counts():
         np.array([0, 2]),
         bodies((50, 0), (30, 0)).boxes,
         np.zeros((2, 2)),
+        np.ones(2, bool),
     )
     both.boxes.size_m[:] = [low.boxes.size_m[0], high.boxes.size_m[0]]
     assert clearance(both) == clearance(high) < clearance(low)
@@ -92,10 +93,8 @@ def test_each_hop_counts_only_what_its_own_station_knows():
         np.array([0, 1]),
     )
     known = bodies((50, 0))
-    assert clearances(two, KnownBodies(np.array([0, 1, 1]), known.boxes, known.velocity_mps), OPEN, 5.9).tolist() == [
-        -1.0,
-        1.0,
-    ]
+    of_the_first = KnownBodies(np.array([0, 1, 1]), known.boxes, known.velocity_mps, known.announced)
+    assert clearances(two, of_the_first, OPEN, 5.9).tolist() == [-1.0, 1.0]
 
 
 PLACE = st.tuples(st.floats(-100, 100), st.floats(-100, 100), st.floats(1, 8))

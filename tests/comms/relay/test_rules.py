@@ -1,5 +1,7 @@
 """The terms that relay rules read, and the score of each rule."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,16 +9,20 @@ from hypothesis import strategies as st
 
 from tests.comms.relay.relay_views import HELPER, REQUESTER, RULES, bodies, kept, view_of, walls
 from v2xsim.comms.relay.choice import chosen_relays
-from v2xsim.comms.relay.rule import RelayRule
+from v2xsim.comms.relay.hops import KnownBodies
+from v2xsim.comms.relay.rule import NEVER, RelayRule
 from v2xsim.comms.relay.rules.best_snr import BestSnr
 from v2xsim.comms.relay.rules.farthest_qualified import FarthestQualified
 from v2xsim.comms.relay.rules.height import Height
 from v2xsim.comms.relay.rules.hybrid import Hybrid
+from v2xsim.comms.relay.rules.longest_lifetime import LongestLifetime
 from v2xsim.comms.relay.rules.midpoint import Midpoint
 from v2xsim.comms.relay.rules.mobility import Mobility
 from v2xsim.comms.relay.rules.random_qualified import RandomQualified
+from v2xsim.comms.relay.rules.roadside_unit import RoadsideUnit
 from v2xsim.comms.relay.rules.tallest_antenna import TallestAntenna
 from v2xsim.parts import parts_of
+from v2xsim.records import Boxes
 
 # Candidates half-way between the pair, aside, and behind the helper; the pair is 100 m apart.
 PLACES = [(50, 0, 2.0), (50, 30, 4.0), (130, 40, 3.0)]
@@ -83,9 +89,38 @@ def test_no_candidate_has_no_term():
 # The scores
 
 
-def test_best_snr_scores_the_weaker_delivery():
-    found = view(to_requester=[0.8, 0.9, 0.99], to_helper=[0.95, 0.7, 0.98])
-    assert BestSnr().score(found).tolist() == [0.8, 0.7, 0.98]
+def with_snr(found, to_requester_db, to_helper_db):
+    """Return a view with other measured SNRs of the two hops of each candidate."""
+    return replace(
+        found,
+        to_requester=replace(found.to_requester, snr_db=np.array(to_requester_db, float)),
+        to_helper=replace(found.to_helper, snr_db=np.array(to_helper_db, float)),
+    )
+
+
+def test_best_snr_scores_the_snr_of_the_weaker_hop_and_refuses_an_unknown_one():
+    found = with_snr(view(), [20, 31.5, -np.inf], [35, 12, 40])
+    assert BestSnr().score(found).tolist() == [20.0, 12.0, NEVER]
+
+
+def test_best_snr_tells_links_apart_on_which_nothing_is_lost():
+    # Deliveries are alike from 16 dB on; the rule still prefers the station with more margin.
+    found = with_snr(view(to_requester=1.0, to_helper=1.0), [20, 30, 25], [40, 28, 25])
+    assert chosen_relays(BestSnr(), found, np.array([-1])).relay.tolist() == [21]
+
+
+def test_the_longest_lifetime_counts_beyond_the_5_s_of_the_mobility_term():
+    # 250 m to the end of the range of the requester at 25 and at 50 m/s; the third stays.
+    found = view_of([(50, 0, 1.5)] * 3, velocity_mps=[(25, 0), (50, 0), (0, 0)], **PAIR)
+    assert LongestLifetime().score(found).tolist() == [10.0, 5.0, 3600.0]
+    assert found.mobility.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_only_a_roadside_unit_relays_under_its_rule():
+    found = with_snr(view(), [20, 15, 30], [20, 25, 30])
+    units = replace(found, candidate=replace(found.candidate, is_roadside=np.array([True, True, False])))
+    assert RoadsideUnit().score(units).tolist() == [20.0, 15.0, NEVER]
+    assert chosen_relays(RoadsideUnit(), found, np.array([-1])).relay.tolist() == [-1]
 
 
 def test_farthest_scores_the_horizontal_distance_from_the_requester():
@@ -119,6 +154,36 @@ def test_hybrid_scores_the_weighted_sum(weight):
 
 def test_the_hybrid_weighs_both_terms_alike_by_default():
     assert Hybrid().weight == 0.5
+
+
+def test_a_busy_channel_counts_against_a_relay_of_the_hybrid_rule_alone():
+    found = view()
+    busy = replace(found, candidate=replace(found.candidate, busy_share=np.array([0.6, 0.2, 0.4])))
+    np.testing.assert_allclose(Hybrid().score(busy), 1.0 - 0.5 * np.array([0.6, 0.2, 0.4]))
+    assert chosen_relays(Hybrid(), busy, np.array([-1])).relay.tolist() == [21]
+    assert Hybrid(load_weight=0.0).score(busy).tolist() == [1.0] * 3
+    assert Height().score(busy).tolist() == Mobility().score(busy).tolist() == [1.0] * 3
+
+
+def test_without_prediction_a_hop_that_nothing_blocks_now_has_the_full_mobility_term():
+    # The first leaves the range after 3 s, the third stands behind the truck now.
+    found = view_of(ASIDE, known=BESIDE, velocity_mps=[(0, 100), (0, 0), (0, 0)])
+    assert 0.0 < found.mobility[0] < 1.0
+    assert found.mobility[2] == 0.0
+    assert Hybrid(1.0, prediction=False).score(found).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_without_unconnected_vehicles_only_those_that_announce_themselves_are_in_the_way():
+    # The truck is in the way of the second candidate alone.
+    car, truck = bodies((25, 0)), bodies((25, 15))
+    both = KnownBodies(
+        np.array([0, 2]),
+        Boxes(*(np.concatenate([getattr(one.boxes, name) for one in (car, truck)]) for name in ("center_m", "size_m", "yaw_rad"))),
+        np.zeros((2, 2)), np.array([True, False]),
+    )  # fmt: skip
+    found, announced = view(known=both), view(known=car)
+    np.testing.assert_array_equal(Hybrid(unconnected=False).score(found), Hybrid().score(announced))
+    assert Hybrid().score(found)[1] < Hybrid(unconnected=False).score(found)[1]
 
 
 def test_random_scores_the_draws():

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tests.engine.channel.scripted_radio import AIRTIME_US, announced, asked
 from tests.engine.small_world import answer, report
@@ -32,6 +33,23 @@ def test_a_message_by_relay_carries_a_longer_header(setup):
     this.run(5000)
     direct, relayed = (h.packet.size_bytes for h in this.heard)
     assert relayed == direct + radio_module.RELAY_HEADER_BYTES
+
+
+def test_each_further_relay_adds_its_address(setup):
+    this = setup()
+    this.air.send(asked(relay=5))
+    this.air.send(replace(asked(relay=5), number=2, more_relays=(7, 9)))
+    this.run(5000)
+    one, three = (h.packet.size_bytes for h in this.heard)
+    assert three == one + 2 * radio_module.RELAY_ADDRESS_BYTES
+
+
+@pytest.mark.parametrize(("rounds", "again"), [(1, 2), (2, 5)])
+def test_a_message_may_use_the_transmissions_of_several_rounds(setup, rounds, again):
+    this = setup(retries=2)
+    this.air.send(replace(asked(), rounds=rounds))
+    this.air.settle()
+    assert this.layer.submitted[0].retries.tolist() == [again]
 
 
 def test_a_request_by_relay_is_addressed_to_the_relay(setup):

@@ -89,11 +89,11 @@ def passed_on_by(*stations, helper=HELPER):
     return {helper: set(stations)}
 
 
-def asked(scene, relay=NOBODY, helpers=(HELPER,), cells=4, *, success=1.0):
+def asked(scene, relay=NOBODY, helpers=(HELPER,), cells=4, *, success=1.0, **path):
     """Let an ego ask helpers for its frame of 100 ms, and return the messages."""
     ego = frame(EGO, 100_000, code=np.zeros((cells, cells)))
     wanted = np.ones((cells, cells), bool)
-    scene.exchange.ask(ego, [Ask(h, relay, sure_of(h, success), wanted, 900) for h in helpers])
+    scene.exchange.ask(ego, [Ask(h, relay, sure_of(h, success), wanted, 900, **path) for h in helpers])
     return scene.air.sent
 
 

@@ -35,7 +35,7 @@ def links(agents=THERE, **shares):
 
 def vicinities(
     shares=None, *, owners=(EGO,), agents=THERE, places_m=APART_M, egos=(EGO,), with_matrix=(HELPER,), unknown=(), told=None,
-    own=None, velocity_mps=None, antenna_m=1.6, roadside=(),
+    own=None, velocity_mps=None, antenna_m=1.6, roadside=(), busy_share=0.0,
 ):  # fmt: skip
     """Return what each owner knows.
 
@@ -52,10 +52,12 @@ def vicinities(
         velocity_mps: Announced velocity of each.
         antenna_m: Height of all antennas, or of each.
         roadside: Stations that are roadside units.
+        busy_share: Busy ratio that all stations measured and announced, or each of them.
     """
     shares = links() if shares is None else shares
     speeds = np.zeros((len(agents), 2)) if velocity_mps is None else np.array(velocity_mps, float)
     antenna = np.broadcast_to(np.array(antenna_m, float), len(agents))
+    busy = np.broadcast_to(np.array(busy_share, float), len(agents))
     own = own or own_states(
         agents, np.array(places_m, float)[: len(agents)], velocity_mps=speeds, antenna_m=antenna, egos=egos, roadside=roadside,
     )  # fmt: skip
@@ -69,7 +71,7 @@ def vicinities(
                 continue
             said = awareness(
                 agent, own.time_us, wants_data=agent in egos, pose=(*own.pose[row, :2], 0, 0), velocity_mps=speeds[row],
-                antenna_m=antenna[row], grid=matrix() if agent in with_matrix else None,
+                antenna_m=antenna[row], grid=matrix() if agent in with_matrix else None, busy_share=float(busy[row]),
                 heard=(told or {}).get((owner, agent), heard), **({"size_m": (0, 0, 0)} if agent in roadside else {}),
             )  # fmt: skip
             known.hear(said, own.time_us, np.array([owner]), own.time_us)
@@ -81,7 +83,7 @@ def vicinities(
     )  # fmt: skip
     agent = np.array(owners, np.int64)
     rows = np.searchsorted(own.agent, agent)
-    return Vicinities(own.some(rows), known.announced(agent, own.time_us), measured)
+    return Vicinities(own.some(rows), known.announced(agent, own.time_us), measured, busy[rows])
 
 
 def nothing_seen(found):

@@ -132,7 +132,7 @@ class Ego:
 
     def candidates(self, situation):
         """Return the helpers that it can reach: relay, delivery there and back, SNR and rivals of each, by agent id."""
-        own, least = situation.inbox.agent, self._rule.min_delivery
+        own, least, rule = situation.inbox.agent, self._rule.min_delivery, self._rule.relay
         dying, before = self.dying(situation), self._relay_before
         self.relays, found = {}, {}
         for helper, said in situation.known.items():
@@ -142,6 +142,8 @@ class Ego:
             kept, relay, snr_db = 1.0 - TRUSTED if helper in dying else 1.0, -1, min(there_db, back_db)
             is_weak = min(there, back) < least or helper in dying
             there, back = there * kept, back * kept
+            if rule.repeats and is_weak and situation.apart_m(helper, own) < self._relaying._reach_m:
+                there, back = 1.0 - (1.0 - there) ** 2, 1.0 - (1.0 - back) ** 2
             if self._relaying.relays and is_weak and situation.apart_m(helper, own) < self._relaying._reach_m:
                 hops_of = situation.hops_of_request(helper, least, dying)
                 chosen = situation.relay(own, helper, hops_of, self._relaying, before.get(helper, -1))
@@ -166,7 +168,10 @@ class Ego:
             return {}
         agent = np.array(list(found), np.int64)
         relay, there, back, snr_db, of_request, of_answer = (np.array(one) for one in zip(*found.values(), strict=True))
-        paths = Paths(np.zeros(len(agent), np.int64), agent, relay, there, back, snr_db, of_request, of_answer)
+        count, one = len(agent), np.zeros(len(agent), np.int64)
+        paths = Paths(
+            one, agent, relay, np.zeros((count, 0), np.int64), there, back, snr_db, of_request, of_answer, one + 1
+        )
         weight, shape = self._zones.of(frame).weight, frame.matrix.code.shape
         code = np.array([shifted(situation.known[a].matrix, frame.matrix.lower, shape) for a in agent.tolist()])
         blind = weight > 0.0

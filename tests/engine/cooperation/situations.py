@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from v2xsim.comms.relay.hops import KnownBodies
-from v2xsim.comms.relay.rule import Ends, HopQuality, RelayView
+from v2xsim.comms.relay.rule import NEVER, Ends, HopQuality, RelayView
 from v2xsim.records import Boxes
 
 
@@ -19,12 +19,14 @@ class Situation:
     Attributes:
         own: Its own state, one row.
         seen: Time on its clock, and detections of its newest frame.
+        busy_share: Busy ratio of the channel that it measured last.
         now_us, forget_us, period_us: The instant, and how long senders are remembered and may be silent.
     """
 
     inbox: object
     own: object
     seen: tuple
+    busy_share: float
     now_us: int
     forget_us: int
     period_us: int
@@ -72,8 +74,9 @@ class Situation:
             for agent, said in self.known.items() if said.size_m[0] > 0.0
         ] + self.detected()  # fmt: skip
         center, size, yaw, velocity = ([one[k] for one in every] for k in range(4))
+        announced = np.arange(len(every)) < len(every) - len(self.detected())
         boxes = Boxes(np.array(center).reshape(-1, 3), np.array(size).reshape(-1, 3), np.array(yaw, float))
-        return KnownBodies(np.array([0, len(every)]), boxes, np.array(velocity, float).reshape(-1, 2))
+        return KnownBodies(np.array([0, len(every)]), boxes, np.array(velocity, float).reshape(-1, 2), announced)
 
     def ends(self, agents):
         """Return the states of stations as it knows them."""
@@ -81,13 +84,13 @@ class Situation:
         for agent in agents:
             if agent == self.inbox.agent:
                 own = self.own
-                rows.append((own.antenna_height_m[0], own.velocity_mps[0], not own.is_vehicle[0]))
+                rows.append((own.antenna_height_m[0], own.velocity_mps[0], not own.is_vehicle[0], self.busy_share))
             else:
                 said = self.known[agent]
-                rows.append((said.antenna_height_m, said.velocity_mps, not said.size_m[0] > 0.0))
-        height, velocity, roadside = zip(*rows, strict=True)
+                rows.append((said.antenna_height_m, said.velocity_mps, not said.size_m[0] > 0.0, said.busy_share))
+        height, velocity, roadside, busy = zip(*rows, strict=True)
         antenna = np.array([[*self.place(agent), h] for agent, h in zip(agents, height, strict=True)])
-        return Ends(np.array(agents), antenna, np.array(velocity, float), np.array(roadside))
+        return Ends(np.array(agents), antenna, np.array(velocity, float), np.array(roadside), np.array(busy, float))
 
     def relay(self, requester, helper, hops_of, relaying, before):
         """Return the relay that it prefers for one pair, -1 for none.
@@ -115,7 +118,10 @@ class Situation:
             relaying._range_m, draw,
         )  # fmt: skip
         score = rule.score(view)
-        best = min(range(len(candidates)), key=lambda k: (-score[k], candidates[k]))
+        drawn = draw()
+        best = max(range(len(candidates)), key=lambda k: (score[k], drawn[k]))
+        if score[best] == NEVER:
+            return -1
         if before in candidates and score[candidates.index(before)] >= score[best] - rule.hysteresis:
             best = candidates.index(before)
         return candidates[best]

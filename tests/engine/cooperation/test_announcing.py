@@ -1,6 +1,7 @@
 """When a station announces itself, and what it says."""
 
 import numpy as np
+import pytest
 
 from tests.engine.small_world import EGO, HELPER, OTHER, awareness, cooperation, frame, heard_list, matrix, own_states
 from v2xsim.engine.cooperation.announcing import Announcing, announcement_bytes, announcements
@@ -39,9 +40,9 @@ def test_congestion_control_makes_a_station_wait_that_has_moved():
     assert due_after(own_states([1]), own_states([1], [(0, 9)]), wait_us=150_000.0) == [False]
 
 
-def announcement(own, row, newest=None, heard=(), sequence=0):
+def announcement(own, row, newest=None, heard=(), sequence=0, busy_share=0.0):
     """Return the announcement of one station."""
-    (sent,) = announcements(own, np.array([row]), [newest], [heard_list(heard)], [sequence])
+    (sent,) = announcements(own, np.array([row]), [newest], [heard_list(heard)], [sequence], np.array([busy_share]))
     return sent
 
 
@@ -60,6 +61,11 @@ def test_a_station_announces_its_own_row_as_it_believes_it():
 def test_a_station_announces_whom_it_has_heard_and_how_well():
     heard = announcement(own_states([1]), 0, heard={5: 0.4, 9: 1.0}).heard
     assert (heard.agent.tolist(), heard.share.tolist(), heard.snr_db.tolist()) == ([5, 9], [0.4, 1.0], [20.0, 20.0])
+
+
+@pytest.mark.parametrize(("measured", "said"), [(0.0, 0.0), (0.5, 128 / 255), (0.25, 64 / 255), (1.0, 1.0)])
+def test_a_station_announces_how_busy_its_channel_is_in_steps_of_a_byte(measured, said):
+    assert announcement(own_states([1]), 0, busy_share=measured).busy_share == said
 
 
 def test_only_egos_announce_that_they_want_data():
@@ -88,12 +94,13 @@ def test_a_station_announces_the_matrix_of_its_newest_frame():
 def test_each_of_many_stations_announces_what_it_would_announce_alone():
     own = own_states([1, 2, 3], [(0, 0), (7, 8), (5, 5)], antenna_m=[1, 2.5, 4])
     newest, heard = frame(3), [heard_list({2: 1.0}), heard_list({7: 0.5, 9: 0.5})]
-    sent = announcements(own, np.array([0, 2]), [None, newest], heard, [4, 11])
+    sent = announcements(own, np.array([0, 2]), [None, newest], heard, [4, 11], np.array([0.1, 0.2]))
     assert [(one.origin, one.sequence, one.pose.tolist(), one.antenna_height_m, one.heard.agent.tolist()) for one in sent] == [
         (1, 4, [0, 0, 0, 0], 1, [2]),
         (3, 11, [5, 5, 0, 0], 4, [7, 9]),
     ]  # fmt: skip
     assert [one.matrix for one in sent] == [None, newest.matrix]
+    assert [one.busy_share for one in sent] == pytest.approx([0.1, 0.2], abs=0.5 / 255)
 
 
 def test_a_station_without_a_frame_announces_no_matrix():

@@ -15,8 +15,8 @@ from v2xsim.engine.stations.contents import NOBODY
 def path(helper=HELPER, ego=EGO, *, there=0.9, back=0.9, snr_db=15.0, relay=NOBODY, rivals=0.0):
     columns = (there, back, snr_db, rivals, rivals)
     return Paths(
-        np.array([ego]), np.array([helper]), np.array([relay]), *(np.array([float(value)]) for value in columns)
-    )
+        np.array([ego]), np.array([helper]), np.array([relay]), np.zeros((1, 0), np.int64), *(np.array([float(value)]) for value in columns), np.array([1])
+    )  # fmt: skip
 
 
 def prediction(forecast, one, request_bytes=100, answer_bytes=100.0, busy_share=0.0):

@@ -36,11 +36,13 @@ def paths_of(*pairs, there=1.0, back=1.0, relay=NOBODY):
         ego,
         helper,
         np.full(count, relay, np.int64),
+        np.zeros((count, 0), np.int64),
         np.full(count, there),
         np.full(count, back),
         snr_db,
         rivals,
         rivals,
+        np.ones(count, np.int64),
     )
 
 

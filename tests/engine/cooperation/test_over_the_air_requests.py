@@ -180,6 +180,38 @@ def test_a_relay_that_did_not_hear_a_request_passes_nothing_on():
     assert scene.transfers.of_message(1).air_us == -1
 
 
+def test_without_overhearing_only_what_the_relay_forwards_counts():
+    scene, message = with_request(RELAY, answers={HELPER: READY}, overhearing=False)
+    scene.receive(packet_of(message), HELPER, RELAY)
+    assert (scene.air.sent, scene.transfers.of_message(1).parts) == ([], 0)
+    scene.receive(packet_of(message, hop=2, sender=RELAY, target=HELPER), HELPER)
+    assert len(scene.air.sent) == 1
+    # A direct request is for the helper itself.
+    direct, message = with_request(answers={HELPER: READY}, overhearing=False)
+    direct.receive(packet_of(message), HELPER)
+    assert len(direct.air.sent) == 1
+
+
+def test_each_named_forwarder_that_received_a_request_passes_it_on():
+    scene = Scene(answers={HELPER: READY})
+    (message,) = asked(scene, RELAY, more_relays=(OTHER,))
+    packet = packet_of(message)
+    scene.receive(packet, OTHER)
+    assert scene.air.forwarded == [(packet, OTHER, HELPER)]
+    scene.receive(packet, RELAY, OTHER, HELPER)
+    assert scene.air.forwarded[1:] == [(packet, RELAY, HELPER), (packet, OTHER, HELPER)]
+    # The answer names the same forwarders, and is sent once.
+    (sent,) = scene.air.sent[1:]
+    assert (sent.relay, sent.more_relays) == (RELAY, (OTHER,))
+
+
+def test_an_answer_may_be_sent_as_often_as_its_request():
+    scene = Scene(answers={HELPER: READY})
+    (message,) = asked(scene, rounds=2)
+    scene.receive(packet_of(message), HELPER)
+    assert [sent.rounds for sent in scene.air.sent] == [2, 2]
+
+
 def test_a_message_is_on_the_air_from_the_first_packet_that_reached_its_target():
     scene, message = with_request(RELAY)
     scene.receive(packet_of(message), RELAY)

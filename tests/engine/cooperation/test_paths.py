@@ -15,10 +15,12 @@ def paths():
         ego,
         helper,
         relay,
+        np.zeros((4, 0), np.int64),
         np.array([0.9, 0.8, 0.7, 0.6]),
         np.array([1.0, 0.5, 0.0, 0.5]),
         np.full(4, 20.0),
         *np.zeros((2, 4)),
+        np.ones(4, np.int64),
     )
 
 

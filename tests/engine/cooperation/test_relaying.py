@@ -22,18 +22,26 @@ from v2xsim.comms.phy.error_rate import per
 from v2xsim.comms.relay.rule import RelayRule
 from v2xsim.engine.cooperation.relaying import Relaying, RelaysBefore
 from v2xsim.engine.stations.contents import NOBODY
-from v2xsim.records import Detections
+from v2xsim.records import Boxes, Detections
 from v2xsim.results.tables import Columns
 from v2xsim.streams import Streams
 
 FRAME_US = 300_000
 
 
+class ByDelivery(RelayRule):
+    """A relay rule that prefers the station over whose worse hop most arrives."""
+
+    def score(self, view):
+        """Return the share of the worse hop."""
+        return view.weaker_delivery
+
+
 def relaying(*walls, rule=None, radio=None, **keys):
-    """Return relays of a run that has just begun, with its tables."""
-    section = cooperation(**{"relay": "best_snr", **keys})
-    if rule is not None:
-        section = section.model_copy(update={"relay": rule})
+    """Return relays of a run that has just begun, with its tables; by delivery if the test names no rule."""
+    section = cooperation(**keys)
+    if rule is not None or "relay" not in keys:
+        section = section.model_copy(update={"relay": rule or ByDelivery()})
     tables = Columns("relays"), Columns("nominations")
     settings = scenario(radio=radio or {}, cooperation=keys)
     foresight = foresight_of(settings, *walls)
@@ -185,8 +193,9 @@ def test_the_station_with_agent_id_zero_can_relay():
     assert relay_of(links(agents), agents=agents, places_m=((20, 0), (0, 0), (40, 0))) == 0
 
 
-def test_of_equal_candidates_the_lowest_agent_id_relays():
-    assert relay_of() == OTHER
+def test_of_equal_candidates_chance_decides_for_the_whole_run():
+    first, second = shown().uniform
+    assert relay_of() == (OTHER if first > second else RELAY)
 
 
 # Hysteresis
@@ -202,7 +211,7 @@ def test_a_relay_in_use_is_kept_unless_another_is_clearly_better():
 
 def test_a_relay_that_no_longer_qualifies_is_replaced():
     state, *_ = relaying()
-    assert relay_of(state=state) == OTHER
+    assert relay_of(links(ego_relay=0.75), state=state) == OTHER
     assert relay_of(links(other_to_helper=0.6), state=state) == RELAY
     assert relay_of(unknown=[(EGO, OTHER)], state=state) == RELAY
 
@@ -279,6 +288,24 @@ def test_a_relay_rule_is_shown_the_pair_and_its_candidates_where_they_are_now():
 def test_a_relay_rule_is_shown_which_candidates_are_roadside_units():
     view = shown(roadside=(RELAY,))
     assert (view.requester.is_roadside.tolist(), view.candidate.is_roadside.tolist()) == ([False], [False, True])
+
+
+def test_a_relay_rule_is_shown_how_busy_the_channel_around_each_station_is():
+    view = shown(busy_share=(0.1, 0.2, 0.3, 0.4))
+    assert (view.requester.busy_share.tolist(), view.helper.busy_share.tolist()) == ([0.1], [0.2])
+    assert view.candidate.busy_share.tolist() == view.load.tolist() == [0.3, 0.4]
+
+
+def test_a_relay_rule_is_shown_which_vehicles_announce_themselves():
+    seen = Detections(
+        Boxes(np.array([[10.0, 1, 0]]), np.array([[4.0, 2, 1.5]]), np.zeros(1)),
+        np.zeros((1, 2)),
+        np.ones(1),
+        np.full(1, -1),
+    )
+    view = shown(seen=[(0, seen)])
+    assert view.bodies.announced.tolist() == [True, True, True, False]
+    assert len(view.with_announced_bodies.bodies.boxes) == 3
 
 
 def test_a_relay_rule_is_shown_the_worse_direction_of_each_hop():
@@ -401,8 +428,10 @@ def test_nobody_passes_anything_on_at_first():
 
 
 def test_the_best_of_all_candidates_nominates_itself_if_all_know_the_same():
-    assert passing_of() == {HELPER: {OTHER}}
+    assert passing_of(links(helper_to_relay=0.75)) == {HELPER: {OTHER}}
     assert passing_of(links(helper_to_other=0.75)) == {HELPER: {RELAY}}
+    # All draw the same number for the same candidate, so one of two equal ones nominates itself.
+    assert passing_of() == {HELPER: {RELAY}}
 
 
 def test_two_stations_nominate_themselves_if_neither_knows_of_the_other():
@@ -421,19 +450,19 @@ def test_no_station_nominates_itself_if_each_believes_that_the_other_one_is_bett
 
 def test_a_station_in_charge_stays_while_another_is_only_a_little_better():
     state, *_ = relaying()
-    assert passing_of(links(helper_to_other=0.75), state=state) == {HELPER: {RELAY}}
-    # With equal scores, the station with the lower id would be chosen. Both remember what they chose.
-    assert passing_of(state=state) == {HELPER: {RELAY}}
-    assert passing_of(links(helper_to_relay=0.75, helper_to_other=0.99, other_to_ego=0.99), state=state) == {
-        HELPER: {OTHER}
+    assert passing_of(links(helper_to_relay=0.75), state=state) == {HELPER: {OTHER}}
+    # With equal scores, chance would choose RELAY. Both remember what they chose.
+    assert passing_of(state=state) == {HELPER: {OTHER}}
+    assert passing_of(links(helper_to_other=0.75, helper_to_relay=0.99, relay_to_ego=0.99), state=state) == {
+        HELPER: {RELAY}
     }
 
 
 def test_a_newcomer_that_remembers_nothing_may_decide_otherwise_than_a_station_in_charge():
     state, *_ = relaying()
-    assert passing_of(state=state, unknown=[(OTHER, HELPER)], owners=(RELAY,)) == {}
-    assert passing_of(links(helper_to_other=0.1), state=state, owners=(RELAY,)) == {HELPER: {RELAY}}
-    # The relay keeps itself, the other one thinks itself best.
+    assert passing_of(state=state, unknown=[(RELAY, HELPER)], owners=(OTHER,)) == {}
+    assert passing_of(links(helper_to_relay=0.1), state=state, owners=(OTHER,)) == {HELPER: {OTHER}}
+    # This one keeps itself, the newcomer thinks itself best.
     assert passing_of(state=state) == {HELPER: {OTHER, RELAY}}
 
 
@@ -472,3 +501,38 @@ def test_without_a_nomination_nothing_is_recorded():
 
 def test_stations_stand_where_described():
     assert APART_M[1] == (40, 0)
+
+
+# Several forwarders, and none
+
+
+def test_limited_flooding_names_further_forwarders_and_passes_on_with_several():
+    state, *_ = relaying(relay={"rule": "limited_flooding", "forwarders": 2})
+    found = vicinities()
+    paths = state.paths(found, nothing_seen(found), FRAME_US)
+    row = paths.helper.tolist().index(HELPER)
+    assert {int(paths.relay[row]), *paths.more_relays[row].tolist()} == {OTHER, RELAY}
+    # A packet gets there if one of two does: 1 - (1 - 0.9^2)^2.
+    assert (paths.there[row], paths.back[row]) == pytest.approx((1 - 0.19**2, 1 - 0.19**2))
+    assert passing_of(state=state) == {HELPER: {OTHER, RELAY}}
+
+
+def test_a_single_candidate_floods_alone():
+    state, *_ = relaying(relay={"rule": "limited_flooding", "forwarders": 3})
+    found = vicinities(links(ego_other=0.1))
+    paths = state.paths(found, nothing_seen(found), FRAME_US)
+    row = paths.helper.tolist().index(HELPER)
+    assert (int(paths.relay[row]), paths.more_relays[row].tolist()) == (RELAY, [NOBODY, NOBODY])
+    assert paths.there[row] == pytest.approx(0.81)
+
+
+def test_a_weak_direct_link_may_be_tried_twice_as_often_instead_of_over_a_relay():
+    state, table, _ = relaying(relay="direct_with_retries")
+    found = vicinities(links(ego_to_helper=0.5, helper_to_ego=0.6), with_matrix=(HELPER, OTHER))
+    paths = state.paths(found, nothing_seen(found), FRAME_US)
+    rows = {agent: row for row, agent in enumerate(paths.helper.tolist())}
+    weak, good = rows[HELPER], rows[OTHER]
+    assert (paths.rounds[weak], paths.rounds[good]) == (2, 1)
+    assert (paths.there[weak], paths.back[weak]) == pytest.approx((0.75, 0.84))
+    assert (paths.there[good], paths.relay.tolist()) == (0.9, [NOBODY] * len(rows))
+    assert table.finished().num_rows == 0

@@ -56,7 +56,8 @@ class Witness:
         seen = int(own.stamp_us[0]), Detections.none()
         if frame is not None:
             seen = frame.stamp_us, self.detections(frame)
-        return Situation(self.inbox(agent), own, seen, now_us, stations.forget_us, air._period_us)
+        busy_share = float(air._air.busy_share(np.array([agent]))[0])
+        return Situation(self.inbox(agent), own, seen, busy_share, now_us, stations.forget_us, air._period_us)
 
     def detections(self, frame):
         """Return the detections of a frame with the velocities that the station's own tracks have."""

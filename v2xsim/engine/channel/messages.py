@@ -24,6 +24,9 @@ class Message:
         relay: Agent id of the station that must forward the message, or NOBODY.
         size_bytes: Size of the payload, without headers.
         queued_us: Time at which the message was made.
+        more_relays: Agent ids of further stations that must forward the message too.
+        rounds: How many times the transmissions that `radio.retries` allows may be used for each of its packets: 2 for a message that
+            is sent directly in place of over a relay, which would send each packet twice.
     """
 
     kind: ClassVar[str]
@@ -33,6 +36,8 @@ class Message:
     relay: int
     size_bytes: int
     queued_us: int
+    more_relays: tuple[int, ...] = field(default=(), kw_only=True, repr=False)
+    rounds: int = field(default=1, kw_only=True, repr=False)
 
     @property
     def first_target(self) -> int:

@@ -17,7 +17,7 @@ from v2xsim.comms.access.dcc import Dcc
 from v2xsim.comms.access.packets import DELIVERED, DUPLICATE, Packets, Receptions
 from v2xsim.comms.access.scheme import AccessLayer
 from v2xsim.comms.messages.fragments import fragment_sizes
-from v2xsim.comms.messages.sizes import PACKET_HEADER_BYTES, RELAY_HEADER_BYTES
+from v2xsim.comms.messages.sizes import PACKET_HEADER_BYTES, RELAY_ADDRESS_BYTES, RELAY_HEADER_BYTES
 from v2xsim.comms.pairs import carried, kept_rows
 from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.engine.channel.access import access_layer
@@ -102,8 +102,9 @@ class RadioAir:
 
     def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
         """Send a message from its origin to its relay or its destination; arguments as in `v2xsim.engine.channel.air.Air`."""
-        # A message over a relay also carries the addresses of the relay and the destination.
+        # A message over a relay also carries the addresses of the relay and the destination, and of each further relay.
         header_bytes = PACKET_HEADER_BYTES + (RELAY_HEADER_BYTES if message.relay != NOBODY else 0)
+        header_bytes += RELAY_ADDRESS_BYTES * len(message.more_relays)
         sizes = fragment_sizes(message.size_bytes, self._radio.mtu_bytes, header_bytes)
         wait_us = 0
         if message.kind != AWARENESS:
@@ -245,7 +246,7 @@ class RadioAir:
         for packet in packets:
             number, self._packets_sent = self._packets_sent, self._packets_sent + 1
             self._flying[number] = packet
-            allowed = self._radio.retries if target != EVERYBODY else 0
+            allowed = (self._radio.retries + 1) * message.rounds - 1 if target != EVERYBODY else 0
             if allowed:
                 self._received[number] = set()
             # Only the first fragment reserves its next resource: the next message may have fewer fragments.

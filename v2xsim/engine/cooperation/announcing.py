@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
 from v2xsim.comms.messages.sizes import awareness_bytes, encoded_matrix_bytes
 from v2xsim.engine.stations.agent_set import grown
-from v2xsim.engine.stations.contents import SEQUENCE_NUMBERS, Awareness, HeardList
+from v2xsim.engine.stations.contents import SEQUENCE_NUMBERS, Awareness, HeardList, announced_busy_share
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import OwnStates
 
@@ -45,7 +45,7 @@ class Announcing:
 
 def announcements(
     states: OwnStates, rows: Int64[np.ndarray, " senders"], frames: Sequence[Frame | None], heard: Sequence[HeardList],
-    sequence: Sequence[int],
+    sequence: Sequence[int], busy_share: Float[np.ndarray, " senders"],
 ) -> list[Awareness]:  # fmt: skip
     """Return the content of the announcements of some stations.
 
@@ -55,17 +55,19 @@ def announcements(
         frames: Newest frame of each of them; None for one without a lidar.
         heard: What each of them measured on the packets of stations that it has heard lately.
         sequence: Number of each announcement among those of its sender.
+        busy_share: Busy ratio that each of them measured last, 0 to 1.
     """
     return [
         Awareness(
             origin=agent, sequence=number, wants_data=wants_data, capture_us=states.time_us, stamp_us=stamp_us, pose=pose, velocity_mps=velocity_mps,
             acceleration_mps2=change, turn_radps=turn, antenna_height_m=height_m, size_m=size_m, matrix=frame.matrix if frame else None, heard=known,
+            busy_share=busy,
         )
-        for agent, wants_data, stamp_us, pose, velocity_mps, change, turn, height_m, size_m, frame, known, number in zip(
+        for agent, wants_data, stamp_us, pose, velocity_mps, change, turn, height_m, size_m, frame, known, number, busy in zip(
             states.agent[rows].tolist(), states.ego[rows].tolist(), states.stamp_us[rows].tolist(), states.pose[rows],
             states.velocity_mps[rows], states.acceleration_mps2[rows].tolist(), states.turn_radps[rows].tolist(),
             states.antenna_height_m[rows].tolist(), states.size_m[rows], frames, heard, sequence,
-            strict=True,
+            announced_busy_share(busy_share).tolist(), strict=True,
         )
     ]  # fmt: skip
 

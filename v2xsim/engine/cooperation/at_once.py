@@ -74,7 +74,8 @@ class AtOnce:
         position_m = np.array([frame.pose[:2] for frame in frames]).reshape(-1, 2)
         return Candidates(
             np.concatenate([[0], np.cumsum(may_ask.sum(axis=1))]), agent[row], position_m[row], np.ones(len(row)),
-            np.ones(len(row)), np.full(len(row), np.inf), np.full(len(row), NOBODY, np.int64), row, [frame.matrix for frame in frames],
+            np.ones(len(row)), np.full(len(row), np.inf), np.full(len(row), NOBODY, np.int64),
+            np.zeros((len(row), 0), np.int64), np.ones(len(row), np.int64), row, [frame.matrix for frame in frames],
         )  # fmt: skip
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:

@@ -98,7 +98,7 @@ class Cooperation:
                 for agent, lidars in zip(agents.tolist(), states.lidars[rows].tolist(), strict=True)
             ]
             heard, sequence = self._stations.heard_lately(agents, now_us), self._announcing.numbered(agents)
-            for said in announcements(states, rows, frames, heard, sequence):
+            for said in announcements(states, rows, frames, heard, sequence, self._air.busy_share(agents)):
                 self._exchange.announce(said)
 
     def match(self, states: OwnStates, frame_us: int) -> None:

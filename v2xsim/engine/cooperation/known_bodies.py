@@ -36,6 +36,7 @@ def known_bodies(vicinities: Vicinities, detected: Sequence[tuple[int, Detection
         np.concatenate([said.pose[row, 3], joined.boxes.yaw_rad])[order],
     )
     velocity_mps = np.concatenate([said.velocity_mps[row], joined.velocity_mps])[order]
+    announced = np.concatenate([np.ones(len(row), bool), np.zeros(len(joined), bool)])[order]
     return KnownBodies(
-        np.searchsorted(every_owner[order], np.arange(len(own) + 1)).astype(np.int64), boxes, velocity_mps
+        np.searchsorted(every_owner[order], np.arange(len(own) + 1)).astype(np.int64), boxes, velocity_mps, announced
     )

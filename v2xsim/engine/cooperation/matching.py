@@ -37,6 +37,8 @@ class Candidates:
         evidence: Part of the log odds of a whole cycle that depends neither on the size of its messages nor on what the ego has
             learned; infinite if no message is ever lost.
         relay: Agent id of the station that would forward messages, NOBODY for the direct link.
+        more_relays: Agent ids of further stations that would forward, NOBODY where there is none.
+        rounds: How many times the usual transmissions are used for each packet, as in `Paths`.
         matrix: Row in `matrices` of each helper's perception matrix, as last announced.
         matrices: Announced perception matrices. Several egos know the same ones.
     """
@@ -48,6 +50,8 @@ class Candidates:
     back: Float[np.ndarray, " helpers"]
     evidence: Float[np.ndarray, " helpers"]
     relay: Int64[np.ndarray, " helpers"]
+    more_relays: Int64[np.ndarray, "helpers more"]
+    rounds: Int64[np.ndarray, " helpers"]
     matrix: Int64[np.ndarray, " helpers"]
     matrices: Sequence[PerceptionMatrix]
 
@@ -62,6 +66,8 @@ class Ask:
         predicted: What the ego predicts for the cycle.
         cells: Whether the ego asks for each cell of its matrix.
         allowance_bytes: Largest payload of the answer.
+        rounds: How many times the usual transmissions are used for each packet, as in `Paths`.
+        more_relays: Agent ids of further stations that forward, too.
     """
 
     helper: int
@@ -69,6 +75,8 @@ class Ask:
     predicted: Asked
     cells: Bool[np.ndarray, "nx ny"]
     allowance_bytes: int
+    rounds: int = 1
+    more_relays: tuple[int, ...] = ()
 
 
 def candidates(
@@ -90,7 +98,7 @@ def candidates(
     return Candidates(
         np.concatenate([[0], np.cumsum(is_reached)])[announced.offset], announced.agent[is_reached],
         announced.position_m[is_reached], paths.there[row], paths.back[row], evidence[row], paths.relay[row],
-        announced.matrix[is_reached], announced.matrices,
+        paths.more_relays[row], paths.rounds[row], announced.matrix[is_reached], announced.matrices,
     )  # fmt: skip
 
 
@@ -127,7 +135,8 @@ def asks(
     rows = zip(
         chosen.requester.tolist(), known.agent[helper].tolist(), known.relay[helper].tolist(),
         predicted.asked(helper.tolist(), known.agent),
-        chosen.cells, allowance_bytes.tolist(), strict=True,
+        chosen.cells, allowance_bytes.tolist(), known.rounds[helper].tolist(),
+        [tuple(agent for agent in more if agent != NOBODY) for more in known.more_relays[helper].tolist()], strict=True,
     )  # fmt: skip
     for ego, *ask in rows:
         requests[ego].append(Ask(*ask))

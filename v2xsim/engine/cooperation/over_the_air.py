@@ -53,7 +53,7 @@ class OverTheAir:
         # An ideal channel needs no measurements and no relays, and carries a message of any size in one packet.
         self._is_ideal = scenario.radio.access.ideal
         self._period_us, self._counts_copies = rule.awareness_rule.check_us, rule.redundancy.reads_copies
-        self._detect_us = round(rule.detect_ms * 1e3)
+        self._detect_us, self._overhears = round(rule.detect_ms * 1e3), rule.overhearing
         self._numbers: Iterator[int] = count(1)
         self._broadcasts = Reassembly()
 
@@ -109,7 +109,7 @@ class OverTheAir:
     def _known_to(self, agents: np.ndarray) -> tuple[Vicinities, Sequence[tuple[int, Detections]]]:
         """Return what some stations know of the stations around them, and what each of them detected last."""
         now_us = self._clock.now_us
-        vicinities = self._stations.vicinities(agents, now_us)
+        vicinities = self._stations.vicinities(agents, now_us, self._air.busy_share(agents))
         return vicinities, Detected(vicinities.own, self._stations, self._tracks, now_us)
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:
@@ -119,8 +119,9 @@ class OverTheAir:
         for ask in asks:
             request = request_of(next(self._numbers), ego, ask)
             message = RequestMessage(
-                request.number, ego.agent, request.helper, ask.relay, size_bytes, self._clock.now_us, request
-            )
+                request.number, ego.agent, request.helper, ask.relay, size_bytes, self._clock.now_us, request,
+                rounds=ask.rounds, more_relays=ask.more_relays,
+            )  # fmt: skip
             self._send(message, Transfer.of(message, ego.time_us, -1, -1, fragments, ask.predicted.success))
 
     def receive(self, heard: Heard) -> None:
@@ -174,17 +175,21 @@ class OverTheAir:
     def _receive_addressed(self, heard: Heard, packet: Packet, message: Message) -> None:
         """Process a packet of a request or an answer at the relay that must forward it, and at its destination.
 
-        The destination also keeps what it overhears from the first hop, while the packet is still addressed to the relay.
+        With `cooperation.overhearing`, the destination also keeps what it decodes of the first hop, while the packet is still
+        addressed to the relay.
         """
         is_last_hop = message.destination == packet.target
-        reaches_end = np.count_nonzero(heard.receivers == message.destination) > 0
+        reaches_end = (is_last_hop or self._overhears) and np.count_nonzero(heard.receivers == message.destination) > 0
         reaches_target = reaches_end if is_last_hop else np.count_nonzero(heard.receivers == packet.target) > 0
         transfer = self._transfers.of_message(message.number)
         if reaches_target or reaches_end:
             transfer.on_air(heard.start_us)
         # A relay forwards each fragment at once, without waiting for the others. It cannot know what the destination overheard.
-        if reaches_target and not is_last_hop:
-            self._air.forward(packet, sender=packet.target, target=message.destination)
+        if not is_last_hop:
+            receivers = set(heard.receivers.tolist()) if message.more_relays else ()
+            for relay in (packet.target, *message.more_relays):
+                if relay in receivers or (relay == packet.target and reaches_target):
+                    self._air.forward(packet, sender=relay, target=message.destination)
         if not reaches_end:
             return
         is_whole = transfer.receive(packet.fragment, heard.time_us, packet.hop > 1)
@@ -212,7 +217,7 @@ class OverTheAir:
             return
         message = AnswerMessage(
             next(self._numbers), request.destination, request.origin, request.relay, answer.size_bytes, self._clock.now_us,
-            answer,
+            answer, rounds=request.rounds, more_relays=request.more_relays,
         )  # fmt: skip
         capture_us = answer.frame.time_us
         self._send(message, Transfer.of(

@@ -17,29 +17,35 @@ class Paths:
         ego: Agent id of the ego of each path, in rising order.
         helper: Agent id of the helper; those of one ego in rising order.
         relay: Agent id of the station that forwards request and answer; NOBODY for the direct link.
+        more_relays: Agent ids of further stations that forward both too; NOBODY where there is none.
         there: Predicted probability that one packet gets from the ego to the helper, 0 to 1.
         back: Predicted probability that one packet gets from the helper to the ego, 0 to 1.
         snr_db: Mean SNR of the worst hop, in its worse direction; minus infinity if it is unknown.
         rivals_of_request: Number of other stations that may disturb the request, as `v2xsim.engine.cooperation.rivals` counts them.
         rivals_of_answer: Number of other stations that may disturb the answer.
+        rounds: How many times the transmissions that `radio.retries` allows are used for each packet: 2 for a weak direct link whose
+            packets are sent as often as a relayed path would send them (relay rule `direct_with_retries`), else 1.
     """
 
     ego: Int64[np.ndarray, " paths"]
     helper: Int64[np.ndarray, " paths"]
     relay: Int64[np.ndarray, " paths"]
+    more_relays: Int64[np.ndarray, "paths more"]
     there: Float[np.ndarray, " paths"]
     back: Float[np.ndarray, " paths"]
     snr_db: Float[np.ndarray, " paths"]
     rivals_of_request: Float[np.ndarray, " paths"]
     rivals_of_answer: Float[np.ndarray, " paths"]
+    rounds: Int64[np.ndarray, " paths"]
 
     @staticmethod
     def perfect(ego: Int64[np.ndarray, " paths"], helper: Int64[np.ndarray, " paths"]) -> "Paths":
         """Return direct links that lose nothing."""
         sure, none = np.ones(len(ego)), np.zeros(len(ego))
         return Paths(
-            ego, helper, np.full(len(ego), NOBODY, np.int64), sure, sure, np.full(len(ego), np.inf), none, none
-        )
+            ego, helper, np.full(len(ego), NOBODY, np.int64), np.zeros((len(ego), 0), np.int64), sure, sure, np.full(len(ego), np.inf), none, none,
+            np.ones(len(ego), np.int64),
+        )  # fmt: skip
 
     @property
     def cycle(self) -> Float[np.ndarray, " paths"]:

@@ -20,7 +20,14 @@ from v2xsim.comms.relay.rule import Ends, HopQuality, RelayView
 from v2xsim.engine.cooperation.foresight import Foresight
 from v2xsim.engine.cooperation.known_bodies import known_bodies
 from v2xsim.engine.cooperation.paths import Paths
-from v2xsim.engine.cooperation.relay_candidates import Candidates, KnownPairs, passing, relays_of_requests, requests
+from v2xsim.engine.cooperation.relay_candidates import (
+    OWNER,
+    Candidates,
+    KnownPairs,
+    passing,
+    relays_of_requests,
+    requests,
+)
 from v2xsim.engine.cooperation.rivals import rivals_of
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.vicinity import Vicinities
@@ -111,7 +118,8 @@ class Relaying:
         self.passing = {}
         choice, self._of_passing = self._chosen(vicinities, detected, pairs, candidates, self._of_passing)
         own = known.owner[pairs.owner]
-        passes = np.flatnonzero(choice.relay == own)
+        forwarders = np.column_stack([choice.candidate, choice.others])
+        passes = np.flatnonzero(((forwarders >= 0) & (candidates.relay[forwarders] == OWNER)).any(axis=1))
         helper = known.agent[pairs.helper]
         for origin, station in zip(helper[passes].tolist(), own[passes].tolist(), strict=True):
             self.passing.setdefault(origin, set()).add(station)
@@ -141,12 +149,22 @@ class Relaying:
         there, back = every.there * kept, every.back * kept
         snr_db = np.minimum(every.there_db, every.back_db)
         rivals = rivals_of(known, every)
-        paths = Paths(known.owner[every.owner], known.agent[every.helper], relay, there, back, snr_db, *rivals)
-        if not self.relays:
+        rounds = np.ones(len(relay), np.int64)
+        more = np.full((len(relay), self._rule.relay.copies - 1), NOBODY, np.int64)
+        paths = Paths(
+            known.owner[every.owner], known.agent[every.helper], relay, more, there, back, snr_db, *rivals, rounds
+        )
+        if not self.relays and not self._rule.relay.repeats:
             return paths
         near = requests(known, vicinities.own.pose[:, :2], self._reach_m)
         is_weak = (np.minimum(near.there, near.back) < least) | dies[near.helper]
         weak = KnownPairs(*(column[is_weak] for column in near))
+        if self._rule.relay.repeats:
+            # Both lists are in the order of the known stations.
+            row = np.searchsorted(every.helper, weak.helper)
+            rounds[row] = 2
+            there[row], back[row] = 1.0 - (1.0 - there[row]) ** 2, 1.0 - (1.0 - back[row]) ** 2
+            return paths
         if len(weak.owner) == 0:
             # As below: what an ego remembers must not depend on whether another one has a weak link now.
             self._of_requests = RelaysBefore()
@@ -159,13 +177,15 @@ class Relaying:
             height=choice.height, mobility=choice.mobility, score=choice.score, delivery=np.minimum(weak.there, weak.back),
         )  # fmt: skip
         has_relay = np.flatnonzero(choice.relay >= 0)
-        hop = candidates.hop[choice.candidate[has_relay]]
         # Both lists are in the order of the known stations.
         row = np.searchsorted(every.helper, weak.helper[has_relay])
-        relayed_there, relayed_back = hop[:, 0] * hop[:, 1], hop[:, 2] * hop[:, 3]
+        forwarders = np.column_stack([choice.candidate, choice.others])[has_relay]
+        relayed_there, relayed_back = _over_any(candidates, forwarders)
         is_better = relayed_there * relayed_back > there[row] * back[row]
         row = row[is_better]
         relay[row] = choice.relay[has_relay][is_better]
+        others = choice.others[has_relay[is_better]]
+        more[row] = np.where(others >= 0, known.agent[candidates.relay[others]], NOBODY)
         there[row], back[row] = relayed_there[is_better], relayed_back[is_better]
         snr_db[row] = candidates.snr_db[choice.candidate[has_relay[is_better]]].min(axis=1)
         return paths
@@ -213,7 +233,18 @@ class Relaying:
             np.where(is_own, known.owner[owner], known.agent[index]), np.column_stack([place_m, height_m]),
             np.where(is_own[:, None], own.velocity_mps[owner], said.velocity_mps[row]),
             np.where(is_own, ~own.is_vehicle[owner], ~said.is_vehicle[row]),
+            np.where(is_own, vicinities.busy_share[owner], said.busy_share[row]),
         )  # fmt: skip
+
+
+def _over_any(
+    candidates: Candidates, forwarders: Int64[np.ndarray, "pairs copies"]
+) -> tuple[Float[np.ndarray, " pairs"], Float[np.ndarray, " pairs"]]:
+    """Return the probability that a packet gets over at least one of some forwarders, there and back; -1 stands for no forwarder."""
+    hop = np.where((forwarders >= 0)[..., None], candidates.hop[forwarders], 0.0)
+    there = 1.0 - np.prod(1.0 - hop[..., 0] * hop[..., 1], axis=1)
+    back = 1.0 - np.prod(1.0 - hop[..., 2] * hop[..., 3], axis=1)
+    return there, back
 
 
 def usable_range_m(rule: Cooperation, radio: Radio) -> float:

@@ -19,7 +19,7 @@ EVERYBODY = -2
 """Used instead of the destination's agent id in a broadcast message, which is for all stations that receive it."""
 
 
-_SNR_STEP_DB, _SHARE_STEPS, _SNR_RANGE_DB = 0.5, 255, (-28.0, 99.5)
+_SNR_STEP_DB, _SHARE_STEPS, _BUSY_STEPS, _SNR_RANGE_DB = 0.5, 255, 255, (-28.0, 99.5)
 SEQUENCE_NUMBERS = 1 << 15
 """Number of different sequence numbers of announcements; after the last one, they start again at 0."""
 
@@ -55,6 +55,11 @@ class HeardList:
         return len(self.agent)
 
 
+def announced_busy_share(share: Float[np.ndarray, " stations"]) -> Float[np.ndarray, " stations"]:
+    """Return busy ratios, 0 to 1, with the precision of the announcement: steps of 1/255."""
+    return np.round(share * _BUSY_STEPS) / _BUSY_STEPS
+
+
 @dataclass(frozen=True)
 class Awareness:
     """The announcement of a station: its own state as it believes it, and its perception matrix.
@@ -73,6 +78,7 @@ class Awareness:
         size_m: Length, width and height of the body; zeros for a roadside unit.
         matrix: The station's perception matrix; None if it has no lidar.
         heard: What the sender measured on the packets of stations that it has heard lately.
+        busy_share: Busy ratio of the channel that the sender measured last, 0 to 1, in steps of 1/255.
     """
 
     origin: int
@@ -88,6 +94,7 @@ class Awareness:
     size_m: Float[np.ndarray, " 3"]
     matrix: PerceptionMatrix | None
     heard: HeardList
+    busy_share: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,7 @@ class AnnouncedStates:
         is_vehicle: Whether the sender is a vehicle, not a roadside unit.
         has_matrix: Whether it announced a perception matrix.
         wants_data: Whether it asks others for data.
+        busy_share: Busy ratio of the channel that it measured last, 0 to 1.
         listed: Index of the first entry of each announcement's list of heard stations; one entry more than rows.
         heard_agent: Agent ids of the stations that each sender heard, in rising order.
         heard_snr_db: Mean SNR of the packets of each.
@@ -112,6 +113,7 @@ class AnnouncedStates:
     is_vehicle: Bool[np.ndarray, " rows"]
     has_matrix: Bool[np.ndarray, " rows"]
     wants_data: Bool[np.ndarray, " rows"]
+    busy_share: Float[np.ndarray, " rows"]
     listed: Int64[np.ndarray, " rows_plus_1"]
     heard_agent: Int64[np.ndarray, " listed"]
     heard_snr_db: Float[np.ndarray, " listed"]
@@ -134,6 +136,7 @@ class _Said:
         is_vehicle: Whether the sender is a vehicle, not a roadside unit.
         has_matrix: Whether it announced a perception matrix.
         wants_data: Whether it asks others for data.
+        busy_share: Busy ratio of the channel that it measured last, 0 to 1.
         free: Unused rows.
     """
 
@@ -148,13 +151,14 @@ class _Said:
     is_vehicle: Bool[np.ndarray, " rows"]
     has_matrix: Bool[np.ndarray, " rows"]
     wants_data: Bool[np.ndarray, " rows"]
+    busy_share: Float[np.ndarray, " rows"]
     free: list[int]
 
     @staticmethod
     def nothing() -> "_Said":
         flags = np.zeros(0, bool)
         return _Said(
-            [], np.zeros((0, 4)), np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros((0, 3)), np.zeros(0), np.zeros(0, np.int64), flags, flags, flags, []
+            [], np.zeros((0, 4)), np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros((0, 3)), np.zeros(0), np.zeros(0, np.int64), flags, flags, flags, np.zeros(0), []
         )  # fmt: skip
 
     def keep(self, is_used: Bool[np.ndarray, " rows"], wanted: int) -> None:
@@ -180,10 +184,10 @@ class _Said:
         at = np.array(rows, np.int64)
         self.pose[at], self.velocity_mps[at] = [one.pose for one in said], [one.velocity_mps for one in said]
         self.size_m[at], self.stamp_us[at] = [one.size_m for one in said], [one.stamp_us for one in said]
-        self.antenna_m[at], self.wants_data[at], self.acceleration_mps2[at], self.turn_radps[at] = zip(
-            *((one.antenna_height_m, one.wants_data, one.acceleration_mps2, one.turn_radps) for one in said),
+        self.antenna_m[at], self.wants_data[at], self.acceleration_mps2[at], self.turn_radps[at], self.busy_share[at] = zip(
+            *((one.antenna_height_m, one.wants_data, one.acceleration_mps2, one.turn_radps, one.busy_share) for one in said),
             strict=True,
-        )
+        )  # fmt: skip
         # A mast may have a width and a height, but no length.
         self.is_vehicle[at], self.has_matrix[at] = self.size_m[at, 0] > 0.0, [one.matrix is not None for one in said]
         return at
@@ -200,6 +204,7 @@ _COLUMNS = (
     "is_vehicle",
     "has_matrix",
     "wants_data",
+    "busy_share",
 )
 
 
@@ -323,7 +328,7 @@ class Neighbours:
             offset, entries["origin"].copy(), row.astype(np.int64), said.pose[rows], said.velocity_mps[rows],
             said.acceleration_mps2[rows], said.turn_radps[rows], said.size_m[rows],
             said.antenna_m[rows], said.stamp_us[rows], said.is_vehicle[rows], said.has_matrix[rows], said.wants_data[rows],
-            listed, agent, snr_db, share,
+            said.busy_share[rows], listed, agent, snr_db, share,
         )  # fmt: skip
 
     def matrices(self, egos: Sequence[int], now_us: int) -> AnnouncedMatrices:

@@ -181,10 +181,19 @@ class Stations:
         rounded = HeardList.of(*heard)
         return Measured(offset, rounded.agent, rounded.snr_db, rounded.share)
 
-    def vicinities(self, agents: Int64[np.ndarray, " agents"], now_us: int) -> Vicinities:
-        """Return what each of some stations that are present, in rising order of their agent ids, knows of those around it."""
+    def vicinities(
+        self, agents: Int64[np.ndarray, " agents"], now_us: int, busy_share: Float[np.ndarray, " agents"] | None = None
+    ) -> Vicinities:
+        """Return what each of some stations that are present, in rising order of their agent ids, knows of those around it.
+
+        Args:
+            agents: Agent ids of the stations.
+            now_us: Present simulated time.
+            busy_share: Busy ratio that each of them measured last, 0 to 1; None for an idle channel.
+        """
         own = self.states.some(np.searchsorted(self.states.agent, agents))
-        return Vicinities(own, self.neighbours.announced(agents, now_us), self._hearing.measured(agents, now_us))
+        announced, measured = self.neighbours.announced(agents, now_us), self._hearing.measured(agents, now_us)
+        return Vicinities(own, announced, measured, np.zeros(len(agents)) if busy_share is None else busy_share)
 
     def knows(self, agent: int, vehicle: int) -> bool:
         """Return whether a station has an announcement of a vehicle, or detected it in one of its frames; for metrics only."""

@@ -62,11 +62,13 @@ class Vicinities:
         own: State of each owner as the owner itself knows it; one row per owner.
         announced: What each owner knows from announcements.
         measured: What each owner measured on the packets of others.
+        busy_share: Busy ratio of the channel that each owner measured last, 0 to 1.
     """
 
     own: OwnStates
     announced: AnnouncedStates
     measured: Measured
+    busy_share: Float[np.ndarray, " owners"]
 
     @cached_property
     def owner_of(self) -> Int64[np.ndarray, " known"]:

@@ -1,0 +1,23 @@
+"""No relay, but as many packets: the baseline that spends the spectrum of a relayed path on the direct link."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.relay.rule import NEVER, RelayRule, RelayView
+from v2xsim.parts import part
+
+
+@part("direct_with_retries")
+@dataclass(frozen=True)
+class DirectWithRetries(RelayRule):
+    """No station forwards; where a relay would be looked for, each packet may be sent twice as often as radio.retries allows, until it is acknowledged."""
+
+    relays: ClassVar[bool] = False
+    repeats: ClassVar[bool] = True
+
+    def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
+        """Return for all candidates that they must not relay."""
+        return np.full(view.shape, NEVER)
