@@ -22,6 +22,7 @@ from v2xsim.comms.channel.path_loss.tr37885_urban import Tr37885Urban
 from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
 from v2xsim.comms.relay.believed_channel import ChannelModel
+from v2xsim.comms.relay.bound import RelayBound, TrueChannel, usable_links
 from v2xsim.comms.relay.choice import scores_of
 from v2xsim.comms.relay.courses import Courses
 from v2xsim.comms.relay.foresight.history import LinkHistories
@@ -125,6 +126,18 @@ def relay_view(size: int) -> RelayView:
         ends(np.zeros(pairs, np.int64)), ends(np.arange(pairs) + stations - pairs), ends(relay), pair, quality, quality, 0.7,
         np.zeros(pairs, np.int64), known, indexed(corner), 5.9, 300.0, lambda: _numbers(len(pair)),
     )  # fmt: skip
+
+
+def true_channel(size: int) -> TrueChannel:
+    """Return a trial input for bounds of relaying: links at two instants, the same both ways."""
+    row = np.arange(size)
+    now = np.where(row[:, None] == row, 0.0, 1.0 / (1.0 + np.abs(row[:, None] - row)))
+    return TrueChannel(np.stack([now, 0.5 * now]))
+
+
+def _try_bound(part: Any, size: int) -> object:
+    """Return the links with which a bound chooses relays."""
+    return usable_links(part, true_channel(size))
 
 
 def foresight_view(size: int, learns: bool = False) -> ForesightView:
@@ -314,6 +327,7 @@ TRIALS: Mapping[type[Part], tuple[Trial, tuple[int, ...]]] = {
     MatchingRule: (lambda part, size: order_of(part, matching_view(size)), (5,)),
     PathLoss: (_try_path_loss, (5, 0)),
     RedundancyRule: (lambda part, size: omitted_by(part, redundancy_view(size)), (5,)),
+    RelayBound: (_try_bound, (5, 0)),
     RelayRule: (lambda part, size: scores_of(part, relay_view(size)), (5,)),
     VehicleBlockage: (_try_blockage, (5, 0)),
 }

@@ -249,7 +249,7 @@ COPIED = {
     "radio.propagation.fading": ("nakagami", "rician"), "cooperation.awareness_rule": ("periodic", "cam"),
     "cooperation.matching": ("blind_cells", "nearest"), "cooperation.relay": ("hybrid", "random_qualified"),
     "cooperation.fusion": ("early", "cpm"), "cooperation.redundancy": ("none", "self_announcing"),
-    "detector": ("visibility", "visibility"), "cooperation.foresight": ("tracks", "none"),
+    "detector": ("visibility", "visibility"), "cooperation.foresight": ("tracks", "none"), "cooperation.bound": ("none", "oracle"),
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.claims.true_delivery import TrueDelivery
+from v2xsim.engine.channel.true_delivery import TrueDelivery
 from v2xsim.engine.simulation import Simulation
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.roster import Roster

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from v2xsim.claims.true_delivery import TrueDelivery
 from v2xsim.engine.channel.links import LinkBudget, next_budget
+from v2xsim.engine.channel.true_delivery import TrueDelivery
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.source import open_mobility

@@ -11,6 +11,7 @@ from threadpoolctl import ThreadpoolController
 from v2xsim.comms.channel.detours import CornerMap
 from v2xsim.engine.channel.air import Air, Heard, IdealAir
 from v2xsim.engine.channel.blocked_links import BlockedLinks
+from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.channel.messages import ApplicationMessage, Message
 from v2xsim.engine.channel.packet_table import PacketTable
 from v2xsim.engine.channel.radio import RadioAir
@@ -27,6 +28,7 @@ from v2xsim.engine.cooperation.over_the_air import OverTheAir
 from v2xsim.engine.cooperation.own_messages import OnArrival, OnLoss, OwnMessages
 from v2xsim.engine.cooperation.relaying import Relaying
 from v2xsim.engine.cooperation.transfers import Transfers
+from v2xsim.engine.cooperation.true_paths import TruePaths
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.lockstep import Lockstep
 from v2xsim.engine.plausibility import Plausibility
@@ -130,6 +132,9 @@ class Simulation:
         )
         # An empty world, so that no process needs a check for None before the first tick.
         self.instant = Instant.empty(self._begin_us)
+        # The tick whose computation has begun, and the world at it if a bound has looked ahead.
+        self._ahead: BegunTick | None = None
+        self._foreseen: Instant | None = None
         # What each station had measured on the packets of others at the last tick.
         self.heard = Measured.nothing()
         self._captures = Captures()
@@ -141,7 +146,9 @@ class Simulation:
         forget_us = round(SILENT_PERIODS * rule.awareness_rule.longest_us)
         max_age_us = round(rule.max_age_ms * 1e3)
         # A station that may relay decides from what it knows of the stations around it.
-        all_listen = rule.relay.relays and rule.transport == "radio" and not scenario.radio.access.ideal
+        all_listen = (
+            (rule.relay.relays or rule.bound.sees) and rule.transport == "radio" and not scenario.radio.access.ideal
+        )
         self.stations = Stations(
             frames_kept, self._detect_us, forget_us, max_age_us, round(rule.awareness_rule.longest_us), all_listen
         )
@@ -169,8 +176,10 @@ class Simulation:
         else:
             tables = self.recording.tables
             foresight = Foresight(scenario.radio, rule, obstacles, self.corners, tables["foretold"])
+            sees_truth = rule.bound.sees and not scenario.radio.access.ideal
+            bound = TruePaths(rule.bound, scenario.radio, self._links_to_the_deadline) if sees_truth else None
             relaying = Relaying(
-                obstacles, rule, scenario.radio, streams, tables["relays"], tables["nominations"], foresight
+                obstacles, rule, scenario.radio, streams, tables["relays"], tables["nominations"], foresight, bound
             )
             self._exchange = OverTheAir(
                 scenario, self.clock, self._air, self.stations, self.tracks, self._transfers, relaying, self._forecast,
@@ -194,7 +203,10 @@ class Simulation:
 
     def notices(self, names: Names) -> tuple[Notice, ...]:
         """Return what looked wrong in the ticks so far, and which links found no way round a corner."""
-        return (*self.plausibility.notices(names), *self._blocked_links.notices())
+        bound = self.scenario.cooperation.bound
+        text = f"cooperation.bound {bound.name}: relays are chosen with the true channel, as no station can; an upper bound, for comparison only"
+        bounds = (Notice("relay.bound", 1, text),) if bound.sees else ()
+        return (*bounds, *self.plausibility.notices(names), *self._blocked_links.notices())
 
     @property
     def has_begun(self) -> bool:
@@ -289,8 +301,9 @@ class Simulation:
                 self._go_on = self.clock.event()
                 yield self._go_on
             # Other threads cast the lidars of the next tick while this thread works on messages and fusion.
+            self._ahead = None
             if next_us < self._end_us:
-                moment = self._world.begin(next_us, current.errors)
+                self._ahead = moment = self._world.begin(next_us, current.errors)
             if not stops_here:
                 self._enter(current)
             if self._on_tick is not None:
@@ -347,7 +360,7 @@ class Simulation:
         """Make a prepared tick the present one: its links replace the old ones, and stations get their new frames."""
         if not self._is_stepped and self.inboxes.is_open:
             self.inboxes.clear()
-        instant = self._world.instant(moment, self.instant.links)
+        instant, self._foreseen = self._foreseen or self._world.instant(moment, self.instant.links), None
         # The channel delivers packets over the old links before `_instant` is replaced, so that stations that react to
         # them use the old state.
         self._air.tick(instant.fleet, instant.links)
@@ -399,6 +412,14 @@ class Simulation:
         """Return frames of egos after fusion; nothing that it reads changes while the run goes on."""
         results = fused_each(dues, self.scenario.cooperation.fusion, self.sensing)
         return [frame(result=result) for frame, result in zip(unfused, results, strict=True)]
+
+    def _links_to_the_deadline(self) -> list[LinkBudget]:
+        """Return the links now and, for a bound that looks ahead, at the next tick if it is before the deadline."""
+        rule, links = self.scenario.cooperation, [self.instant.links]
+        if rule.bound.looks_ahead and self._step_us < self._fuse_us and self._ahead is not None:
+            self._foreseen = self._foreseen or self._world.instant(self._ahead, self.instant.links)
+            links.append(self._foreseen.links)
+        return links
 
     def _forget(self, next_frame_us: int) -> None:
         """Forget what nothing needs any more, after all frames captured before a time are fused."""

@@ -40,6 +40,7 @@ def manifest_of(
         "tables": dict(tables or {}),
         "models": dict(rung),
         STEERED: (steered or Steered()).as_object(),
+        "sees_truth": [f"cooperation.bound: {bound.name}"] if (bound := scenario.cooperation.bound).sees else [],
         "notices": [notice.as_object() for notice in notices],
         "versions": {name: _version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
     }

@@ -37,6 +37,7 @@ def cross_problems(scenario: Scenario) -> list[Problem]:
         *_lidars(scenario),
         *_times(scenario),
         *_retries(scenario),
+        *_bound(scenario),
         *_mixes(scenario),
     ]
 
@@ -248,6 +249,16 @@ def _times(scenario: Scenario) -> Iterator[Problem]:
         yield Problem(
             ("radio", "channel", "environment_height_m"),
             f"must be at most {_HIGHEST_GROUND_M:g} m, below every antenna of the vehicle catalogue, got {ground_m:g}",
+        )
+
+
+def _bound(scenario: Scenario) -> Iterator[Problem]:
+    """Yield a problem if a bound would have to look further ahead than the engine does."""
+    rule, step_ms = scenario.cooperation, scenario.run.step_s * 1e3
+    if rule.bound.looks_ahead and rule.deadline_ms > 2.0 * step_ms:
+        yield Problem(
+            ("cooperation", "bound"),
+            f"{rule.bound.name} sees one tick ahead, so cooperation.deadline_ms must be at most 2 x run.step_s ({2.0 * step_ms:g} ms), got {rule.deadline_ms:g}",
         )
 
 

@@ -110,7 +110,13 @@ def _relaying(scenario: Scenario) -> Iterator[Problem]:
             ("cooperation", "foresight"),
             f"has no effect: {why}, and egos look ahead only at the links over which they ask",
         )
-    unrelayed = None if work.relay.relays else f"relay rule {work.relay.name} has no relays"
+    if (why := lossless or nothing) and work.bound.sees:
+        yield Problem(("cooperation", "bound"), f"has no effect: {why}, so nobody needs a relay")
+    if work.bound.sees and _is_chosen(scenario, "cooperation", "relay"):
+        yield Problem(
+            ("cooperation", "relay"), f"has no effect: cooperation.bound {work.bound.name} chooses the relays"
+        )
+    unrelayed = None if work.relay.relays or work.bound.sees else f"relay rule {work.relay.name} has no relays"
     if (why := lossless or unasked or nothing or unrelayed) and _is_chosen(scenario, "cooperation", "overhearing"):
         yield Problem(("cooperation", "overhearing"), f"has no effect: {why}, so no packet is addressed to a relay")
 

@@ -12,6 +12,7 @@ from pydantic import PrivateAttr, model_validator
 
 from v2xsim.comms.messages.awareness.rule import AwarenessRule
 from v2xsim.comms.messages.redundancy.rule import RedundancyRule
+from v2xsim.comms.relay.bound import RelayBound
 from v2xsim.comms.relay.foresight.model import LinkForecast
 from v2xsim.comms.relay.rule import RelayRule
 from v2xsim.gpu.bev.fusion.scheme import FusionScheme
@@ -61,6 +62,11 @@ class Cooperation(Section):
     )
     relay: Annotated[RelayRule, PartChoice(RelayRule, "hybrid")] = chosen(
         RelayRule, "hybrid", "Rule that chooses a relay for two stations whose direct link is not usable"
+    )
+    bound: Annotated[RelayBound, PartChoice(RelayBound, "none")] = chosen(
+        RelayBound,
+        "none",
+        "Upper bound: relays chosen with the true channel, which no station knows, instead of by the relay rule; for comparison only",
     )
     overhearing: bool = choice(
         True,

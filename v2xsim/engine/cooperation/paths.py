@@ -59,6 +59,25 @@ class Paths:
         return rows_of(_keys(self.ego, self.helper), _keys(ego, helper))
 
 
+@dataclass(frozen=True)
+class BestWays:
+    """The best way of each of some pairs of stations over the true channel, for upper bounds.
+
+    Attributes:
+        direct: Delivery of the direct link, 0 to 1; 0 if one of the two has left.
+        relay: Agent id of the best relay; NOBODY if there is none.
+        relayed: Product of the deliveries of its two hops; 0 without a relay.
+        snr_db: Mean SNR of the direct link; minus infinity out of range.
+        relayed_snr_db: Mean SNR of the worse of the two hops.
+    """
+
+    direct: Float[np.ndarray, " pairs"]
+    relay: Int64[np.ndarray, " pairs"]
+    relayed: Float[np.ndarray, " pairs"]
+    snr_db: Float[np.ndarray, " pairs"]
+    relayed_snr_db: Float[np.ndarray, " pairs"]
+
+
 def _keys(ego: Int64[np.ndarray, " pairs"], helper: Int64[np.ndarray, " pairs"]) -> Int64[np.ndarray, " pairs"]:
     """Return a number for each pair that rises with ego and helper; agent ids are below 2^31."""
     return (ego << 32) | helper

@@ -5,10 +5,11 @@ announcement, or none, because each believes that another one is better placed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 
 from v2xsim.comms.access.scheme import error_points_of
 from v2xsim.comms.channel.path_loss.model import range_of
@@ -19,7 +20,7 @@ from v2xsim.comms.relay.hops import KnownBodies
 from v2xsim.comms.relay.rule import Ends, HopQuality, RelayView
 from v2xsim.engine.cooperation.foresight import Foresight
 from v2xsim.engine.cooperation.known_bodies import known_bodies
-from v2xsim.engine.cooperation.paths import Paths
+from v2xsim.engine.cooperation.paths import BestWays, Paths
 from v2xsim.engine.cooperation.relay_candidates import (
     OWNER,
     Candidates,
@@ -30,6 +31,7 @@ from v2xsim.engine.cooperation.relay_candidates import (
 )
 from v2xsim.engine.cooperation.rivals import rivals_of
 from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.engine.stations.vicinity import Vicinities
 from v2xsim.records import Detections, Obstacles
 from v2xsim.results.tables import Columns
@@ -41,6 +43,13 @@ TRUSTED = 0.9
 """How far an ego trusts an alarm: the share of alarms that are right, about (docs/models.md, "Foresight")."""
 AHEAD_S = 0.2
 """A link that is foretold to die no later than this after the deadline of a cycle counts as weak: foretold times are no surer."""
+
+
+class Bound(Protocol):
+    """What chooses relays with the true channel."""
+
+    def between(self, one: Int64[np.ndarray, " pairs"], other: Int64[np.ndarray, " pairs"]) -> BestWays:
+        """Return the best way between each of some pairs of stations, given by their agent ids."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,7 @@ class Relaying:
         relays: Table of the relays that egos choose.
         nominations: Table of the decisions of stations to pass on what helpers broadcast.
         foresight: What egos foresee of their links.
+        bound: Chooses relays with the true channel instead, in a run that shows an upper bound.
 
     Attributes:
         passing: Agent ids of the stations that pass on what a helper broadcasts, by helper.
@@ -91,9 +101,11 @@ class Relaying:
         relays: Columns,
         nominations: Columns,
         foresight: Foresight,
+        bound: Bound | None = None,
     ) -> None:
         self._obstacles, self._rule, self._radio, self._streams = obstacles, rule, radio, streams
         self._relays_table, self._nominations_table, self._foresight = relays, nominations, foresight
+        self._bound = bound
         self._cycle_s = rule.deadline_ms * 1e-3 + AHEAD_S
         self._reach_m = 2.0 * rule.matrix.extent_m
         self._range_m = usable_range_m(rule, radio) if rule.relay.relays else 0.0
@@ -102,8 +114,8 @@ class Relaying:
 
     @property
     def relays(self) -> bool:
-        """Whether the relay rule chooses relays at all."""
-        return self._rule.relay.relays
+        """Whether relays are chosen at all, by the relay rule or with the true channel."""
+        return self._rule.relay.relays or self._bound is not None
 
     def plan_passing(self, vicinities: Vicinities, detected: Sequence[tuple[int, Detections]], frame_us: int) -> None:
         """Let each station decide whether it passes on what helpers broadcast, from now on.
@@ -114,8 +126,11 @@ class Relaying:
             frame_us: Capture time of the present frames, recorded with each decision to pass on.
         """
         known = vicinities.known
-        pairs, candidates = passing(known, np.ones(len(known.owner), bool), self._reach_m, self._rule.min_delivery)
         self.passing = {}
+        if self._bound is not None:
+            self._pass_by_truth(vicinities.own, self._bound)
+            return
+        pairs, candidates = passing(known, np.ones(len(known.owner), bool), self._reach_m, self._rule.min_delivery)
         choice, self._of_passing = self._chosen(vicinities, detected, pairs, candidates, self._of_passing)
         own = known.owner[pairs.owner]
         forwarders = np.column_stack([choice.candidate, choice.others])
@@ -154,6 +169,9 @@ class Relaying:
         paths = Paths(
             known.owner[every.owner], known.agent[every.helper], relay, more, there, back, snr_db, *rivals, rounds
         )
+        if self._bound is not None:
+            near = requests(known, vicinities.own.pose[:, :2], self._reach_m)
+            return self._by_truth(paths, self._bound, np.isin(every.helper, near.helper), frame_us)
         if not self.relays and not self._rule.relay.repeats:
             return paths
         near = requests(known, vicinities.own.pose[:, :2], self._reach_m)
@@ -189,6 +207,32 @@ class Relaying:
         there[row], back[row] = relayed_there[is_better], relayed_back[is_better]
         snr_db[row] = candidates.snr_db[choice.candidate[has_relay[is_better]]].min(axis=1)
         return paths
+
+    def _by_truth(self, paths: Paths, bound: Bound, is_near: Bool[np.ndarray, " paths"], frame_us: int) -> Paths:
+        """Return the paths of egos with true links, and with the best relay where the direct link to a helper near by is too weak."""
+        true = bound.between(paths.ego, paths.helper)
+        is_weak = is_near & (true.direct < self._rule.min_delivery)
+        is_better = is_weak & (true.relayed > true.direct)
+        relay = np.where(is_better, true.relay, NOBODY)
+        none = np.full(np.count_nonzero(is_weak), np.nan)
+        self._relays_table.add(
+            time_us=frame_us, requester=paths.ego[is_weak], helper=paths.helper[is_weak], relay=relay[is_weak], height=none,
+            mobility=none, score=np.where(is_better, true.relayed, np.nan)[is_weak], delivery=true.direct[is_weak],
+        )  # fmt: skip
+        delivery = np.where(is_better, true.relayed, true.direct)
+        snr_db = np.where(is_better, true.relayed_snr_db, true.snr_db)
+        return replace(paths, relay=relay, there=delivery, back=delivery.copy(), snr_db=snr_db)
+
+    def _pass_by_truth(self, own: OwnStates, bound: Bound) -> None:
+        """Let the best station pass on what each helper broadcasts, for each ego near it whose link with it is too weak."""
+        ego, helper = np.flatnonzero(own.ego), np.flatnonzero(own.lidars > 0)
+        apart_m = np.linalg.norm(own.pose[ego, None, :2] - own.pose[helper, :2], axis=2)
+        one, other = np.nonzero((apart_m < self._reach_m) & (ego[:, None] != helper))
+        wants, gives = own.agent[ego[one]], own.agent[helper[other]]
+        true = bound.between(gives, wants)
+        passes = (true.direct < self._rule.min_delivery) & (true.relayed > true.direct)
+        for origin, station in zip(gives[passes].tolist(), true.relay[passes].tolist(), strict=True):
+            self.passing.setdefault(origin, set()).add(station)
 
     def _chosen(
         self, vicinities: Vicinities, detected: Sequence[tuple[int, Detections]], pairs: KnownPairs, candidates: Candidates,

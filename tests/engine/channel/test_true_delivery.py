@@ -6,10 +6,10 @@ from scipy.integrate import quad
 from scipy.stats import gamma, rice
 
 import v2xsim
-from v2xsim.claims.true_delivery import TrueDelivery
 from v2xsim.comms.access.scheme import error_points_of
 from v2xsim.comms.phy.error_points import delivery_at
 from v2xsim.comms.phy.noise import noise_dbm
+from v2xsim.engine.channel.true_delivery import TrueDelivery
 
 RADIO = v2xsim.load("demo", ["radio.sensitivity_dbm=-93"]).radio
 NOISE_DBM = noise_dbm(10, 9.0)
