@@ -131,7 +131,8 @@ class Witness:
         if message.destination == EVERYBODY:
             return {(station, EVERYBODY): True for station in receivers if station in self.passing[message.origin]}
         is_relay = isinstance(message, RequestMessage | AnswerMessage) and packet.target != message.destination
-        return {(packet.target, message.destination): True} if is_relay and packet.target in receivers else {}
+        named = {packet.target, *message.more_relays} if is_relay else set()
+        return {(station, message.destination): True for station in receivers if station in named}
 
     def reported(self, station, frame, announced_m, now_us, wait_us, lidars, redundancy):
         """Return objects and numbers of the report that a station makes of its frame; None for none."""
