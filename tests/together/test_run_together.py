@@ -29,13 +29,15 @@ VARIANTS = [
         "record.link_ticks": 2, "record.state_ticks": 2, "record.evaluation_range_m": 40,
     },
     {
-        "cooperation.relay": "height", "cooperation.foresight": "tracks", "cooperation.awareness_rule": "cam", "cooperation.matching": "nearest",
+        "cooperation.relay": "height", "cooperation.foresight": "tracks", "cooperation.overhearing": False, "cooperation.awareness_rule": "cam", "cooperation.matching": "nearest",
         "cooperation.max_helpers": 1, "cooperation.deadline_ms": 160, "cooperation.max_age_ms": 150, "cooperation.budget_bytes": 900,
         "cooperation.detect_ms": 40, "cooperation.min_delivery": 0.9, "cooperation.hidden_speed_mps": 5,
         "radio.slot_ms": 1, "radio.selection_window_ms": 30, "radio.retries": 1, "radio.ack_timeout_ms": 2,
     },
     {"cooperation.fusion": "cpm", "cooperation.redundancy": "distance", "record.states": False},
     {"cooperation.fusion": "late", "cooperation.transport": "synchronous", "cooperation.shortlist": 2},
+    # This one looks at the next tick before the others are there.
+    {"cooperation.bound": "clairvoyant", "cooperation.deadline_ms": 160},
 ]  # fmt: skip
 
 
@@ -57,8 +59,8 @@ def test_every_free_key_leaves_the_world_as_it_is(tmp_path):
     check_as_alone(scenarios, tmp_path)
     assert {key for variant in VARIANTS for key in variant} == FREE_KEYS
     # Each of these runs has results of its own, so that the others do not agree because nothing happens.
-    metrics = {(tmp_path / f"alone-{number}" / "metrics.parquet").read_bytes() for number in range(5)}
-    assert len(metrics) == 5
+    metrics = {(tmp_path / f"alone-{number}" / "metrics.parquet").read_bytes() for number in range(6)}
+    assert len(metrics) == 6
 
 
 def test_runs_with_sumo_share_one_simulation_of_the_traffic(tmp_path):

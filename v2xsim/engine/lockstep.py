@@ -54,13 +54,13 @@ class Lockstep:
         runs: Number of the runs.
         workers: The threads beside the main thread.
         begun: Ticks whose computation has started. A run begins a tick before it enters the one before, so two are kept.
-        instants: The world at the present tick, with its links.
+        instants: The world at the present tick, with its links, and at the next one if a bound of relaying looks ahead.
     """
 
     def __init__(self, threads: int, runs: int = 1) -> None:
         self.runs = runs
         self.workers = Workers(threads)
-        self.begun, self.instants = Newest[Any](2), Newest[Any](1)
+        self.begun, self.instants = Newest[Any](2), Newest[Any](2)
         self._parts: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], _T]) -> _T:
