@@ -40,12 +40,11 @@ def scores_of(rule: RelayRule, view: RelayView) -> Float[np.ndarray, " candidate
     Raises:
         PartError: If a user's rule raises an exception or returns anything but one score per candidate.
     """
-    scores = array_from(
-        rule, "score", ask(rule, "score", view), {"candidates": len(view.pair)}, finite=False, most=_MOST_SCORE
-    )
-    allowed = scores[scores != NEVER]
-    array_from(rule, "score", allowed, {"candidates": len(allowed)}, least=-_MOST_SCORE)
-    return scores
+    scores = ask(rule, "score", view)
+    checked = np.where(scores == NEVER, 0.0, scores) if type(scores) is np.ndarray and scores.dtype == float else scores
+    array_from(rule, "score", checked, {"candidates": len(view.pair)}, least=-_MOST_SCORE, most=_MOST_SCORE)
+    allowed_or_never: np.ndarray = scores
+    return allowed_or_never
 
 
 def chosen_relays(rule: RelayRule, view: RelayView, previous: Int64[np.ndarray, " pairs"]) -> RelayChoice:

@@ -264,28 +264,32 @@ def _bound(scenario: Scenario) -> Iterator[Problem]:
 
 def _retries(scenario: Scenario) -> Iterator[Problem]:
     """Yield a problem if packets should be sent again that nobody can acknowledge."""
-    access, retries, relay = scenario.radio.access, scenario.radio.retries, scenario.cooperation.relay
-    if retries == 0 and relay.repeats and not access.ideal and scenario.cooperation.transport == "radio":
-        yield Problem(
-            ("radio", "retries"),
-            f"must be above 0 with cooperation.relay {relay.name}, got 0: without them no packet is acknowledged, so none is sent again",
-        )
-    if retries == 0 or access.ideal:
+    access, retries, work = scenario.radio.access, scenario.radio.retries, scenario.cooperation
+    why, key = f"radio.retries {retries}", ("radio", "retries")
+    if retries == 0:
+        if not work.relay.repeats or work.bound.sees or work.transport != "radio":
+            return
+        why, key = f"cooperation.relay {work.relay.name}", ("cooperation", "relay")
+    if access.ideal:
         return
     if isinstance(access, SidelinkScheme) and access.acknowledges and access.feedback[0] == 0:
         yield Problem(
             ("radio", "access", "psfch_period_slots"),
-            f"must be above 0 with radio.retries {retries}: without a feedback channel, no packet is acknowledged",
+            f"must be above 0 with {why}: without a feedback channel, no packet is acknowledged",
         )
     elif isinstance(access, SidelinkScheme) and not access.acknowledges:
         yield Problem(
-            ("radio", "retries"),
-            f"must be 0 with access scheme {access.name}, got {retries}: the scheme has no feedback; radio.access.repetitions sends copies of every packet",
+            key,
+            f"must be 0 with access scheme {access.name}, got {retries}: the scheme has no feedback; radio.access.repetitions sends copies of every packet"
+            if retries
+            else f"{work.relay.name} sends packets again, but access scheme {access.name} has no feedback; choose another relay rule",
         )
     elif access.file is not None:
         yield Problem(
-            ("radio", "retries"),
-            f"must be 0, got {retries}: a scheme of one's own, such as {access.name}, acknowledges no packets",
+            key,
+            f"must be 0, got {retries}: a scheme of one's own, such as {access.name}, acknowledges no packets"
+            if retries
+            else f"{work.relay.name} sends packets again, but a scheme of one's own, such as {access.name}, acknowledges none",
         )
 
 

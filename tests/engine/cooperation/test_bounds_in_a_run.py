@@ -87,3 +87,17 @@ def test_the_clairvoyant_uses_no_relay_that_drives_behind_the_house_before_the_d
         rows = v2xsim.run(moving.with_({"cooperation.bound": bound}), threads=1).tables["relays"].to_pylist()
         used[bound] = np.count_nonzero([row["relay"] >= 0 for row in rows])
     assert used["clairvoyant"] < used["oracle"]
+
+
+def test_direct_with_retries_sends_twice_as_often_and_is_acknowledged_without_radio_retries():
+    # The helper's link is weak: the house stands between, and the power just does.
+    weak = v2xsim.load(SCENE).with_(
+        {"radio.tx_power_dbm": 31.0, "radio.propagation.fading": "nakagami", "run.duration_s": 2.0}
+    )
+    sent = {}
+    for relay, retries in (("none", 0), ("none", 1), ("direct_with_retries", 0)):
+        results = v2xsim.run(weak.with_({"cooperation.relay": relay, "radio.retries": retries}), threads=1)
+        rows = [row for row in results.tables["packets"].to_pylist() if row["kind"] in ("request", "data", "ack")]
+        sent[relay, retries] = {kind: sum(row["kind"] == kind for row in rows) for kind in ("request", "data", "ack")}
+    assert sent["none", 0]["ack"] == 0 < sent["direct_with_retries", 0]["ack"]
+    assert sent["direct_with_retries", 0]["request"] > sent["none", 0]["request"]
