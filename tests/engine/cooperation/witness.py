@@ -257,7 +257,7 @@ def _watch_what_is_decided(monkeypatch, watch):
         watch.compare("reports", {frame.agent: mine}, {frame.agent: theirs})
         return result
 
-    def announces(states, rows, frames, heard, sequence):
+    def announces(states, rows, frames, heard, sequence, busy_share):
         now_us, air = run["air"]._clock.now_us, run["air"]
         for agent, theirs in zip(states.agent[rows].tolist(), heard, strict=True):
             listed = watch.inbox(agent).heard_list(now_us, air._stations.forget_us, air._period_us)
@@ -269,7 +269,7 @@ def _watch_what_is_decided(monkeypatch, watch):
                 for one in (mine, theirs)
             ]
             watch.compare("announcements", *shown)
-        return announce(states, rows, frames, heard, sequence)
+        return announce(states, rows, frames, heard, sequence, busy_share)
 
     for place, name, function in (
         (Cooperation, "__init__", begun), (OverTheAir, "plan_passing", planned), (OverTheAir, "candidates", chosen),
