@@ -92,7 +92,7 @@ def usual(metric, family, rule, load, seed):
     """
     step = [500, 2000, 8000].index(load)
     busy = SHARE[rule] + 0.1 * step
-    noise = 0.001 * ((seed * 7 + sum(map(ord, rule)) * 3 + step) % 5 - 2)
+    noise = 0.001 * ((seed * (1 + list(GAIN).index(rule)) + step) % 5 - 2)
     return {
         "channel_busy_ratio": busy,
         "blind_covered": 0.2 + 0.01 * seed + GAIN[rule] + busy + noise,

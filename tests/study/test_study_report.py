@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from tests.study.made_studies import TEXT, found, made, usual
 from v2xsim.cli.app import app
 from v2xsim.study.study_folder import provenance_in
-from v2xsim.study.study_tables import difference_rows, level_rows, summary
+from v2xsim.study.study_tables import bound_rows, difference_rows, level_rows, summary
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_a_report_has_summary_tables_and_figures_to_the_same_bytes_each_time(run
     assert ran.exit_code == 0
     first = content(tmp_path / "first")
     assert set(first) - {".v2xsim-report"} >= {
-        "summary.md", "curves.csv", "at-loads.csv", "differences.csv", "other-metrics.csv", "figures/curves-town.svg", "figures/curves-town.png",
+        "summary.md", "curves.csv", "at-loads.csv", "differences.csv", "other-metrics.csv", "bounds.csv", "figures/curves-town.svg", "figures/curves-town.png",
         "figures/differences-town.svg", "figures/differences-town.png",
     }  # fmt: skip
     # Elsewhere and at another time.
@@ -94,6 +94,15 @@ def test_a_row_says_how_many_seeds_its_half_width_takes(runs):
         assert row["half_width_reached"] is (row["half_width"] <= 0.01)
         assert row["half_width_reached"] is (row["seeds_needed"] <= 5)
         assert row["seeds_needed"] <= row["seeds_needed_cautious"]
+
+
+def test_bounds_are_compared_with_direct_and_with_the_reference(runs):
+    rows = bound_rows(found(runs))
+    assert [(row["bound"], row["rule"], row["load"]) for row in rows] == [
+        ("oracle", "direct", 0.2), ("oracle", "direct", 0.25), ("oracle", "hybrid", 0.2), ("oracle", "hybrid", 0.25),
+    ]  # fmt: skip
+    assert [row["difference"] for row in rows] == pytest.approx([0.1, 0.1, 0.05, 0.05], abs=0.002)
+    assert all(row["low"] < row["difference"] < row["high"] for row in rows)
 
 
 def test_a_load_outside_a_curve_is_reported_with_the_loads_that_are_covered(tmp_path):

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from v2xsim.study.equal_load import AtLoads, at_loads, complete_seeds
 from v2xsim.study.folders import StudyError
+from v2xsim.study.statistics import Paired, paired
 from v2xsim.study.store import MANIFEST as SWEEP_MANIFEST
 from v2xsim.study.studies import Study, read_study
 from v2xsim.study.study_plan import Member, members_of, setting_rows
@@ -167,6 +168,25 @@ class Findings:
             for name in (rule, self.file.direct, self.file.oracle)
         )
         return share_of_way(value, start, end, self.file.confidence)
+
+    def headroom(self) -> list[tuple[FamilyRuns, str, str, float, Paired]]:
+        """Return what bounds have over other rules at each load: family, bound, rule, load, and the difference of the primary metric, positive where the bound is better.
+
+        The rules are the reference, and for the oracle also direct.
+        """
+        file, found = self.file, []
+        sign = 1.0 if file.better == "higher" else -1.0
+        pairs = [(file.oracle, file.direct)] if file.oracle and file.direct else []
+        pairs += [
+            (bound, file.reference) for bound in dict.fromkeys([*([file.oracle] if file.oracle else []), *file.bounds])
+        ]
+        for family in self.families:
+            for bound, rule in pairs:
+                upper, lower = (sign * self.levels[file.metric, family.name, str(name)].value for name in (bound, rule))
+                for column, load in enumerate(family.member.family.loads):
+                    one = paired(lower[[column]], upper[[column]], file.confidence)
+                    found.append((family, str(bound), str(rule), load, one))
+        return found
 
     @cached_property
     def claims(self) -> tuple[Claim, ...]:

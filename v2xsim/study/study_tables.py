@@ -99,6 +99,17 @@ def other_rows(findings: Findings) -> Rows:
     return rows
 
 
+def bound_rows(findings: Findings) -> Rows:
+    """Return what bounds have over the reference, and the oracle over direct, at each load; positive where the bound is better."""
+    return [
+        {
+            "family": family.name, "bound": bound, "rule": rule, "load": load, "seeds": int(one.pairs[0]), "difference": _number(one.mean[0]), "low": _number(one.low[0]),
+            "high": _number(one.high[0]),
+        }
+        for family, bound, rule, load, one in findings.headroom()
+    ]  # fmt: skip
+
+
 def _number(value: float) -> float | None:
     """Return a number with nine digits, so that the last bits of a sum do not show; None for NaN."""
     return None if math.isnan(value) else float(f"{value:.9g}")
@@ -130,6 +141,7 @@ def _lines(findings: Findings, known: Provenance) -> Iterator[str]:
     yield from _load_lines(findings)
     for family in findings.families:
         yield from _family_lines(findings, family.name)
+    yield from _bound_lines(findings)
     yield from _other_lines(findings)
     yield from _seed_lines(findings)
     yield from _missing_lines(findings)
@@ -238,6 +250,29 @@ def _family_lines(findings: Findings, family: str) -> Iterator[str]:
             yield f"| {rule} (bound) | {load:g} | | | | | {_way(findings, family, rule, column)} |"
 
 
+def _bound_lines(findings: Findings) -> Iterator[str]:
+    """Yield how much better the bounds are."""
+    rows = bound_rows(findings)
+    if rows:
+        yield from (
+            "",
+            "## Bounds",
+            "",
+            "| family | bound | minus | load | difference | interval |",
+            "|---|---|---|---|---|---|",
+        )
+    for row in rows:
+        yield f"| {row['family']} | {row['bound']} | {row['rule']} | {row['load']:g} | {_difference_text(row)} |"
+
+
+def _difference_text(row: dict[str, Any]) -> str:
+    """Return the two cells of a difference and its interval."""
+    if row["difference"] is None:
+        return "no overlap |"
+    interval = "" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"
+    return f"{row['difference']:+.4f} | {interval}"
+
+
 def _other_lines(findings: Findings) -> Iterator[str]:
     """Yield the differences of the other metrics."""
     if not findings.file.also:
@@ -252,8 +287,7 @@ def _other_lines(findings: Findings) -> Iterator[str]:
     yield from ("| family | rule | load | metric | difference | interval |", "|---|---|---|---|---|---|")
     for row in other_rows(findings):
         if row["difference"] is not None:
-            interval = "" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"
-            yield f"| {row['family']} | {row['rule']} | {row['load']:g} | {row['metric']} | {row['difference']:+.4f} | {interval} |"
+            yield f"| {row['family']} | {row['rule']} | {row['load']:g} | {row['metric']} | {_difference_text(row)} |"
 
 
 def _way(findings: Findings, family: str, rule: str, column: int) -> str:
@@ -298,7 +332,7 @@ def _seed_lines(findings: Findings) -> Iterator[str]:
 
 
 def _missing_lines(findings: Findings) -> Iterator[str]:
-    notes = [f"{name}: not run" for name in findings.absent]
+    notes = [f"{name}: not run; with it, better and worse need more evidence" for name in findings.absent]
     for family in findings.families:
         notes += [f"{family.name}: {note}" for note in family.study.missing()]
         if family.left_out:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from v2xsim.evaluation.catalogue import KINDS
 from v2xsim.study.compare import mean_interval
 from v2xsim.study.equal_load import complete_seeds
 from v2xsim.study.study_findings import FamilyRuns, Findings, rule_names
@@ -59,13 +60,17 @@ def _curves(findings: Findings, family: FamilyRuns) -> Picture:
         )
     for load in family.member.family.loads:
         axes.axvline(load, color=style.GREY, linewidth=0.5, linestyle=(0, (1, 2)), zorder=0)
-    axes.set(xlabel=f"{file.load_metric} [1]", ylabel=file.metric)
+    axes.set(xlabel=_labelled(file.load_metric), ylabel=_labelled(file.metric))
     finish(figure, axes)
     says = (
         f"Means over {int(used.sum())} seeds with their {100 * file.confidence:g} % intervals; each point is one value of the load axis. "
-        "Dotted: the loads at which the rules are compared."
+        f"Dotted: the loads at which the rules are compared. {file.metric}: {KINDS[file.metric].meaning}."
     )
     return Picture(f"curves-{family.name}", f"{file.metric} over the channel load, {family.name}", says, figure)
+
+
+def _labelled(metric: str) -> str:
+    return f"{metric} [{KINDS[metric].unit}]"
 
 
 def _look(number: int) -> tuple[str, str, Any]:
@@ -92,7 +97,7 @@ def _forest(findings: Findings, family: FamilyRuns) -> Picture:
         )
     names = [f"{findings.comparisons[n].rule}, load {findings.comparisons[n].load:g}" for n in rows]
     axes.set_yticks([-float(position) for position in range(len(rows))], names)
-    axes.set(xlabel=f"{file.metric}: advantage of {file.reference}", ylim=(-len(rows) + 0.4, 0.6))
+    axes.set(xlabel=f"advantage of {file.reference} in {_labelled(file.metric)}", ylim=(-len(rows) + 0.4, 0.6))
     axes.grid(True, axis="x")
     finish(figure, axes, legend=False)
     says = (

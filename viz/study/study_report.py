@@ -16,7 +16,7 @@ from v2xsim.study.csvtext import csv_text
 from v2xsim.study.folders import StudyError
 from v2xsim.study.study_findings import Findings
 from v2xsim.study.study_folder import Provenance
-from v2xsim.study.study_tables import curve_rows, difference_rows, level_rows, other_rows, summary
+from v2xsim.study.study_tables import bound_rows, curve_rows, difference_rows, level_rows, other_rows, summary
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import Picture
 from v2xsim.viz.study.load_figures import figure_makers
@@ -37,7 +37,7 @@ def write_report(findings: Findings, known: Provenance, folder: Path) -> Path:
         StudyError: If the folder holds other files, or cannot be written.
     """
     tables = {
-        "curves.csv": curve_rows(findings), "at-loads.csv": level_rows(findings), "differences.csv": difference_rows(findings), "other-metrics.csv": other_rows(findings),
+        "curves.csv": curve_rows(findings), "at-loads.csv": level_rows(findings), "differences.csv": difference_rows(findings), "other-metrics.csv": other_rows(findings), "bounds.csv": bound_rows(findings),
     }  # fmt: skip
     with staged(folder, lambda target: check_replaceable(target, folder), StudyError) as draft:
         try:
