@@ -206,7 +206,7 @@ def refused(source: str, count: int, reasons: Mapping[int, Sequence[str]]) -> Sc
     listed = "".join(f"\n  {line}" for line in grouped(source, count, reasons))
     return ScenarioError(
         f"{source}: {len(reasons)} of {count} {'setting' if count == 1 else 'settings'} cannot be run, so the sweep does not start; correct the "
-        f"values, or write the settings that can be run under list:{listed}"
+        f"values, or leave these settings out (list: in a sweep file, rules: in a study file):{listed}"
     )
 
 
