@@ -1,7 +1,7 @@
 """The world of a run, opened and run up to its first tick: buildings, roads, traffic and stations."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,19 +50,19 @@ class OpenedWorld:
 
 @contextmanager
 def opened_world(
-    scenarios: Sequence[Scenario], is_ahead: bool, progress: Callable[[float, float, str], None]
+    scenario: Scenario, is_ahead: bool, progress: Callable[[float, float, str], None]
 ) -> Iterator[OpenedWorld]:
-    """Open the world of scenarios that have the same one, and let its traffic run up to the first tick.
+    """Open the world of a scenario, and let its traffic run up to the first tick.
 
     Args:
-        scenarios: The scenarios; the kernels of all are compiled and loaded.
+        scenario: The scenario; also the kernels of its run are compiled and loaded.
         is_ahead: Whether SUMO runs in a process of its own, ahead of the run.
         progress: Function called with the progress of a phase, its end, and its name.
 
     Raises:
         UserError: If an input of the scenario is wrong, or another simulation with SUMO is open in this process.
     """
-    started, scenario, names = time.perf_counter(), scenarios[0], Names()
+    started, names = time.perf_counter(), Names()
     for unit in scenario.stations.roadside:
         names.register(unit.id, "a roadside unit")
     obstacles, height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
@@ -78,8 +78,7 @@ def opened_world(
         built = time.perf_counter()
         # After the inputs are read, so that a wrong one is reported at once; but SUMO in another process starts meanwhile.
         progress(0.0, 1.0, "compiling")
-        for one in scenarios:
-            rehearse(one)
+        rehearse(scenario)
         progress(1.0, 1.0, "compiling")
         rehearsed = time.perf_counter()
         mobility.warm_up(begin_us, warmed)

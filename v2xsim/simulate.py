@@ -172,7 +172,7 @@ class Simulation:
     def _entered(self, opened: ExitStack, threads: int) -> OpenedWorld:
         """Open the world of the run, to be closed with it."""
         is_ahead = self._may_be_ahead and threads > 1 and self.scenario.traffic.is_simulated
-        return opened.enter_context(opened_world([self.scenario], is_ahead, self._progress))
+        return opened.enter_context(opened_world(self.scenario, is_ahead, self._progress))
 
     # Running
 

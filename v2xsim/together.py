@@ -97,7 +97,8 @@ def ends_of_runs(
         lockstep = Lockstep(threads, len(scenarios))
         opened.callback(lockstep.close)
         is_ahead = threads > 1 and scenarios[0].traffic.is_simulated
-        world = opened.enter_context(opened_world(scenarios, is_ahead, whole.report))
+        # Kernels that only other runs need are loaded when these use them.
+        world = opened.enter_context(opened_world(scenarios[0], is_ahead, whole.report))
         runs: dict[int, _Member] = {}
         try:
             for number, (scenario, folder) in enumerate(zip(scenarios, folders, strict=True)):

@@ -14,6 +14,7 @@ import v2xsim
 from tests.study.small_sweeps import planned
 from v2xsim.scenario import resolved
 from v2xsim.study import local_runner
+from v2xsim.study.expected import expected
 from v2xsim.study.groups import MOST_TOGETHER, groups_of, work_together
 from v2xsim.study.local_runner import ForkServer, run_locally
 from v2xsim.study.outcome import Outcome, outcomes_of
@@ -59,6 +60,16 @@ def test_groups_have_about_one_size_and_leave_no_worker_idle(count, workers, siz
 def test_a_point_with_a_part_of_a_file_has_a_process_of_its_own(monkeypatch):
     monkeypatch.setattr("v2xsim.study.groups.world_of", lambda scenario: None)
     assert grouped(planned(seeds=1)) == [[(0, 1)], [(1, 1)]]
+
+
+def test_a_group_takes_a_little_more_memory_than_one_point():
+    plan = planned(grid={"cooperation.relay": RULES}, seeds=1, set={"run.duration_s": 1})
+    trial = Outcome("k", "done", "", 4.0, 3.0, 10**9)
+    apart = expected(plan, 1, trial, 0)
+    together = expected(plan, 1, trial, 0, groups=groups_of(plan, plan.points, 1))
+    # A fifth of what is not there before the first run, for each of two more points.
+    assert together.peak_bytes == pytest.approx(apart.peak_bytes + 0.4 * (apart.peak_bytes - 210e6))
+    assert together.wall_s == pytest.approx(apart.wall_s)
 
 
 @pytest.fixture

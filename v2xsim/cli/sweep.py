@@ -141,7 +141,8 @@ def command(options: Options) -> None:
         folder = options.out or default_folder(plan)
         _print_plan(plan, None if options.as_json else folder)
         points = points_to_run(plan, folder, resume=options.resume, retry_failed=options.retry_failed)
-        cost = estimate(plan, options.workers, memory_bytes, points)
+        together = not options.apart and options.backend is Backend.LOCAL
+        cost = estimate(plan, options.workers, memory_bytes, points, together=together)
         print_notices(cost.notices(folder))
         if options.as_json:
             typer.echo(json.dumps(_estimate_object(cost)))

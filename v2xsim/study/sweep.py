@@ -125,15 +125,17 @@ def points_to_run(plan: Plan, folder: Path, *, resume: bool, retry_failed: bool)
 
 
 def estimate(
-    plan: Plan, workers: int | None = None, memory_per_worker_bytes: int | None = None, points: Sequence[Point] | None = None
+    plan: Plan, workers: int | None = None, memory_per_worker_bytes: int | None = None, points: Sequence[Point] | None = None,
+    *, together: bool = True,
 ) -> Estimate:  # fmt: skip
     """Run one point of a plan in a temporary folder, and estimate the cost of points from it and from the work of the other settings.
 
     Args:
         plan: The plan.
-        workers: Number of points that would run at once; by default one per processor.
+        workers: Number of processes that would run at once; by default one per processor.
         memory_per_worker_bytes: Memory above which a point would be stopped; as in `sweep`.
         points: The points that would run; None for all of the plan.
+        together: Whether points of one world would share a process, as in `sweep`.
 
     Raises:
         UserError: If the trial point fails, or an argument is not possible.
@@ -150,9 +152,10 @@ def estimate(
         if not outcome.done:
             raise UserError(f"trial point (setting {point.setting}, seed {point.seed}): {outcome.reason}")
         each = _size_bytes(Path(directory))
-    count = len(plan.points if points is None else points)
-    limit = memory_per_worker_bytes or memory_for_each(min(workers, max(count, 1)))
-    return expected(plan, workers, outcome, each, limit, points)
+    points = plan.points if points is None else points
+    limit = memory_per_worker_bytes or memory_for_each(min(workers, max(len(points), 1)))
+    groups = groups_of(plan, points, workers) if together else None
+    return expected(plan, workers, outcome, each, limit, points, groups)
 
 
 def _check_limits(workers: int | None, memory_per_worker_bytes: int | None) -> None:
