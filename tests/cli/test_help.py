@@ -16,7 +16,18 @@ ROOT = Path(__file__).resolve().parents[2]
 TREE = typer.main.get_command(app)
 FAMILIES = {
     "bench": ["radio", "scale", "hnsw", "sequence"],
-    "claim": ["memory", "block", "kv-sharing", "skip", "sharedllm", "descriptors", "city", "situations", "tall-relay"],
+    "claim": [
+        "memory",
+        "block",
+        "kv-sharing",
+        "skip",
+        "sharedllm",
+        "descriptors",
+        "city",
+        "situations",
+        "tall-relay",
+        "relay-choices",
+    ],
     "study": ["run", "report"],
     "train": ["sequence"],
     "validate": ["radio"],
@@ -36,6 +47,7 @@ OPTIONS = {
     "claim city": {"--vehicles"},
     "claim situations": {"--seeds", "--every", "--set"},
     "claim tall-relay": {"--truck-share", "--seeds"},
+    "claim relay-choices": {"--seeds", "--set"},
     "study run": {"--seeds", "--family", "--out", "--workers", "--retry-failed", "--dry-run"},
     "study report": {"--out", "--figure"},
     "train sequence": {
