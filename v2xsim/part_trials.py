@@ -124,7 +124,9 @@ def relay_view(size: int) -> RelayView:
     known = KnownBodies(np.array([0, size]), boxes(size), np.zeros((size, 2)), np.arange(size) % 2 == 0)
     return RelayView(
         ends(np.zeros(pairs, np.int64)), ends(np.arange(pairs) + stations - pairs), ends(relay), pair, quality, quality, 0.7,
-        np.zeros(pairs, np.int64), known, indexed(corner), 5.9, 300.0, lambda: _numbers(len(pair)),
+        np.zeros(pairs, np.int64), known, indexed(corner), 5.9, 300.0, 6.0,
+        lambda times_s, _: -np.multiply.outer(np.array(times_s), np.column_stack([1.0 + np.arange(len(pair)), np.full(len(pair), 3.0)])),
+        lambda: _numbers(len(pair)),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ Each built-in rule is one file in `rules`. `hybrid` is our reading of the abstra
 other rules can use them too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
@@ -13,10 +13,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.comms.relay.hops import Hops, KnownBodies
-from v2xsim.comms.relay.lifetime import WANTED_S, lifetimes_s
+from v2xsim.comms.relay.lifetime import WANTED_S, first_below_s, lifetimes_s
 from v2xsim.part_answers import LockedProperty
 from v2xsim.parts import AtLeast, Kind, Part
 from v2xsim.records import Obstacles
+
+# Instants at which the SNR of hops is looked at.
+_AHEAD_S = tuple(WANTED_S * step / 10 for step in range(11))
 
 NEVER = -np.inf
 """Score of a candidate that must not relay under a rule; a pair all of whose candidates have it has no relay."""
@@ -78,8 +81,13 @@ class RelayView:
         obstacles: Buildings of the map.
         carrier_ghz: Centre frequency of the channel.
         range_m: Distance up to which a link with nothing in its way is usable.
+        least_snr_db: SNR from which a hop is usable.
+        outlook: Function that returns the SNR of the hops to requester and helper after some times, without shadowing, as the station
+            that decides works it out: from courses, the map, and the vehicles that it knows; with False, only from those that announced
+            themselves.
         draw: Function that returns a uniform random number in (0, 1) for each candidate; for the same pair and candidate it is
             the same during the whole run.
+        counts_detected: Whether vehicles count that the station detected and that announce nothing.
     """
 
     requester: Ends
@@ -94,7 +102,10 @@ class RelayView:
     obstacles: Obstacles
     carrier_ghz: float
     range_m: float
+    least_snr_db: float
+    outlook: Callable[[Sequence[float], bool], Float[np.ndarray, "times candidates 2"]]
     draw: Callable[[], Float[np.ndarray, " candidates"]]
+    counts_detected: bool = True
 
     @property
     def shape(self) -> tuple[int]:
@@ -144,9 +155,23 @@ class RelayView:
         return self.clearance.min(axis=1, initial=1.0)
 
     @LockedProperty
+    def usable_s(self) -> Float[np.ndarray, "candidates 2"]:
+        """How long the SNR of the hops to requester and helper stays at `least_snr_db` or above, up to 5 s.
+
+        The SNR ahead is the measured one, changed as `outlook` changes. So a hop round a corner that works now counts as working, and ends
+        where its way becomes too long or a known vehicle comes between.
+        """
+        if len(self.pair) == 0:
+            return np.zeros((0, 2))
+        ahead_db = self.outlook(_AHEAD_S, self.counts_detected)
+        measured_db = np.stack([self.to_requester.snr_db, self.to_helper.snr_db], axis=1)
+        with np.errstate(invalid="ignore"):
+            return first_below_s(np.array(_AHEAD_S), measured_db + ahead_db - ahead_db[0] - self.least_snr_db)
+
+    @LockedProperty
     def mobility(self) -> Float[np.ndarray, " candidates"]:
-        """Mobility term of each candidate: the lifetime of its shorter-lived hop divided by 5 s, limited to 0 to 1."""
-        term: np.ndarray = np.clip(self.lifetime_s.min(axis=1, initial=np.inf) / WANTED_S, 0.0, 1.0)
+        """Mobility term of each candidate: how long the shorter-lived of its hops stays usable, divided by 5 s, 0 to 1."""
+        term: np.ndarray = np.clip(self.usable_s.min(axis=1, initial=WANTED_S) / WANTED_S, 0.0, 1.0)
         return term
 
     @LockedProperty
@@ -157,7 +182,7 @@ class RelayView:
     @LockedProperty
     def with_announced_bodies(self) -> "RelayView":
         """The same pairs and candidates, for a station that knows only the vehicles that announced themselves."""
-        return replace(self, bodies=self.bodies.only_announced())
+        return replace(self, bodies=self.bodies.only_announced(), counts_detected=False)
 
     @LockedProperty
     def weaker_delivery(self) -> Float[np.ndarray, " candidates"]:

@@ -18,12 +18,13 @@ NOBODY = np.full(3, -1)
 
 def of_pair(view, pair):
     """Return the view with the candidates of one pair, and which they are."""
-    mine, drawn = view.pair == pair, view.draw()
+    mine, drawn, outlook = view.pair == pair, view.draw(), view.outlook
     ends = {"requester": view.requester, "helper": view.helper}
     one = {name: _rows(part, np.arange(len(part)) == pair) for name, part in ends.items()}
     each = {name: _rows(getattr(view, name), mine) for name in ("candidate", "to_requester", "to_helper")}
     return replace(
-        view, **one, **each, pair=view.pair[mine] - pair, decider=view.decider[pair : pair + 1], draw=lambda: drawn[mine]
+        view, **one, **each, pair=view.pair[mine] - pair, decider=view.decider[pair : pair + 1], draw=lambda: drawn[mine],
+        outlook=lambda *asked: outlook(*asked)[:, mine],
     ), mine  # fmt: skip
 
 

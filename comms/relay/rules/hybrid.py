@@ -6,7 +6,8 @@ and a candidate relay k, with the hops i-k and k-j:
 - The height term is H_k = min over both hops of -h / r, clipped to [-1, 1], where h is the height of the worst vehicle
   above the line between the antennas (negative below it) and r is the radius of the first Fresnel zone there. The value
   of a hop behind a building is -1.
-- The mobility term is M_k = min over both hops of the link expiration time, divided by 5 s and clipped to [0, 1].
+- The mobility term is M_k = min over both hops of the time for which the hop stays usable, divided by 5 s and clipped to [0, 1]. The SNR
+  ahead is the measured one, changed as courses, the map and the known vehicles change the expected one.
 - The load term L_k is the busy ratio of the channel that k announced, 0 to 1.
 - The score of the hybrid rule is w M_k + (1 - w) H_k - v L_k.
 """

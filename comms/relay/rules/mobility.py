@@ -12,8 +12,8 @@ from v2xsim.parts import part
 @part("mobility")
 @dataclass(frozen=True)
 class Mobility(RelayRule):
-    """Prefer the candidate whose shorter-lived hop lasts longest, up to 5 s, before range, buildings or vehicles end it."""
+    """Prefer the candidate whose shorter-lived hop stays usable longest, up to 5 s, by its measured SNR and what lies ahead."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
-        """Return the lifetime of the shorter-lived hop divided by 5 s, limited to 0 to 1."""
+        """Return how long the shorter-lived hop stays usable, divided by 5 s, 0 to 1."""
         return view.mobility

@@ -10,7 +10,7 @@ from v2xsim.parts import parts_of
 from v2xsim.records import Boxes, Prisms
 from v2xsim.spatial.grid import indexed
 
-RANGE_M = 300.0
+RANGE_M, LEAST_DB = 300.0, 6.0
 OPEN = indexed(Prisms.none())
 RULES = [name for name, rule in parts_of(RelayRule).items() if rule.relays]
 TRUCK_M = (8.0, 2.5, 3.0)
@@ -61,9 +61,12 @@ def ends(agents, antenna_m, velocity_mps=None):
 
 def view_of(
     candidates_m, *, agents=None, velocity_mps=None, to_requester=0.9, to_helper=0.9, pair_m=((0, 0, 1.5), (200, 0, 1.5)),
-    pair_mps=((0, 0), (0, 0)), known=None, obstacles=OPEN, draw=None,
+    pair_mps=((0, 0), (0, 0)), known=None, obstacles=OPEN, draw=None, falls_db=0.0,
 ):  # fmt: skip
-    """Return the candidates for one pair, 200 m apart on the x axis by default."""
+    """Return the candidates for one pair, 200 m apart on the x axis by default.
+
+    The SNR of all hops is 20 dB now, and falls by `falls_db` in each second; candidates x 2 for the hops to requester and helper.
+    """
     count = len(candidates_m)
     agents = FIRST_CANDIDATE + np.arange(count) if agents is None else agents
     one, other = (
@@ -73,11 +76,12 @@ def view_of(
         HopQuality(np.broadcast_to(np.array(share, float), count).copy(), np.full(count, 20.0))
         for share in (to_requester, to_helper)
     )
+    slope = np.broadcast_to(np.array(falls_db, float), (count, 2))
     numbers = np.linspace(0.1, 0.9, count) if draw is None else np.array(draw, float)
     return RelayView(
         one, other, ends(agents, np.array(candidates_m, float).reshape(-1, 3), velocity_mps), np.zeros(count, np.int64), near,
         far, 0.7, np.zeros(1, np.int64), KnownBodies.none(1) if known is None else known, obstacles, 5.9, RANGE_M,
-        lambda: numbers,
+        LEAST_DB, lambda times_s, _: -np.array(times_s)[:, None, None] * slope, lambda: numbers,
     )  # fmt: skip
 
 
@@ -87,8 +91,8 @@ def kept(view, is_kept):
     def rows(part):
         return type(part)(*(getattr(part, name)[is_kept] for name in part.__dataclass_fields__))
 
-    drawn = view.draw()
+    drawn, outlook = view.draw(), view.outlook
     return replace(
         view, candidate=rows(view.candidate), pair=view.pair[is_kept], to_requester=rows(view.to_requester),
-        to_helper=rows(view.to_helper), draw=lambda: drawn[is_kept],
+        to_helper=rows(view.to_helper), draw=lambda: drawn[is_kept], outlook=lambda *asked: outlook(*asked)[:, is_kept],
     )  # fmt: skip

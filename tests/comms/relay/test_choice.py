@@ -98,7 +98,7 @@ def test_each_rule_has_a_hysteresis_in_the_unit_of_its_score():
 
 
 def test_the_terms_of_the_choice_are_those_of_its_relay():
-    view = view_of(PLACES, velocity_mps=[(0, 0), (0, 100), (0, 0)])
+    view = view_of(PLACES, falls_db=[(0, 0), (7, 0), (0, 0)])
     found = chosen_relays(Given(0.1, 0.5, 0.2), view, np.array([NOBODY]))
     assert (found.relay[0], found.candidate[0], found.score[0]) == (21, 1, 0.5)
     assert (found.mobility[0], found.height[0]) == (view.mobility[1], view.height[1])

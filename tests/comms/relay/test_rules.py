@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.comms.relay.relay_views import HELPER, REQUESTER, RULES, bodies, kept, view_of, walls
 from v2xsim.comms.relay.choice import chosen_relays
 from v2xsim.comms.relay.hops import KnownBodies
+from v2xsim.comms.relay.lifetime import first_below_s
 from v2xsim.comms.relay.rule import NEVER, RelayRule
 from v2xsim.comms.relay.rules.best_snr import BestSnr
 from v2xsim.comms.relay.rules.farthest_qualified import FarthestQualified
@@ -41,34 +42,55 @@ def test_a_candidate_counts_by_its_weaker_hop():
     assert found.weaker_delivery.tolist() == [0.8, 0.75, 0.9]
 
 
-def test_the_mobility_term_is_the_lifetime_of_the_shorter_hop_over_5_s():
+def test_the_mobility_term_is_how_long_the_shorter_hop_stays_usable_over_5_s():
+    # 14 dB above the least one now; at 4 dB less in each second, that lasts 3.5 s.
+    found = view(falls_db=[(1, 4), (7, 2), (0, 0)])
+    np.testing.assert_allclose(found.usable_s, [[5.0, 3.5], [2.0, 5.0], [5.0, 5.0]])
+    np.testing.assert_allclose(found.mobility, [0.7, 0.4, 1.0])
+
+
+def test_a_hop_that_is_too_weak_now_has_no_mobility_term_whatever_is_ahead():
+    found = with_snr(view(falls_db=-10.0), [5.9, 6.0, 30], [30, 30, -np.inf])
+    assert found.mobility.tolist() == [0.0, 1.0, 0.0]
+
+
+@given(st.lists(st.integers(-30, 30), min_size=11, max_size=11))
+def test_a_hop_ends_where_its_margin_first_falls_below_zero(margin_db):
+    times_s, margin = np.linspace(0, 5, 11), np.array(margin_db, float)
+    end_s = float(first_below_s(times_s, margin[:, None])[0])
+    fine_s = np.linspace(0, 5, 2001)
+    below = np.interp(fine_s, times_s, margin) < 0.0
+    assert abs(end_s - (fine_s[below.argmax()] if below.any() else 5.0)) <= 0.0026
+
+
+def test_the_lifetime_of_a_hop_ends_at_the_range():
     # The first candidate leaves both at right angles: 300 m at 100 m/s, less the 50 m along: sqrt(300^2 - 50^2) / 100 = 2.96 s.
     found = view(velocity_mps=[(0, 100), (0, 0), (0, 0)])
-    assert found.mobility[0] == pytest.approx(np.sqrt(300**2 - 50**2) / 100 / 5)
+    np.testing.assert_allclose(found.lifetime_s[0], [np.sqrt(300**2 - 50**2) / 100] * 2)
 
 
 def test_of_both_hops_the_one_that_breaks_first_counts():
     # From half-way to the helper at 100 m/s: 250 m to the end of the requester's range, 350 m to the end of the helper's.
     found = view(velocity_mps=[(100, 0), (0, 0), (0, 0)])
     np.testing.assert_allclose(found.lifetime_s[0], [2.5, 3.5])
-    assert found.mobility[0] == pytest.approx(0.5)
+    assert LongestLifetime().score(found)[0] == pytest.approx(2.5)
 
 
 def test_a_hop_that_outlasts_5_s_has_the_full_mobility_term():
-    assert view().mobility.tolist() == [1.0] * 3
+    assert view(falls_db=2.7).mobility.tolist() == [1.0] * 3
 
 
 def test_a_common_velocity_ends_no_hop():
     assert np.isinf(view(velocity_mps=[(20, 20)] * 3, pair_mps=((20, 20), (20, 20))).lifetime_s).all()
 
 
-def test_the_mobility_term_ends_at_a_corner_and_at_a_known_truck():
+def test_the_lifetime_of_a_hop_ends_at_a_corner_and_at_a_known_truck():
     # At 10 m/s north: the house is reached after 4 s; the truck crosses the hop to the requester after (10 - 4) / 10 s.
     north = {"velocity_mps": [(0, 10)] * 3, "pair_mps": ((0, 10), (0, 10))}
     house = walls((20, 40, 30, 60))
-    assert view(**north, obstacles=house).mobility[0] == pytest.approx(4.0 / 5)
+    assert view(**north, obstacles=house).lifetime_s[0].min() == pytest.approx(4.0)
     truck = bodies((25, 10), yaw_rad=np.pi / 2, velocity_mps=(0, 0))
-    assert view(**north, obstacles=house, known=truck).mobility[0] == pytest.approx(0.6 / 5)
+    assert view(**north, obstacles=house, known=truck).lifetime_s[0].min() == pytest.approx(0.6)
 
 
 def test_the_height_term_is_the_clearance_of_the_worse_hop():
@@ -141,14 +163,14 @@ def test_tallest_scores_the_height_of_the_antenna():
 
 
 def test_height_and_mobility_score_their_terms():
-    found = view(known=bodies((25, 0)), velocity_mps=[(0, 100), (0, 0), (0, 0)])
+    found = view(known=bodies((25, 0)), falls_db=[(7, 0), (0, 0), (0, 0)])
     np.testing.assert_array_equal(Height().score(found), found.height)
     np.testing.assert_array_equal(Mobility().score(found), found.mobility)
 
 
 @given(st.floats(0, 1))
 def test_hybrid_scores_the_weighted_sum(weight):
-    found = view(known=bodies((25, 0), size_m=(4.0, 2.0, 1.5)), velocity_mps=[(0, 100), (0, 0), (0, 0)])
+    found = view(known=bodies((25, 0), size_m=(4.0, 2.0, 1.5)), falls_db=[(7, 0), (0, 3), (0, 0)])
     np.testing.assert_allclose(Hybrid(weight).score(found), weight * found.mobility + (1 - weight) * found.height)
 
 
@@ -165,12 +187,10 @@ def test_a_busy_channel_counts_against_a_relay_of_the_hybrid_rule_alone():
     assert Height().score(busy).tolist() == Mobility().score(busy).tolist() == [1.0] * 3
 
 
-def test_without_prediction_a_hop_that_nothing_blocks_now_has_the_full_mobility_term():
-    # The first leaves the range after 3 s, the third stands behind the truck now.
-    found = view_of(ASIDE, known=BESIDE, velocity_mps=[(0, 100), (0, 0), (0, 0)])
-    assert 0.0 < found.mobility[0] < 1.0
-    assert found.mobility[2] == 0.0
-    assert Hybrid(1.0, prediction=False).score(found).tolist() == [1.0, 0.0, 0.0]
+def test_without_prediction_a_hop_that_is_usable_now_has_the_full_mobility_term():
+    found = with_snr(view(falls_db=[(7, 0), (0, 0), (0, 0)]), [20, 20, 5], [20, 20, 20])
+    assert found.mobility.tolist() == pytest.approx([0.4, 1.0, 0.0])
+    assert Hybrid(1.0, prediction=False).score(found).tolist() == [1.0, 1.0, 0.0]
 
 
 def test_without_unconnected_vehicles_only_those_that_announce_themselves_are_in_the_way():
@@ -195,8 +215,9 @@ def test_random_scores_the_draws():
 # A truck a little beside the line from the requester to the second and the third candidate; the first has a free view.
 BESIDE = bodies((30, 10))
 ASIDE = [(50, 0, 1.5), (90, 30, 1.5), (150, 50, 1.5)]
-# Leaves at right angles, out of range well before the 5 s wanted.
-FAST = (0, -2000.0)
+# Its hop to the requester is too weak after 0.1 s.
+LEAVES = (140.0, 0.0)
+STAYS = (0.0, 0.0)
 
 
 def relay_of(rule, weight=0.5, known=BESIDE, **about):
@@ -205,12 +226,7 @@ def relay_of(rule, weight=0.5, known=BESIDE, **about):
 
 
 def test_the_mobility_rule_takes_the_station_that_stays():
-    assert relay_of("mobility", known=None, velocity_mps=[FAST, FAST, (1, 0)]) == 22
-
-
-def test_the_mobility_rule_takes_no_station_behind_a_truck():
-    # The two behind the truck would stay, but their hops are dead now.
-    assert relay_of("mobility", velocity_mps=[(0, -100), (0, 0), (0, 0)]) == 20
+    assert relay_of("mobility", known=None, falls_db=[LEAVES, LEAVES, STAYS]) == 22
 
 
 def test_the_height_rule_takes_the_station_with_a_free_view():
@@ -226,7 +242,7 @@ def test_the_height_rule_takes_a_mast_behind_the_truck_if_it_is_high_enough():
 def test_the_weight_moves_the_hybrid_rule_from_height_to_mobility(weight, expected):
     # The first has a free view but drives off; the third stays, but sees just over the car that stands where the truck was.
     car = bodies((30, 10), size_m=(8.0, 2.5, 1.4))
-    assert relay_of("hybrid", weight, car, velocity_mps=[FAST, FAST, (0, 0)]) == expected
+    assert relay_of("hybrid", weight, car, falls_db=[LEAVES, LEAVES, STAYS]) == expected
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -51,7 +51,7 @@ class Ego:
     def dying(self, situation):
         """Return the stations whose links with it are foretold to die within a cycle."""
         foresight, own = self._relaying._foresight, situation.own
-        links = [a for a in situation.known if situation.hop(a, situation.inbox.agent)[1] >= foresight._least_db]
+        links = [a for a in situation.known if situation.hop(a, situation.inbox.agent)[1] >= foresight.least_snr_db]
         self.raised = {}
         if not foresight._model.foresees:
             return set()
@@ -89,7 +89,9 @@ class Ego:
             np.array(links), own.time_us, view.snr_db, expected_db, state, view.first.speed_mps + view.second.speed_mps,
             *faded_db(shape),
         )  # fmt: skip
-        now = learned(self._history, seen, foresight._sigma_db, foresight._decorrelation_m, foresight._least_db, NEWEST)
+        now = learned(
+            self._history, seen, foresight._sigma_db, foresight._decorrelation_m, foresight.least_snr_db, NEWEST
+        )
         self._history = still_known(self._history, now, own.time_us)
         silent_s = [(own.stamp_us[0] - known[a].stamp_us) * 1e-6 for a in links]
         return replace(view, history=now, silent_s=np.array(silent_s))
@@ -97,24 +99,7 @@ class Ego:
     @staticmethod
     def _view(situation, links, foresight):
         own, known = situation.own, situation.known
-        cars = [a for a, said in known.items() if said.size_m[0] > 0.0]
-        rows = [
-            ([*situation.place(a), known[a].pose[2]], known[a].velocity_mps, known[a].acceleration_mps2, known[a].turn_radps,
-             known[a].size_m, known[a].pose[3]) for a in cars
-        ]  # fmt: skip
-        rows += [
-            (center_m, velocity_mps, 0.0, 0.0, size_m, yaw_rad)
-            for center_m, size_m, yaw_rad, velocity_mps in situation.detected()
-            if not any(_stands_on(center_m, situation.place(a), known[a]) for a in cars)
-        ]
-        center_m, velocity_mps, change, turn, size_m, yaw_rad = ([row[k] for row in rows] for k in range(6))
-        course = Courses(
-            np.array(center_m, float).reshape(-1, 3), np.array(velocity_mps, float).reshape(-1, 2), np.array(change, float),
-            np.array(turn, float),
-        )  # fmt: skip
-        vehicles = KnownVehicles(
-            course, np.array(size_m, float).reshape(-1, 3), np.array(yaw_rad, float), np.zeros(len(rows), np.int64)
-        )
+        vehicles, cars = vehicles_of(situation)
         said, count = [known[a] for a in links], len(links)
         first = Courses(
             np.repeat([[*own.pose[0, :2], own.antenna_height_m[0]]], count, axis=0), np.repeat(own.velocity_mps, count, axis=0),
@@ -127,7 +112,7 @@ class Ego:
         return ForesightView(
             first, second, np.zeros(count, np.int64), np.full(count, -1), np.array([cars.index(a) if a in cars else -1 for a in links]),
             np.array([situation.hop(a, situation.inbox.agent)[1] for a in links]), vehicles, foresight._channel, foresight._budget_db,
-            foresight._least_db, foresight._sigma_db, foresight._decorrelation_m,
+            foresight.least_snr_db, foresight._sigma_db, foresight._decorrelation_m,
         )  # fmt: skip
 
     def candidates(self, situation):
@@ -193,6 +178,56 @@ class Ego:
             int(agent[h]): (int(relay[h]), cells, float(success[h]), int(rule.budget_bytes * cost_bytes[h] / total))
             for h, cells in zip(choice.helper, choice.cells, strict=True)
         }
+
+
+def vehicles_of(situation, *, counts_detected=True):
+    """Return the vehicles that a station knows, and the agent ids of those of them that are stations, which come first."""
+    known = situation.known
+    cars = [a for a, said in known.items() if said.size_m[0] > 0.0]
+    rows = [
+        ([*situation.place(a), known[a].pose[2]], known[a].velocity_mps, known[a].acceleration_mps2, known[a].turn_radps,
+         known[a].size_m, known[a].pose[3]) for a in cars
+    ]  # fmt: skip
+    rows += [
+        (center_m, velocity_mps, 0.0, 0.0, size_m, yaw_rad)
+        for center_m, size_m, yaw_rad, velocity_mps in (situation.detected() if counts_detected else [])
+        if not any(_stands_on(center_m, situation.place(a), known[a]) for a in cars)
+    ]
+    center_m, velocity_mps, change, turn, size_m, yaw_rad = ([row[k] for row in rows] for k in range(6))
+    course = Courses(
+        np.array(center_m, float).reshape(-1, 3), np.array(velocity_mps, float).reshape(-1, 2), np.array(change, float),
+        np.array(turn, float),
+    )  # fmt: skip
+    vehicles = KnownVehicles(
+        course, np.array(size_m, float).reshape(-1, 3), np.array(yaw_rad, float), np.zeros(len(rows), np.int64)
+    )
+    return vehicles, cars
+
+
+def outlook_of(situation, foresight, requester, helper, candidates, times_s, counts_detected):
+    """Return the SNR of the hops of each candidate to requester and helper after some times, as a station expects it."""
+    vehicles, cars = vehicles_of(situation, counts_detected=counts_detected)
+
+    def ends(agents):
+        rows = []
+        for agent in agents:
+            if agent == situation.inbox.agent:
+                own = situation.own
+                rows.append((own.antenna_height_m[0], own.velocity_mps[0], own.acceleration_mps2[0], own.turn_radps[0]))
+            else:
+                said = situation.known[agent]
+                rows.append((said.antenna_height_m, said.velocity_mps, said.acceleration_mps2, said.turn_radps))
+        height_m, velocity_mps, change, turn = zip(*rows, strict=True)
+        place_m = np.array([[*situation.place(agent), z] for agent, z in zip(agents, height_m, strict=True)])
+        course = Courses(place_m, np.array(velocity_mps, float), np.array(change, float), np.array(turn, float))
+        return course, np.array([cars.index(agent) if agent in cars else -1 for agent in agents])
+
+    relays, count = ends(candidates), len(candidates)
+    hops = [
+        foresight.hops(relays[0], other[0], np.zeros(count, np.int64), relays[1], other[1], vehicles)
+        for other in (ends([requester] * count), ends([helper] * count))
+    ]
+    return np.stack([hop.expected_at(np.arange(count), times_s)[0].T for hop in hops], axis=2)
 
 
 def _stands_on(center_m, place_m, said):

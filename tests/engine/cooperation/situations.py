@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tests.engine.cooperation.own_asks import outlook_of
 from v2xsim.comms.relay.hops import KnownBodies
 from v2xsim.comms.relay.rule import NEVER, Ends, HopQuality, RelayView
 from v2xsim.records import Boxes
@@ -115,7 +116,8 @@ class Situation:
             HopQuality(np.fmin(share[:, 0], share[:, 3]), np.fmin(snr_db[:, 0], snr_db[:, 3])),
             HopQuality(np.fmin(share[:, 1], share[:, 2]), np.fmin(snr_db[:, 1], snr_db[:, 2])),
             relaying._rule.min_delivery, np.zeros(1, np.int64), self.bodies(), relaying._obstacles, relaying._radio.carrier_ghz,
-            relaying._range_m, draw,
+            relaying._range_m, relaying._foresight.least_snr_db,
+            lambda *asked: outlook_of(self, relaying._foresight, requester, helper, candidates, *asked), draw,
         )  # fmt: skip
         score = rule.score(view)
         drawn = draw()

@@ -261,6 +261,26 @@ def test_a_relay_rule_is_shown_which_vehicles_announce_themselves():
     assert len(view.with_announced_bodies.bodies.boxes) == 3
 
 
+def test_a_relay_rule_is_shown_the_snr_ahead_with_the_map_and_the_vehicles_that_its_station_knows():
+    # OTHER drives east at 20 m/s, behind the house; RELAY stays. A truck of 4 m that announces nothing stands between ego and RELAY.
+    truck = Detections(
+        Boxes(np.array([[10.0, -5, 0]]), np.array([[4.0, 3, 4]]), np.zeros(1)),
+        np.zeros((1, 2)),
+        np.ones(1),
+        np.full(1, -1),
+    )
+    view = shown(walls=((24, 2, 34, 8),), velocity_mps=[(0, 0), (0, 0), (20, 0), (0, 0)], seen=[(0, truck)], radio={"propagation": {"vehicle_blockage": "knife_edges"}})  # fmt: skip
+    other, relay = range(2)
+    assert (view.candidate.agent.tolist(), view.least_snr_db) == ([OTHER, RELAY], pytest.approx(9.0, abs=9.0))
+    now_db, later_db = view.outlook((0.0, 1.0), True)
+    assert later_db[other, 0] < now_db[other, 0] - 10.0
+    assert later_db[relay].tolist() == pytest.approx(now_db[relay].tolist())
+    without_db, _ = view.outlook((0.0, 1.0), False)
+    assert without_db[relay, 0] > now_db[relay, 0] + 3.0
+    assert without_db[other].tolist() == pytest.approx(now_db[other].tolist())
+    assert view.usable_s[relay].tolist() == [5.0, 5.0]
+
+
 def test_a_relay_rule_is_shown_the_worse_direction_of_each_hop():
     shares = links(ego_to_relay=0.75, relay_to_helper=0.8, helper_to_relay=0.85, relay_to_ego=0.95)
     view = shown(shares)

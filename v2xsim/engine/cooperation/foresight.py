@@ -56,6 +56,9 @@ class Foresight:
         obstacles: Buildings of the map.
         corners: Corner points of the map.
         table: The table.
+
+    Attributes:
+        least_snr_db: SNR from which a link is usable.
     """
 
     def __init__(
@@ -76,7 +79,7 @@ class Foresight:
             radio.sensitivity_dbm,
             rule.min_delivery,
         )
-        self._least_db = least - noise
+        self.least_snr_db = least - noise
         shadowing = propagation(
             radio.channel, radio.carrier_ghz, radio.tx_power_dbm, wave.vehicle_blockage, radio.shadowing, wave.shadowing_sigma_db,
             wave.decorrelation_m,
@@ -106,7 +109,7 @@ class Foresight:
         """
         known = vicinities.known
         after_s = np.full(len(known.agent), np.inf)
-        rows = np.flatnonzero(known.snr_db >= self._least_db)
+        rows = np.flatnonzero(known.snr_db >= self.least_snr_db)
         if not self._model.foresees:
             return Foretold(after_s)
         if len(rows) == 0:
@@ -172,10 +175,20 @@ class Foresight:
             known.owner[owner] * _AGENTS + known.agent[rows], own.time_us, known.snr_db[rows], expected_db, state,
             view.first.speed_mps + view.second.speed_mps, *faded_db(shape),
         )  # fmt: skip
-        history = learned(self._history, seen, self._sigma_db, self._decorrelation_m, self._least_db, NEWEST)
+        history = learned(self._history, seen, self._sigma_db, self._decorrelation_m, self.least_snr_db, NEWEST)
         self._history = still_known(self._history, history, own.time_us)
         silent_s = (own.stamp_us[owner] - said.stamp_us[said.row[rows]]) * 1e-6
         return replace(view, history=history, silent_s=silent_s)
+
+    def hops(
+        self, first: Courses, second: Courses, group: Int64[np.ndarray, " hops"], first_body: Int64[np.ndarray, " hops"],
+        second_body: Int64[np.ndarray, " hops"], vehicles: KnownVehicles,
+    ) -> ForesightView:  # fmt: skip
+        """Return hops between any two stations as a view, with which their SNR ahead can be worked out; arguments as its attributes."""
+        return ForesightView(
+            first, second, group, first_body, second_body, np.zeros(len(group)), vehicles, self._channel, self._budget_db,
+            self.least_snr_db, self._sigma_db, self._decorrelation_m,
+        )  # fmt: skip
 
     def _view(
         self, vicinities: Vicinities, detected: Sequence[tuple[int, Detections]], rows: Int64[np.ndarray, " links"]
@@ -194,7 +207,7 @@ class Foresight:
         vehicles, body = known_vehicles(vicinities, detected)
         return ForesightView(
             first, second, o, np.full(len(rows), -1, np.int64), body[rows], vicinities.known.snr_db[rows], vehicles,
-            self._channel, self._budget_db, self._least_db, self._sigma_db, self._decorrelation_m,
+            self._channel, self._budget_db, self.least_snr_db, self._sigma_db, self._decorrelation_m,
         )  # fmt: skip
 
 

@@ -16,9 +16,10 @@ from v2xsim.comms.channel.path_loss.model import range_of
 from v2xsim.comms.phy.error_points import snr_needed_db
 from v2xsim.comms.phy.noise import noise_dbm
 from v2xsim.comms.relay.choice import RelayChoice, chosen_relays
+from v2xsim.comms.relay.courses import Courses
 from v2xsim.comms.relay.hops import KnownBodies
 from v2xsim.comms.relay.rule import Ends, HopQuality, RelayView
-from v2xsim.engine.cooperation.foresight import Foresight
+from v2xsim.engine.cooperation.foresight import Foresight, known_vehicles
 from v2xsim.engine.cooperation.known_bodies import known_bodies
 from v2xsim.engine.cooperation.paths import BestWays, Paths
 from v2xsim.engine.cooperation.relay_candidates import (
@@ -251,6 +252,9 @@ class Relaying:
             ends = (requester.agent[candidates.pair], helper.agent[candidates.pair], candidate.agent)
             return self._streams.uniforms("relay", *[self._streams.agent_keys(agent) for agent in ends])[:, 0]
 
+        def outlook(times_s: Sequence[float], counts_detected: bool) -> Float[np.ndarray, "times candidates 2"]:
+            return self._outlook(vicinities, detected if counts_detected else None, pairs, candidates, times_s)
+
         # In most ticks of most runs nobody needs a relay, and the bodies of hundreds of vehicles take time.
         bodies = known_bodies(vicinities, detected) if len(candidates.pair) else KnownBodies.none(len(known.owner))
         view = RelayView(
@@ -258,12 +262,36 @@ class Relaying:
             HopQuality(np.fmin(hop[:, 0], hop[:, 3]), np.fmin(snr_db[:, 0], snr_db[:, 3])),
             HopQuality(np.fmin(hop[:, 1], hop[:, 2]), np.fmin(snr_db[:, 1], snr_db[:, 2])),
             self._rule.min_delivery, pairs.owner, bodies, self._obstacles, self._radio.carrier_ghz,
-            self._range_m, draw,
+            self._range_m, self._foresight.least_snr_db, outlook, draw,
         )  # fmt: skip
         key = np.column_stack([known.owner[pairs.owner], requester.agent, helper.agent])
         choice = chosen_relays(self._rule.relay, view, before.of(key))
         has_relay = choice.relay >= 0
         return choice, RelaysBefore(key[has_relay], choice.relay[has_relay])
+
+    def _outlook(
+        self, vicinities: Vicinities, detected: Sequence[tuple[int, Detections]] | None, pairs: KnownPairs, candidates: Candidates,
+        times_s: Sequence[float],
+    ) -> Float[np.ndarray, "times candidates 2"]:  # fmt: skip
+        """Return the SNR of the two hops of each candidate after some times, as the owner of its pair expects it.
+
+        `detected` is None for owners that count only vehicles that announced themselves.
+        """
+        owner, pair = pairs.owner[candidates.pair], candidates.pair
+        nothing = [(0, Detections.none())] * len(vicinities.own)
+        vehicles, body = known_vehicles(vicinities, nothing if detected is None else detected)
+        ends = [
+            _courses(vicinities, body, owner, index)
+            for index in (candidates.relay, pairs.requester[pair], pairs.helper[pair])
+        ]
+        (relay, its_body), *others = ends
+        expected_db = [
+            self._foresight.hops(relay, course, owner, its_body, of_end, vehicles)
+            .expected_at(np.arange(len(owner)), times_s)[0]
+            .T
+            for course, of_end in others
+        ]
+        return np.stack(expected_db, axis=2)
 
     def _ends(
         self, vicinities: Vicinities, owner: Int64[np.ndarray, " stations"], index: Int64[np.ndarray, " stations"]
@@ -279,6 +307,25 @@ class Relaying:
             np.where(is_own, ~own.is_vehicle[owner], ~said.is_vehicle[row]),
             np.where(is_own, vicinities.busy_share[owner], said.busy_share[row]),
         )  # fmt: skip
+
+
+def _courses(
+    vicinities: Vicinities, body: Int64[np.ndarray, " known"], owner: Int64[np.ndarray, " stations"], index: Int64[np.ndarray, " stations"]
+) -> tuple[Courses, Int64[np.ndarray, " stations"]]:  # fmt: skip
+    """Return the antennas of stations and their motion as their owners know them, and the row of the body of each, -1 for none.
+
+    An owner's own body is not among the vehicles that it knows.
+    """
+    own, said = vicinities.own, vicinities.announced
+    is_own, row = index < 0, said.row[index]
+    place_m = np.where(is_own[:, None], own.pose[owner, :2], vicinities.position_m[index])
+    course = Courses(
+        np.column_stack([place_m, np.where(is_own, own.antenna_height_m[owner], said.antenna_m[row])]),
+        np.where(is_own[:, None], own.velocity_mps[owner], said.velocity_mps[row]),
+        np.where(is_own, own.acceleration_mps2[owner], said.acceleration_mps2[row]),
+        np.where(is_own, own.turn_radps[owner], said.turn_radps[row]),
+    )
+    return course, np.where(is_own, -1, body[index])
 
 
 def _over_any(
