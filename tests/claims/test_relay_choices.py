@@ -7,10 +7,11 @@ import pytest
 
 import v2xsim
 from tests.claims.test_situations import corner
-from tests.comms.relay.relay_views import FIRST_CANDIDATE, bodies, view_of
+from tests.comms.relay.relay_views import FIRST_CANDIDATE, view_of
 from v2xsim.claims.relay_choices import (
     FAMILIES,
     TERMS,
+    WITHOUT_LOAD,
     Tallied,
     Tally,
     TermCount,
@@ -18,14 +19,17 @@ from v2xsim.claims.relay_choices import (
     counted,
     counting,
     ranked,
+    rules_of,
     term_rows,
 )
 from v2xsim.comms.relay.choice import chosen_relays
 from v2xsim.comms.relay.rule import RelayRule
+from v2xsim.comms.relay.rules.hybrid import Hybrid
 from v2xsim.errors import UserError
 from v2xsim.parts import parts_of
 
-RULES = [(name, cls()) for name, cls in parts_of(RelayRule).items() if cls.relays]
+EVERY_RULE = [(name, cls()) for name, cls in parts_of(RelayRule).items() if cls.relays]
+RULES = rules_of(Hybrid())
 NEAR, FAR = (100, 20, 1.5), (100, 30, 1.5)
 
 
@@ -68,13 +72,14 @@ def _times(ends, count):
     return type(ends)(*(np.repeat(getattr(ends, name), count, axis=0) for name in ends.__dataclass_fields__))
 
 
-def test_a_candidate_that_leaves_and_one_behind_a_truck_divide_height_and_mobility():
-    # The first leaves the range in 1.1 s, in free sight; the second stays, just above a truck's roof.
-    view = view_of(
-        [(100, 250, 1.5), (100, 0, 3.6)], velocity_mps=[(0, 30), (0, 0)], known=bodies((90, 0)), draw=[0.5, 0.4]
-    )
-    assert view.height[0] > view.height[1]
-    assert view.mobility[0] < view.mobility[1]
+def with_terms(view, **terms):
+    """Return a view whose terms have these values, whatever follows from its stations."""
+    view.__dict__.update({name: np.array(values, float) for name, values in terms.items()})
+    return view
+
+
+def test_a_high_candidate_and_one_that_stays_divide_height_and_mobility():
+    view = with_terms(view_of([NEAR, FAR], draw=[0.5, 0.4]), height=[0.9, 0.5], mobility=[0.2, 1.0])
     tally = tally_of(view)
     assert (tally.choices, tally.candidates) == (1, 2)
     assert (tally.differ["height", "mobility"], tally.differ["hybrid", "mobility"]) == (1, 0)
@@ -86,23 +91,30 @@ def test_a_candidate_that_leaves_and_one_behind_a_truck_divide_height_and_mobili
 def test_a_difference_is_no_merit_of_scores_if_either_rule_has_equal_ones():
     view = view_of([NEAR, FAR], draw=[0.9, 0.1])
     heard = replace(view, to_helper=replace(view.to_helper, snr_db=np.array([10.0, 15.0])))
-    tally = tally_of(heard)
-    assert heard.height.tolist() == [1.0, 1.0]
+    tally = tally_of(with_terms(heard, height=[1.0, 1.0]))
     assert (tally.differ["height", "best_snr"], tally.by_score["height", "best_snr"]) == (1, 0)
 
 
 def test_rules_that_pick_the_same_do_not_differ():
-    view = view_of([(100, 0, 4.0), (100, 250, 1.5)], velocity_mps=[(0, 0), (0, 30)])
+    view = with_terms(view_of([NEAR, FAR]), height=[0.9, 0.5], mobility=[0.9, 0.2])
     tally = tally_of(view, view)
     assert tally.choices == 2
-    assert tally.differ["hybrid", "mobility"] == tally.differ["hybrid", "longest_lifetime"] == 0
+    assert tally.differ["hybrid", "height"] == tally.differ["hybrid", "mobility"] == 0
     assert tally.differ["hybrid", "farthest_qualified"] == 2
 
 
+def test_the_load_is_left_out_where_it_is_asked_to_be():
+    view = view_of([NEAR, FAR], draw=[0.9, 0.1])
+    busy = replace(view, candidate=replace(view.candidate, busy_share=np.array([0.5, 0.1])))
+    tally = tally_of(with_terms(busy, height=[0.5, 0.5], mobility=[0.5, 0.5]))
+    assert tally.differ["hybrid", WITHOUT_LOAD] == 1
+    assert tally.differ[WITHOUT_LOAD, "height"] == tally.differ[WITHOUT_LOAD, "mobility"] == 0
+
+
 def test_a_rule_that_refuses_all_differs_from_one_that_picks():
-    view = view_of([(100, 0, 3.6), (100, 0, 1.6)], known=bodies((90, 0)))
+    view = view_of([NEAR, FAR])
     unheard = replace(view, to_helper=replace(view.to_helper, snr_db=np.full(2, -np.inf)))
-    tally = tally_of(unheard)
+    tally = tally_of(with_terms(unheard, height=[0.9, 0.5]))
     assert [tally.differ[rule, "best_snr"] for rule in ("hybrid", "height", "mobility")] == [1, 1, 1]
     assert tally.by_score["height", "best_snr"] == 1
 
@@ -140,7 +152,7 @@ def test_the_spread_of_a_choice_lies_between_its_best_and_its_worst():
     assert count_of("load", 0.25, 0.75, 0.5, sign=-1.0).spread == 0.5
 
 
-@pytest.mark.parametrize(("name", "rule"), RULES)
+@pytest.mark.parametrize(("name", "rule"), EVERY_RULE)
 def test_a_rule_chooses_as_before_while_it_is_counted(name, rule):
     view = view_of([NEAR, FAR, (90, 10, 3.0)], velocity_mps=[(0, 5), (0, 0), (3, 0)])
     tally = Tally()
@@ -172,6 +184,12 @@ def test_every_choice_of_a_run_is_counted():
 def test_a_run_in_which_no_rule_chooses_is_refused(key, value, why):
     with pytest.raises(UserError, match=f"must choose relays, but {why}"):
         counted(corner().with_({key: value}))
+
+
+def test_hybrid_has_the_weights_of_the_scenario():
+    rules = dict(rules_of(Hybrid(weight=0.2, load_weight=0.7)))
+    assert (rules["hybrid"], rules[WITHOUT_LOAD]) == (Hybrid(0.2, 0.7), Hybrid(0.2, 0.0))
+    assert dict(rules_of(rules["height"])) == dict(rules_of(Hybrid()))
 
 
 def tallied(*runs):

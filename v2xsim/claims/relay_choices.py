@@ -5,7 +5,7 @@ The scenario's own rule drives the run. Each time it is asked, all rules score t
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from typing import ClassVar, NamedTuple
@@ -31,7 +31,13 @@ JUDGED = ("hybrid", "height", "mobility", "best_snr")
 OTHERS = ("longest_lifetime", "tallest_antenna", "farthest_qualified", "midpoint", "random_qualified")
 """Rules that are compared with `hybrid` alone; a rule that draws shows how much any rule can differ."""
 
-_PAIRS = (*combinations(JUDGED, 2), *((JUDGED[0], other) for other in OTHERS))
+WITHOUT_LOAD = "hybrid_without_load"
+"""`hybrid` without its load term: what differs from it is the work of that term."""
+
+_PAIRS = (
+    *combinations(JUDGED, 2), ("hybrid", WITHOUT_LOAD), (WITHOUT_LOAD, "height"), (WITHOUT_LOAD, "mobility"),
+    *(("hybrid", other) for other in OTHERS),
+)  # fmt: skip
 _SAME = 1e-9
 
 
@@ -209,12 +215,17 @@ def counted(scenario: Scenario) -> Tally:
     )  # fmt: skip
     if why is not None:
         raise UserError(f"{scenario.name}: must choose relays, but {why}")
-    tally, known = Tally(), parts_of(RelayRule)
-    hybrid = work.relay if isinstance(work.relay, Hybrid) else Hybrid()
-    rules = [("hybrid", hybrid), *((name, known[name]()) for name in (*JUDGED[1:], *OTHERS))]
-    watching = work.model_copy(update={"relay": counting(work.relay, tally, rules)})
+    tally = Tally()
+    watching = work.model_copy(update={"relay": counting(work.relay, tally, rules_of(work.relay))})
     run(scenario.model_copy(update={"cooperation": watching}), tables=False)
     return tally
+
+
+def rules_of(driver: RelayRule) -> list[tuple[str, RelayRule]]:
+    """Return the rules that are compared, by name, for the rule of a scenario; if that is `hybrid`, it has its weights."""
+    known, hybrid = parts_of(RelayRule), driver if isinstance(driver, Hybrid) else Hybrid()
+    others: list[tuple[str, RelayRule]] = [(name, known[name]()) for name in (*JUDGED[1:], *OTHERS)]
+    return [("hybrid", hybrid), (WITHOUT_LOAD, replace(hybrid, load_weight=0.0)), *others]
 
 
 def counting(driver: RelayRule, tally: Tally, rules: Sequence[tuple[str, RelayRule]]) -> RelayRule:
