@@ -21,12 +21,13 @@ from v2xsim.study.continued import StoreError
 from v2xsim.study.plan import plan_of
 from v2xsim.study.sweep import estimate, sweep
 
+# Both settings have the same world, so their points of one seed share a process; not on a cluster.
 SMALL = {
     "name": "small",
     "scenario": "demo",
     "set": {"run.duration_s": 0.5},
     "list": [
-        {"cooperation.relay": "none", "stations.penetration": 0.5},
+        {"cooperation.relay": "none", "stations.penetration": 1.0},
         {"cooperation.relay": "hybrid", "stations.penetration": 1.0},
     ],
     "seeds": 2,
