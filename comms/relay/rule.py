@@ -18,8 +18,8 @@ from v2xsim.part_answers import LockedProperty
 from v2xsim.parts import AtLeast, Kind, Part
 from v2xsim.records import Obstacles
 
-# Instants at which the SNR of hops is looked at.
-_AHEAD_S = tuple(WANTED_S * step / 10 for step in range(11))
+# Instants at which the SNR of hops is looked at, closer together at first, because choices are made again at each frame.
+_AHEAD_S = (0.0, 0.25, 0.5, 1.0, 2.0, 3.5, WANTED_S)
 
 NEVER = -np.inf
 """Score of a candidate that must not relay under a rule; a pair all of whose candidates have it has no relay."""

@@ -280,17 +280,17 @@ class Relaying:
         owner, pair = pairs.owner[candidates.pair], candidates.pair
         nothing = [(0, Detections.none())] * len(vicinities.own)
         vehicles, body = known_vehicles(vicinities, nothing if detected is None else detected)
-        ends = [
-            _courses(vicinities, body, owner, index)
-            for index in (candidates.relay, pairs.requester[pair], pairs.helper[pair])
-        ]
-        (relay, its_body), *others = ends
-        expected_db = [
-            self._foresight.hops(relay, course, owner, its_body, of_end, vehicles)
-            .expected_at(np.arange(len(owner)), times_s)[0]
-            .T
-            for course, of_end in others
-        ]
+        expected_db = []
+        for end in (pairs.requester[pair], pairs.helper[pair]):
+            # Many pairs of one owner have a hop in common.
+            (group, relay, other), row = np.unique(
+                np.stack([owner, candidates.relay, end]), axis=1, return_inverse=True
+            )
+            (first, first_body), (second, second_body) = (
+                _courses(vicinities, body, group, index) for index in (relay, other)
+            )
+            hops = self._foresight.hops(first, second, group, first_body, second_body, vehicles)
+            expected_db.append(hops.expected_at(np.arange(len(group)), times_s)[0].T[:, row.ravel()])
         return np.stack(expected_db, axis=2)
 
     def _ends(
