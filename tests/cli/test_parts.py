@@ -78,7 +78,8 @@ def test_one_kind_is_found_by_name_or_key(name):
     (kind,) = json.loads(call(name, "--json").stdout)["kinds"]
     assert kind["key"] == "cooperation.relay"
     (hybrid,) = [part for part in kind["parts"] if part["name"] == "hybrid"]
-    (weight,) = hybrid["parameters"]
+    weight = hybrid["parameters"][0]
+    assert [one["name"] for one in hybrid["parameters"]] == ["weight", "load_weight", "prediction", "unconnected"]
     assert weight["default"] == 0.5
     assert weight["limits"] == {"at_least": 0.0, "at_most": 1.0}
 

@@ -251,7 +251,7 @@ EXTREMES = {
         "horizon_s": "--", "body_horizon_s": "--", "certainty": "--", "soon_certainty": "--", "behind_certainty": "--",
         "body_certainty": "--",
     },
-    "cooperation.awareness_rule": {"rate_hz": "x-"}, "cooperation.relay": {"weight": "--"}, "cooperation.fusion": {"voxel_m": "-x"},
+    "cooperation.awareness_rule": {"rate_hz": "x-"}, "cooperation.relay": {"weight": "--", "load_weight": "--", "forwarders": "--"}, "cooperation.fusion": {"voxel_m": "-x"},
     "cooperation.matrix": {"cell_m": "xx", "extent_m": "xx"},
     "detector": {
         "half_points": "-x", "steepness": "x-", "center_sigma_m": "-x", "yaw_sigma_deg": "-x", "size_sigma_m": "-x",

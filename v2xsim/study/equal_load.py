@@ -110,7 +110,8 @@ def _weights(
     change, steepest = float(from_left * from_right * (bend @ metric)), (metric[left + 1] - metric[left]) / width
     middle = float(chord @ metric)
     lowest, highest = sorted((float(metric[left]), float(metric[left + 1])))
-    room = highest - middle if change > 0 else middle - lowest
+    # By rounding, the room may be a little below 0.
+    room = max(0.0, highest - middle if change > 0 else middle - lowest)
     kept = 1.0 if abs(change) <= room else room / abs(change)
     slope = steepest + kept * (from_left + from_right) * float(bend @ metric)
     return chord + kept * from_left * from_right * bend, float(slope)
