@@ -25,7 +25,7 @@ class ByDelivery(RelayRule):
         return view.weaker_delivery
 
 
-def relaying(*walls, rule=None, radio=None, **keys):
+def relaying(*walls, rule=None, radio=None, bound=None, **keys):
     """Return relays of a run that has just begun, with its tables; by delivery if the test names no rule."""
     section = cooperation(**keys)
     if rule is not None or "relay" not in keys:
@@ -33,7 +33,7 @@ def relaying(*walls, rule=None, radio=None, **keys):
     tables = Columns("relays"), Columns("nominations")
     settings = scenario(radio=radio or {}, cooperation=keys)
     foresight = foresight_of(settings, *walls)
-    return Relaying(obstacles(*walls), section, settings.radio, Streams(1), *tables, foresight), *tables
+    return Relaying(obstacles(*walls), section, settings.radio, Streams(1), *tables, foresight, bound), *tables
 
 
 def paths_of(state, found, seen=None):

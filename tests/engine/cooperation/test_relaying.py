@@ -18,6 +18,7 @@ from tests.engine.small_world import (
 )
 from v2xsim.comms.phy.error_rate import per
 from v2xsim.comms.relay.rule import RelayRule
+from v2xsim.engine.cooperation.paths import BestWays
 from v2xsim.engine.cooperation.relaying import RelaysBefore
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.records import Boxes, Detections
@@ -121,6 +122,26 @@ def test_a_helper_whose_matrix_cannot_overlap_gets_no_relay():
 
     assert [far(place) for place in ((60.0, 0.0), (37.0, 48.0), (0.0, -60.0))] == [NOBODY] * 3
     assert NOBODY not in [far(place) for place in ((59.0, 0.0), (36.0, 47.0), (0.0, -59.0))]
+
+
+class TruthOfTheRelay:
+    """A bound that sees weak direct links, and RELAY as the best way between any two stations."""
+
+    def between(self, one, other):
+        """Return the same way for all pairs."""
+        count = len(one)
+        return BestWays(
+            np.full(count, 0.1), np.full(count, RELAY), np.full(count, 0.9), np.full(count, 5.0), np.full(count, 20.0)
+        )
+
+
+def test_a_bound_relays_as_far_as_rules_do():
+    def relay_at(helper_m):
+        state, *_ = relaying(bound=TruthOfTheRelay(), relay="none", matrix={"extent_m": 30})
+        return paths_of(state, vicinities(places_m=((0, 0), (helper_m, 0), (20, 10), (20, -10))))[EGO, HELPER]
+
+    assert relay_at(59.0) == (RELAY, 0.9, 0.9)
+    assert relay_at(60.0) == (NOBODY, 0.1, 0.1)
 
 
 def test_heights_of_antennas_do_not_keep_matrices_apart():

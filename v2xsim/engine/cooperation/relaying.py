@@ -242,10 +242,10 @@ class Relaying:
         """Return the relay that the owner of each pair prefers, and the choices for the hysteresis of the next time."""
         known = vicinities.known
         requester, helper = (
-            self._ends(vicinities, pairs.owner, pairs.requester),
-            self._ends(vicinities, pairs.owner, pairs.helper),
+            _ends(vicinities, pairs.owner, pairs.requester),
+            _ends(vicinities, pairs.owner, pairs.helper),
         )
-        candidate = self._ends(vicinities, pairs.owner[candidates.pair], candidates.relay)
+        candidate = _ends(vicinities, pairs.owner[candidates.pair], candidates.relay)
         hop, snr_db = candidates.hop, candidates.snr_db
 
         def draw() -> Float[np.ndarray, " candidates"]:
@@ -286,46 +286,38 @@ class Relaying:
             (group, relay, other), row = np.unique(
                 np.stack([owner, candidates.relay, end]), axis=1, return_inverse=True
             )
-            (first, first_body), (second, second_body) = (
-                _courses(vicinities, body, group, index) for index in (relay, other)
-            )
+            first, second = (_courses(vicinities, group, index) for index in (relay, other))
+            # An owner's own body is not among the vehicles that it knows.
+            first_body, second_body = (np.where(index < 0, -1, body[index]) for index in (relay, other))
             hops = self._foresight.hops(first, second, group, first_body, second_body, vehicles)
             expected_db.append(hops.expected_at(np.arange(len(group)), times_s)[0].T[:, row.ravel()])
         return np.stack(expected_db, axis=2)
 
-    def _ends(
-        self, vicinities: Vicinities, owner: Int64[np.ndarray, " stations"], index: Int64[np.ndarray, " stations"]
-    ) -> Ends:
-        """Return the state of stations as their owners know it, given by their indices among the known stations."""
-        own, said, known = vicinities.own, vicinities.announced, vicinities.known
-        is_own, row = index < 0, said.row[index]
-        place_m = np.where(is_own[:, None], own.pose[owner, :2], vicinities.position_m[index])
-        height_m = np.where(is_own, own.antenna_height_m[owner], said.antenna_m[row])
-        return Ends(
-            np.where(is_own, known.owner[owner], known.agent[index]), np.column_stack([place_m, height_m]),
-            np.where(is_own[:, None], own.velocity_mps[owner], said.velocity_mps[row]),
-            np.where(is_own, ~own.is_vehicle[owner], ~said.is_vehicle[row]),
-            np.where(is_own, vicinities.busy_share[owner], said.busy_share[row]),
-        )  # fmt: skip
+
+def _ends(vicinities: Vicinities, owner: Int64[np.ndarray, " stations"], index: Int64[np.ndarray, " stations"]) -> Ends:
+    """Return the state of stations as their owners know it, given by their indices among the known stations."""
+    own, said, known = vicinities.own, vicinities.announced, vicinities.known
+    is_own, row, course = index < 0, said.row[index], _courses(vicinities, owner, index)
+    return Ends(
+        np.where(is_own, known.owner[owner], known.agent[index]), course.position_m, course.velocity_mps,
+        np.where(is_own, ~own.is_vehicle[owner], ~said.is_vehicle[row]),
+        np.where(is_own, vicinities.busy_share[owner], said.busy_share[row]),
+    )  # fmt: skip
 
 
 def _courses(
-    vicinities: Vicinities, body: Int64[np.ndarray, " known"], owner: Int64[np.ndarray, " stations"], index: Int64[np.ndarray, " stations"]
-) -> tuple[Courses, Int64[np.ndarray, " stations"]]:  # fmt: skip
-    """Return the antennas of stations and their motion as their owners know them, and the row of the body of each, -1 for none.
-
-    An owner's own body is not among the vehicles that it knows.
-    """
+    vicinities: Vicinities, owner: Int64[np.ndarray, " stations"], index: Int64[np.ndarray, " stations"]
+) -> Courses:
+    """Return the antennas of stations and their motion as their owners know them, given by their indices among the known stations."""
     own, said = vicinities.own, vicinities.announced
     is_own, row = index < 0, said.row[index]
     place_m = np.where(is_own[:, None], own.pose[owner, :2], vicinities.position_m[index])
-    course = Courses(
+    return Courses(
         np.column_stack([place_m, np.where(is_own, own.antenna_height_m[owner], said.antenna_m[row])]),
         np.where(is_own[:, None], own.velocity_mps[owner], said.velocity_mps[row]),
         np.where(is_own, own.acceleration_mps2[owner], said.acceleration_mps2[row]),
         np.where(is_own, own.turn_radps[owner], said.turn_radps[row]),
     )
-    return course, np.where(is_own, -1, body[index])
 
 
 def _over_any(
