@@ -35,6 +35,8 @@ class ScriptedLayer:
         self.busy_share, self.now_us, self.advanced_us, self.keys = 0.0, 0, [], []
         # How often each packet was sent, how many acknowledgements are still lost, and the packets that are over.
         self.sent, self.lost_acks, self.finished = {}, 0, []
+        # Whether acknowledgements are still on the air when their packets are given up, and those that are.
+        self.has_late_acks, self.late_acks = False, []
 
     def submit(self, packets):
         for row in range(len(packets)):
@@ -43,12 +45,16 @@ class ScriptedLayer:
 
     def advance(self, until_us, field):
         self.advanced_us.append(until_us)
-        rows = []
+        rows, self.late_acks = self.late_acks, []
+        late = len(rows)
         # A packet that ends may add its repetition.
         while ended := [p for p in self.waiting if p.ready_us[0] + AIRTIME_US <= until_us]:
             first = min(ended, key=lambda p: (int(p.ready_us[0]), int(p.number[0])))
             self.waiting = [p for p in self.waiting if p is not first]
             rows += self.transmissions(first, field.stations)
+        if self.has_late_acks:
+            self.late_acks = [row for row in rows[late:] if row[-1]]
+            rows = rows[:late] + [row for row in rows[late:] if not row[-1]]
         busy_us = np.full(field.stations, round(self.busy_share * (until_us - self.now_us)), np.int64)
         self.now_us = until_us
         number, sender, began, receivers, repeat, is_ack = zip(*rows, strict=True) if rows else ((), (), (), (), (), ())

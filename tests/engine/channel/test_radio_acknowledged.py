@@ -73,3 +73,19 @@ def test_nobody_waits_for_the_acknowledgement_of_a_packet_that_arrived(setup):
     this.air.send(asked(ego=2, helper=7))
     this.run(AIRTIME_US + 600)
     assert (len(this.heard), len(this.air._awaited)) == (1, 0)
+
+
+def test_an_acknowledgement_may_end_after_its_packet_was_given_up(setup):
+    this = setup(retries=1)
+    this.layer.has_late_acks = True
+    this.air.send(asked(ego=2, helper=7))
+    this.run(AIRTIME_US + 50)
+    this.run(AIRTIME_US + 100)
+    assert [kind for kind, rx in zip(this.rows()["kind"], this.rows()["rx"], strict=True) if rx in (2, 7)] == [
+        "request",
+        "ack",
+    ]
+    assert this.over == [(1, 1)]
+    this.clock.run_until(100_000)
+    this.tick([2, 5, 7, 8])
+    assert this.air._finished == {}

@@ -40,6 +40,10 @@ from v2xsim.streams import Streams
 # packets are never sent.
 _GIVEN_UP_US = 1_000_000
 
+# A sender that does not notice the acknowledgement of its last try gives the packet up while the acknowledgement is still on the air: at most
+# for its airtime, below 0.1 ms at 10 MHz.
+_LATE_ACK_US = 1_000
+
 
 class RadioAir:
     """A channel with an access layer and a physical layer; it delivers packets and records their outcomes."""
@@ -67,6 +71,8 @@ class RadioAir:
         self._packets_sent = 0
         # For each packet that the access layer may send again, the agent ids of the stations that have received it.
         self._received: dict[int, set[int]] = {}
+        # Packets that are not sent again, and the time by which that was known: an acknowledgement may still arrive.
+        self._finished: dict[int, tuple[Packet, int]] = {}
         self._awaited = Awaited(clock, self._submit_now, self.settle)
         # Packets that wait to be handed to the access layer: number, row of the sender, row of the target (-1 for a broadcast
         # or a station that has left), time at which the packet enters its sender's queue, size with headers, MCS, period, and how
@@ -190,7 +196,9 @@ class RadioAir:
         self._busy.reindexed(rows)
 
     def _forget_departed(self) -> None:
-        """Forget the packets of stations that left at least 1 s ago."""
+        """Forget the packets of stations that left at least 1 s ago, and those of which no acknowledgement can arrive any more."""
+        no_ack_us = self._clock.now_us - _LATE_ACK_US
+        self._finished = {number: kept for number, kept in self._finished.items() if kept[1] > no_ack_us}
         while self._departed and self._departed[0][0] <= self._clock.now_us - _GIVEN_UP_US:
             for number in self._departed.pop(0)[1]:
                 packet = self._flying.pop(number, None)
@@ -300,7 +308,7 @@ class RadioAir:
         numbers, is_ack = receptions.number.tolist(), receptions.is_ack.tolist()
         ack_bytes = self._radio.access.ack_bytes
         packets = [
-            self._flying[number].acknowledged(ack_bytes) if ack
+            self._acknowledged(number).acknowledged(ack_bytes) if ack
             else self._flying[number] if number in self._received
             else self._flying.pop(number)
             for number, ack in zip(numbers, is_ack, strict=True)
@@ -322,8 +330,14 @@ class RadioAir:
                 if number not in self._received:
                     self._end(packet, PacketEnd.SENT)
         for number in receptions.finished.tolist():
+            packet = self._flying.pop(number)
+            self._finished[number] = packet, self._clock.now_us
             self._forget(number)
-            self._end(self._flying.pop(number), PacketEnd.SENT)
+            self._end(packet, PacketEnd.SENT)
+
+    def _acknowledged(self, number: int) -> Packet:
+        """Return the packet to which an acknowledgement belongs; its sender may have given it up before the acknowledgement ended."""
+        return self._flying[number] if number in self._flying else self._finished[number][0]
 
     def _is_awaited(self, number: int) -> bool:
         """Return whether a packet of which a transmission ended may still arrive at its target."""
