@@ -3,16 +3,18 @@
 A plug-in can do whatever a Python program can do: list only files that you trust under `plugins`.
 """
 
+import ast
 import contextlib
 import dataclasses
 import hashlib
 import inspect
+import itertools
 import linecache
 import sys
 import traceback
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,18 @@ class Plugin:
     Attributes:
         path: Absolute path of the file.
         sha256: SHA-256 digest of the content that was run, in hexadecimal.
+        copy: Number of this run of the file in this process: parts of two runs of a file share none of its variables.
+        draws: Whether the file seems to draw random numbers with a generator that other code of the process may use, too.
     """
 
     path: Path
     sha256: str
+    copy: int = field(default=0, compare=False)
+    draws: bool = field(default=False, compare=False)
 
 
 _loaded: dict[Path, Plugin] = {}
+_copies = itertools.count(1)
 # Files that are being run now. Without this record, a file that loads a scenario which lists the same file would be loaded
 # endlessly.
 _running: set[Path] = set()
@@ -61,13 +68,13 @@ def load_plugin(path: Path) -> Plugin:
         raise PartError(f"{path}: must be text in UTF-8, got UTF-16; save it as UTF-8")
     plugin = Plugin(path, hashlib.sha256(content).hexdigest())
     if _loaded.get(path) == plugin:
-        return plugin
+        return _loaded[path]
     if path in _running:
         raise PartError(f"{path}: must not load a scenario that lists it; put what runs scenarios into another file")
     _forget(path)
     _running.add(path)
     try:
-        _run(path, content, plugin)
+        tree = _run(path, content)
         if not parts_from(path):
             raise PartError(f"{path}: must register a part with @part(...); it registers none")
     except BaseException:
@@ -75,8 +82,13 @@ def load_plugin(path: Path) -> Plugin:
         raise
     finally:
         _running.discard(path)
-    _loaded[path] = plugin
-    return plugin
+    _loaded[path] = Plugin(path, plugin.sha256, next(_copies), _draws(tree))
+    return _loaded[path]
+
+
+def load_again() -> None:
+    """Let the next scenario that is read run all its users' files again, so that its parts share no variable with those of earlier scenarios."""
+    _loaded.clear()
 
 
 def ask(part: Part, method: str, *arguments: Any) -> Any:
@@ -179,13 +191,15 @@ def _forget(path: Path) -> None:
     forget_file(path)
 
 
-def _run(path: Path, content: bytes, plugin: Plugin) -> None:
+def _run(path: Path, content: bytes) -> ast.Module:
+    """Run a file as a module, and return its syntax tree."""
     module = types.ModuleType(_module_name(path))
     module.__file__ = str(path)
     # The module must be registered before the file runs, because dataclasses and numba look it up by name.
     sys.modules[module.__name__] = module
     try:
-        code = compile(content, str(path), "exec", dont_inherit=True)
+        tree = ast.parse(content, str(path))
+        code = compile(tree, str(path), "exec", dont_inherit=True)
     except SyntaxError as error:
         line = f":{error.lineno}" if error.lineno else ""
         raise PartError(f"{path}{line}: must be Python: {error.msg}") from None
@@ -205,11 +219,29 @@ def _run(path: Path, content: bytes, plugin: Plugin) -> None:
         why = (
             "from its own folder; a plug-in is one file, and does not see those beside it: put that code into this file"
             if beside
+            else "which this version does not have; v2xsim parts lists the built-in parts, docs/own_parts.md the modules for parts of your own"
+            if (error.name or "").startswith("v2xsim.")
             else "which is not installed; install it, or import it where it is used"
         )
         raise PartError(f"{_place_in(path, error)}: imports {error.name!r}{' ' if beside else ', '}{why}") from error
     except BaseException as error:
         raise PartError(f"{_place_in(path, error)}: cannot be loaded: {said_of(error)}") from error
+    return tree
+
+
+def _draws(tree: ast.Module) -> bool:
+    """Return whether code uses a module of random numbers, such as `np.random`, or seeds a generator."""
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Attribute):
+            names = [node.attr]
+        elif isinstance(node, ast.Import):
+            names = [name for alias in node.names for name in alias.name.split(".")]
+        elif isinstance(node, ast.ImportFrom):
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+        if {"random", "seed", "manual_seed"} & set(names):
+            return True
+    return False
 
 
 def _place_in(file: Path | str, error: BaseException) -> str:

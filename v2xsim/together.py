@@ -14,7 +14,7 @@ from v2xsim.engine.lockstep import Lockstep
 from v2xsim.opened_world import OpenedWorld, opened_world
 from v2xsim.results.results import Results
 from v2xsim.run_arguments import Progress, SteppingError, check_arguments, default_threads, no_progress
-from v2xsim.scenario.same_world import check_same_world, differences
+from v2xsim.scenario.same_world import check_same_world, differences, with_own_files
 from v2xsim.scenario.schema import Scenario
 from v2xsim.simulate import Simulation
 
@@ -86,6 +86,7 @@ def ends_of_runs(
     if not scenarios:
         return
     check_same_world(scenarios)
+    scenarios = [with_own_files(scenario) for scenario in scenarios]
     threads = threads or default_threads()
     texts, whole = differences(scenarios), _Whole(progress or no_progress, len(scenarios))
 

@@ -14,7 +14,7 @@ from v2xsim import together
 from v2xsim.engine.lockstep import Newest
 from v2xsim.run_arguments import SteppingError
 from v2xsim.scenario.errors import ScenarioError
-from v2xsim.scenario.same_world import FREE_KEYS, world_of
+from v2xsim.scenario.same_world import FREE_KEYS, with_own_files, world_of
 from v2xsim.together import ends_of_runs, run_together
 
 SHORT = ["run.duration_s=0.4", "lidars.model=beam16", "record.clouds_every_s=0.2"]
@@ -55,9 +55,9 @@ def check_as_alone(scenarios, folder, threads=1):
 
 
 def test_every_free_key_leaves_the_world_as_it_is(tmp_path):
-    scenarios = demos({}, *VARIANTS)
+    scenarios = demos({}, *VARIANTS[:-1], VARIANTS[-1] | {"plugins": [str(own_file(tmp_path))]})
     check_as_alone(scenarios, tmp_path)
-    assert {key for variant in VARIANTS for key in variant} == FREE_KEYS
+    assert {key for variant in VARIANTS for key in variant} | {"plugins"} == FREE_KEYS
     # Each of these runs has results of its own, so that the others do not agree because nothing happens.
     metrics = {(tmp_path / f"alone-{number}" / "metrics.parquet").read_bytes() for number in range(6)}
     assert len(metrics) == 6
@@ -151,15 +151,57 @@ def test_every_key_that_is_not_listed_must_agree():
     assert world_of(base) != world_of(base.with_({"run.step_s": 0.2}))
 
 
-def test_a_run_with_a_part_of_a_file_runs_alone(tmp_path):
-    (tmp_path / "mine.py").write_text(
-        "from dataclasses import dataclass\nfrom v2xsim.comms.relay.rule import RelayRule\nfrom v2xsim.parts import part\n\n\n"
+def own_file(folder, head="", body="view.weaker_delivery"):
+    """Write a file with a relay rule that prefers other candidates with each call, and return its path."""
+    path = folder / "mine.py"
+    path.write_text(
+        f"{head}from dataclasses import dataclass\nfrom v2xsim.comms.relay.rule import RelayRule\nfrom v2xsim.parts import part\n\n\nCALLS = []\n\n\n"
         '@part(\'mine_alone\')\n@dataclass(frozen=True)\nclass Mine(RelayRule):\n    """Takes any."""\n\n'
-        '    def score(self, view):\n        """Return one number for each candidate."""\n        return view.weaker_delivery\n'
+        '    def score(self, view):\n        """Return one number for each candidate."""\n        CALLS.append(1)\n'
+        f"        return {body}\n"
     )
-    own = v2xsim.load("demo", [*SHORT, f"plugins=[{tmp_path / 'mine.py'}]", "cooperation.relay=mine_alone"])
+    return path
+
+
+def test_runs_with_parts_of_a_file_share_none_of_its_variables(tmp_path):
+    path = own_file(tmp_path, body="view.weaker_delivery - (0.0 if len(CALLS) < 8 else float('inf'))")
+    later = ["run.begin_s=6", "run.duration_s=0.7", "lidars.model=beam16"]
+    own = v2xsim.load("demo", [*later, f"plugins=[{path}]", "cooperation.relay=mine_alone"])
+    scenarios = [own, own.with_({"radio.retries": 2})]
+    for scenario, results in zip(scenarios, run_together(scenarios, tables=False), strict=True):
+        alone = v2xsim.run(with_own_files(scenario), tables=False)
+        assert repr(dict(results.metrics)) == repr(dict(alone.metrics))
+
+
+def test_a_file_that_has_changed_since_is_refused(tmp_path):
+    path = own_file(tmp_path)
+    own = v2xsim.load("demo", [*SHORT, f"plugins=[{path}]", "cooperation.relay=mine_alone"])
+    own_file(tmp_path, body="view.weaker_snr_db")
+    with pytest.raises(ScenarioError, match=r"mine.py: has changed since the scenario was read"):
+        run_together([own, own])
+
+
+@pytest.mark.parametrize(
+    "head", ["import random\n", "from numpy import random as chance\n", "import torch\ntorch.manual_seed(1)\n"]
+)
+def test_a_file_that_uses_shared_random_numbers_runs_alone(tmp_path, head):
+    own = v2xsim.load("demo", [*SHORT, f"plugins=[{own_file(tmp_path, head)}]", "cooperation.relay=mine_alone"])
     assert world_of(own) is None
-    with pytest.raises(ScenarioError, match=r"built-in parts only .* Mine of .*mine.py"):
+    with pytest.raises(
+        ScenarioError, match=r"run 0: must run alone.* the relay rule 'mine_alone' of .*mine.py is in a file that uses"
+    ):
+        run_together([own, own])
+
+
+def test_a_run_whose_world_has_a_part_of_a_file_runs_alone(tmp_path):
+    (tmp_path / "seer.py").write_text(
+        "from dataclasses import dataclass\nfrom v2xsim.parts import part\nfrom v2xsim.perception.detection.visibility_model import Visibility\n\n\n"
+        '@part(\'seer\')\n@dataclass(frozen=True)\nclass Seer(Visibility):\n    """Sees."""\n\n'
+        '    def detect(self, view):\n        """Return detections."""\n        return super().detect(view)\n'
+    )
+    own = v2xsim.load("demo", [*SHORT, f"plugins=[{tmp_path / 'seer.py'}]", "detector=seer"])
+    assert world_of(own) is None
+    with pytest.raises(ScenarioError, match=r"detector: the detector 'seer' of .*seer.py is part of the world"):
         run_together([own, own])
 
 

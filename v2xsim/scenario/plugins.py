@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from v2xsim.parts import PartError, name_taken, parts_from, show_files
-from v2xsim.plugins import Plugin, load_plugin
+from v2xsim.plugins import Plugin, load_again, load_plugin
 from v2xsim.scenario.choices import rebuild
 from v2xsim.scenario.errors import Document, Problem
 from v2xsim.scenario.explain import shown
@@ -69,6 +69,13 @@ def choose_from(paths: Sequence[Path], section: type[Section]) -> None:
     loaded = loaded_together(paths)
     show_files(frozenset(plugin.path for plugin in loaded))
     _rebuilt(section, loaded)
+
+
+def run_files_again() -> None:
+    """Let the next scenario that is read have parts of its own of each plug-in file: they share no variable with those of earlier scenarios."""
+    load_again()
+    # Also if the digests are the same, the classes are others.
+    _built_for.clear()
 
 
 def loaded_together(paths: Sequence[Path]) -> list[Plugin]:
