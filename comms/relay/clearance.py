@@ -1,4 +1,4 @@
-"""Clearance of a hop: how far the known bodies in between stay below its first Fresnel zone, or reach into it."""
+"""Clearance of a hop: how far it passes above the ground, the known bodies and the buildings in between, in radii of its first Fresnel zone."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,7 +8,11 @@ from v2xsim.records import Obstacles
 
 
 def clearances(hops: Hops, bodies: KnownBodies, obstacles: Obstacles, carrier_ghz: float) -> Float[np.ndarray, " hops"]:
-    """Return the clearance of each hop in radii of the first Fresnel zone, clipped to [-1, 1]; -1 behind a building.
+    """Return the clearance of each hop over whatever reaches highest, in radii of the first Fresnel zone there; below 0 if it is blocked.
+
+    The ground comes nearest where it reflects the wave: 2 sqrt(h1 h2 / (wavelength d)) radii, for antennas h1 and h2 high at a distance
+    d. That is 1 at the distance 4 h1 h2 / wavelength, the break point of the two-ray model. Of a building, the edges of the roof
+    count where the hop crosses them, if the building blocks it; of a body, the middle of the crossing.
 
     Args:
         hops: The hops.

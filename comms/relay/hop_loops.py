@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 from numba import njit
 
-from v2xsim.comms.channel.geometry import box_crossing, prism_blocks, prisms_block
+from v2xsim.comms.channel.geometry import box_crossing, prism_blocks, prisms_block, rows_of_column
 from v2xsim.comms.phases import INLINED_PHASE, PHASE
 from v2xsim.comms.relay.hops import Hops, KnownBodies
 
@@ -15,6 +15,8 @@ from v2xsim.comms.relay.hops import Hops, KnownBodies
 OWN_BODY_M = 1.0
 # An obstacle begins to block a hop at an instant if it blocks it this much later and did not this much earlier.
 _JUST_S = 1e-4
+# Cells that a hop passes nearer than this count too, in cells.
+_MARGIN = 1e-7
 
 
 class Tracks(NamedTuple):
@@ -74,18 +76,71 @@ def _blocked_by_prisms(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignor
     return prisms_block(ax, ay, az, bx, by, bz, buildings, cells)
 
 
+@njit(**PHASE)
+def _clearance_at(ax, ay, az, bx, by, bz, share, height_m, wavelength_m):  # type: ignore[no-untyped-def]
+    """Return how far the line between two points passes above a height, at a share of its length, in radii of the first Fresnel zone."""
+    distance_m = np.sqrt((bx - ax) ** 2 + (by - ay) ** 2 + (bz - az) ** 2)
+    radius_m = np.sqrt(wavelength_m * share * (1.0 - share) * distance_m)
+    return (az + share * (bz - az) - height_m) / max(radius_m, 1e-9)
+
+
+@njit(**PHASE)
+def _over_roof(ax, ay, az, bx, by, bz, buildings, p, wavelength_m):  # type: ignore[no-untyped-def]
+    """Return the clearance of a hop over the edges of the roof of a building that blocks it; 0 if it only passes through the roof itself."""
+    x, y, top_m = bx - ax, by - ay, buildings.top_m[p]
+    first, end, worst = buildings.offset[p], buildings.offset[p + 1], 0.0
+    for n in range(first, end):
+        m = first if n + 1 == end else n + 1
+        px, py = buildings.vertices_m[n, 0] - ax, buildings.vertices_m[n, 1] - ay
+        ex, ey = buildings.vertices_m[m, 0] - ax - px, buildings.vertices_m[m, 1] - ay - py
+        across = x * ey - y * ex
+        if across == 0.0:
+            continue
+        share, along = (px * ey - py * ex) / across, (px * y - py * x) / across
+        if 0.0 <= share <= 1.0 and 0.0 <= along <= 1.0:
+            worst = min(worst, _clearance_at(ax, ay, az, bx, by, bz, share, top_m, wavelength_m))
+    return worst
+
+
+@njit(**PHASE)
+def _over_roofs(ax, ay, az, bx, by, bz, buildings, cells, wavelength_m):  # type: ignore[no-untyped-def]
+    """Return the least clearance of a hop over the buildings that block it; infinite if none does. ax <= bx must hold."""
+    least = np.inf
+    cax, cay = (ax - cells.origin_x) / cells.cell_m, (ay - cells.origin_y) / cells.cell_m
+    cbx, cby = (bx - cells.origin_x) / cells.cell_m, (by - cells.origin_y) / cells.cell_m
+    for column in range(max(int(np.floor(cax - _MARGIN)), 0), min(int(np.floor(cbx + _MARGIN)), cells.columns - 1) + 1):
+        first, last = rows_of_column(column, cax, cay, cbx, cby, cells.rows)
+        if first > last:
+            continue
+        for entry in range(cells.offset[column * cells.rows + first], cells.offset[column * cells.rows + last + 1]):
+            p = cells.item[entry]
+            if (
+                buildings.lower_m[p, 0] > bx or buildings.upper_m[p, 0] < ax or buildings.lower_m[p, 1] > max(ay, by)
+                or buildings.upper_m[p, 1] < min(ay, by) or buildings.top_m[p] <= min(az, bz)
+            ):  # fmt: skip
+                continue
+            if prism_blocks(
+                ax, ay, az, bx, by, bz, buildings.vertices_m, buildings.is_seam, buildings.offset[p], buildings.offset[p + 1],
+                buildings.base_m[p], buildings.top_m[p],
+            ):  # fmt: skip
+                least = min(least, _over_roof(ax, ay, az, bx, by, bz, buildings, p, wavelength_m))
+    return least
+
+
 @njit(cache=True, nogil=True)
 def clearances(hops, bodies, buildings, cells, wavelength_m):  # type: ignore[no-untyped-def]
-    """Return the clearance of each hop in radii of the first Fresnel zone, -1 to 1; -1 behind a building."""
-    clearance = np.ones(len(hops.group))
+    """Return the clearance of each hop over ground, bodies and buildings, in radii of the first Fresnel zone."""
+    clearance = np.empty(len(hops.group))
     built = len(buildings.base_m) > 0
     for h in range(len(hops.group)):
         ax, ay, az = hops.first_m[h, 0], hops.first_m[h, 1], hops.first_m[h, 2]
         bx, by, bz = hops.second_m[h, 0], hops.second_m[h, 1], hops.second_m[h, 2]
-        if built and _blocked_by_prisms(ax, ay, az, bx, by, bz, buildings, cells):
-            clearance[h] = -1.0
-            continue
-        distance_m = np.sqrt((bx - ax) ** 2 + (by - ay) ** 2 + (bz - az) ** 2)
+        # The ground comes nearest, in radii, where the wave is reflected.
+        clearance[h] = _clearance_at(ax, ay, az, bx, by, bz, az / max(az + bz, 1e-9), 0.0, wavelength_m)
+        if built and (ax, ay, az) > (bx, by, bz):
+            clearance[h] = min(clearance[h], _over_roofs(bx, by, bz, ax, ay, az, buildings, cells, wavelength_m))
+        elif built:
+            clearance[h] = min(clearance[h], _over_roofs(ax, ay, az, bx, by, bz, buildings, cells, wavelength_m))
         x, y = bx - ax, by - ay
         for n in range(bodies.offset[hops.group[h]], bodies.offset[hops.group[h] + 1]):
             body = bodies.row[n]
@@ -96,9 +151,7 @@ def clearances(hops, bodies, buildings, cells, wavelength_m):  # type: ignore[no
             if enter >= leave or _stands_over(ax, ay, body, OWN_BODY_M) or _stands_over(bx, by, body, OWN_BODY_M):
                 continue
             middle = 0.5 * (enter + leave)
-            above_m = body[6] - (az + middle * (bz - az))
-            radius_m = np.sqrt(wavelength_m * middle * (1.0 - middle) * distance_m)
-            clearance[h] = min(clearance[h], max(-1.0, -above_m / max(radius_m, 1e-9)))
+            clearance[h] = min(clearance[h], _clearance_at(ax, ay, az, bx, by, bz, middle, body[6], wavelength_m))
     return clearance
 
 

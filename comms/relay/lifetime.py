@@ -6,9 +6,6 @@ from jaxtyping import Float
 from v2xsim.comms.relay.hops import Hops, KnownBodies
 from v2xsim.records import Obstacles
 
-WANTED_S = 5.0
-"""A link that lasts this long gets the full mobility term; our choice, equal to the horizon of conflict prediction."""
-
 LOOK_S = 10.0
 """How far ahead buildings and bodies that come between two stations are looked for; velocities do not stay constant for longer."""
 
@@ -65,26 +62,3 @@ def lifetimes_s(hops: Hops, bodies: KnownBodies, obstacles: Obstacles, range_m: 
         hop_loops.tracks(hops), hop_loops.body_rows(bodies), *building_arrays(obstacles), in_range_s, LOOK_S
     )
     return found
-
-
-def first_below_s(
-    times_s: Float[np.ndarray, " times"], margin_db: Float[np.ndarray, "times *links"]
-) -> Float[np.ndarray, "*links"]:
-    """Return when the margin of each link first falls below 0, interpolated between the times; the last time if it never does.
-
-    Args:
-        times_s: Times from now on, rising from 0.
-        margin_db: Margin of each link at each time; NaN counts as below 0, as minus infinity does.
-    """
-    margin_db = np.where(np.isnan(margin_db), -np.inf, margin_db)
-    fails = margin_db < 0.0
-    first = np.where(fails.any(axis=0), fails.argmax(axis=0), len(times_s))
-    before, at = np.maximum(first - 1, 0), np.minimum(first, len(times_s) - 1)
-    last_good = np.take_along_axis(margin_db, before[None], axis=0)[0]
-    first_bad = np.take_along_axis(margin_db, at[None], axis=0)[0]
-    share = np.where(
-        np.isfinite(first_bad) & (last_good > first_bad), last_good / np.maximum(last_good - first_bad, 1e-9), 0.0
-    )
-    end_s = times_s[before] + share * (times_s[at] - times_s[before])
-    result: np.ndarray = np.where(first == len(times_s), times_s[-1], np.where(first == 0, 0.0, end_s))
-    return result

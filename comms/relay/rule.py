@@ -13,16 +13,31 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.comms.relay.hops import Hops, KnownBodies
-from v2xsim.comms.relay.lifetime import WANTED_S, first_below_s, lifetimes_s
+from v2xsim.comms.relay.lifetime import lifetimes_s
 from v2xsim.part_answers import LockedProperty
 from v2xsim.parts import AtLeast, Kind, Part
 from v2xsim.records import Obstacles
 
-# Instants at which the SNR of hops is looked at, closer together at first, because choices are made again at each frame.
-_AHEAD_S = (0.0, 0.25, 0.5, 1.0, 2.0, 3.5, WANTED_S)
+# Instants at which the SNR of hops is looked at. Choices are made again at each frame, and courses do not last much longer.
+_AHEAD_S = (0.0, 0.5, 1.0, 2.0)
+
+USUAL_MARGIN_DB = 10.0
+"""Margin of the SNR that gives half of the best mobility term: fading and shadowing in streets move packets by about as much; our choice."""
+
+HYSTERESIS = 0.05
+"""Hysteresis of rules that score graded terms: 2 dB at a margin of 10 dB, 0.2 radii at a clearance of one radius."""
 
 NEVER = -np.inf
 """Score of a candidate that must not relay under a rule; a pair all of whose candidates have it has no relay."""
+
+
+def graded(value: Float[np.ndarray, "*rows"]) -> Float[np.ndarray, "*rows"]:
+    """Return x / (1 + |x|): between -1 and 1, rising throughout, and steepest around 0, where more matters most.
+
+    Terms are graded and not clipped, so that two different candidates hardly ever have the same term.
+    """
+    term: np.ndarray = np.copysign(1.0 - 1.0 / (1.0 + np.abs(value)), value)
+    return term
 
 
 @dataclass(frozen=True)
@@ -130,9 +145,9 @@ class RelayView:
 
     @LockedProperty
     def clearance(self) -> Float[np.ndarray, "candidates 2"]:
-        """Clearance of the hops to requester and helper over the worst known vehicle, in radii of the first Fresnel zone, -1 to 1.
+        """Clearance of the hops to requester and helper over whatever reaches highest, in radii of the first Fresnel zone; below 0 if blocked.
 
-        It is -1 behind a building.
+        Known vehicles, buildings of the map and the ground count (`v2xsim.comms.relay.clearance`).
         """
         # Imported here, so that a scenario can be checked without loading compiled kernels.
         from v2xsim.comms.relay.clearance import clearances
@@ -151,28 +166,39 @@ class RelayView:
 
     @LockedProperty
     def height(self) -> Float[np.ndarray, " candidates"]:
-        """Height term of each candidate: the clearance of its worse hop, -1 to 1."""
-        return self.clearance.min(axis=1, initial=1.0)
+        """Height term of each candidate: the clearance of its worse hop, graded (`graded`), -1 to 1."""
+        return graded(self.clearance.min(axis=1, initial=np.inf))
 
     @LockedProperty
-    def usable_s(self) -> Float[np.ndarray, "candidates 2"]:
-        """How long the SNR of the hops to requester and helper stays at `least_snr_db` or above, up to 5 s.
+    def margin_db(self) -> Float[np.ndarray, "candidates 2"]:
+        """Measured SNR of the hops to requester and helper above `least_snr_db`; below 0 if the hop is too weak."""
+        return np.stack([self.to_requester.snr_db, self.to_helper.snr_db], axis=1) - self.least_snr_db
 
-        The SNR ahead is the measured one, changed as `outlook` changes. So a hop round a corner that works now counts as working, and ends
-        where its way becomes too long or a known vehicle comes between.
+    @LockedProperty
+    def margin_ahead_db(self) -> Float[np.ndarray, "candidates 2"]:
+        """Least SNR of the hops to requester and helper above `least_snr_db` during the next 2 s.
+
+        The SNR ahead is the measured one, changed as `outlook` changes. So a hop round a corner that works now counts as working, and gets
+        worse where its way becomes longer or a known vehicle comes between.
         """
         if len(self.pair) == 0:
             return np.zeros((0, 2))
         ahead_db = self.outlook(_AHEAD_S, self.counts_detected)
-        measured_db = np.stack([self.to_requester.snr_db, self.to_helper.snr_db], axis=1)
         with np.errstate(invalid="ignore"):
-            return first_below_s(np.array(_AHEAD_S), measured_db + ahead_db - ahead_db[0] - self.least_snr_db)
+            margin_db = self.margin_db + ahead_db - ahead_db[0]
+        least_db: np.ndarray = np.where(np.isnan(margin_db), -np.inf, margin_db).min(axis=0)
+        return least_db
 
     @LockedProperty
     def mobility(self) -> Float[np.ndarray, " candidates"]:
-        """Mobility term of each candidate: how long the shorter-lived of its hops stays usable, divided by 5 s, 0 to 1."""
-        term: np.ndarray = np.clip(self.usable_s.min(axis=1, initial=WANTED_S) / WANTED_S, 0.0, 1.0)
-        return term
+        """Mobility term of each candidate: the margin ahead of its worse hop in units of 10 dB, graded (`graded`), -1 to 1."""
+        return graded(self.margin_ahead_db.min(axis=1, initial=np.inf) / USUAL_MARGIN_DB)
+
+    @LockedProperty
+    def mobility_now(self) -> Float[np.ndarray, " candidates"]:
+        """The mobility term without a look ahead: the present margin of the worse hop in units of 10 dB, graded, -1 to 1."""
+        now_db = np.where(np.isnan(self.margin_db), -np.inf, self.margin_db)
+        return graded(now_db.min(axis=1, initial=np.inf) / USUAL_MARGIN_DB)
 
     @LockedProperty
     def load(self) -> Float[np.ndarray, " candidates"]:

@@ -123,7 +123,7 @@ def test_a_term_is_saturated_where_the_best_two_are_at_its_end():
     assert _counts(count_of("height", 1.0, 1.0, -1.0)) == (3, 1, 2, 1, 1)
     assert _counts(count_of("height", 0.5, 0.5, -1.0)) == (3, 1, 0, 1, 0)
     assert _counts(count_of("height", 0.5, 0.4, 0.4)) == (3, 0, 0, 0, 0)
-    assert _counts(count_of("mobility", 0.0, 0.0)) == (2, 2, 0, 1, 1)
+    assert _counts(count_of("mobility", -1.0, -1.0)) == (2, 2, 0, 1, 1)
 
 
 def test_of_the_load_the_least_is_the_best():

@@ -88,7 +88,7 @@ class _Term:
 
 TERMS = {
     "height": _Term(-1.0, 1.0, 0.001),
-    "mobility": _Term(0.0, 1.0, 0.001),
+    "mobility": _Term(-1.0, 1.0, 0.001),
     "load": _Term(0.0, 1.0, 0.001, sign=-1.0),
     "weaker_snr_db": _Term(-np.inf, np.inf, 0.1),
     "weaker_delivery": _Term(0.0, 1.0, 0.001),

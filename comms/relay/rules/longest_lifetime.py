@@ -1,6 +1,6 @@
-"""Relay rule by lifetime: the station whose shorter-lived hop lasts longest, however long.
+"""Relay rule by lifetime: the station whose shorter-lived hop lasts longest, by courses, map and known vehicles alone.
 
-The rule `mobility` differs from it: there, all hops that last 5 s or longer count alike.
+The rule `mobility` differs from it: there, what counts is the measured SNR and how it changes.
 """
 
 from dataclasses import dataclass

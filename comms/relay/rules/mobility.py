@@ -1,19 +1,22 @@
-"""Relay rule by mobility: the station whose hops last longest; the rule `hybrid` with the mobility term alone."""
+"""Relay rule by mobility: the station whose hops keep the most margin; the rule `hybrid` with the mobility term alone."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.comms.relay.rule import RelayRule, RelayView
+from v2xsim.comms.relay.rule import HYSTERESIS, RelayRule, RelayView
 from v2xsim.parts import part
 
 
 @part("mobility")
 @dataclass(frozen=True)
 class Mobility(RelayRule):
-    """Prefer the candidate whose shorter-lived hop stays usable longest, up to 5 s, by its measured SNR and what lies ahead."""
+    """Prefer the candidate whose worse hop keeps the highest margin during the next 2 s, by its measured SNR and what lies ahead."""
+
+    hysteresis: ClassVar[float] = HYSTERESIS
 
     def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
-        """Return how long the shorter-lived hop stays usable, divided by 5 s, 0 to 1."""
+        """Return the margin of the worse hop in the next 2 s in units of 10 dB, graded, -1 to 1."""
         return view.mobility

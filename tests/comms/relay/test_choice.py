@@ -87,7 +87,7 @@ def test_hysteresis_favours_the_relay_of_the_pair_itself():
 
 # In the unit of each rule's score: shares of one, dB, metres, seconds.
 HYSTERESIS = {
-    "best_snr": 1.0, "direct_with_retries": 0.1, "farthest_qualified": 10.0, "height": 0.1, "hybrid": 0.1, "limited_flooding": 0.0, "longest_lifetime": 0.5, "midpoint": 0.05, "mobility": 0.1, "none": 0.1,
+    "best_snr": 1.0, "direct_with_retries": 0.1, "farthest_qualified": 10.0, "height": 0.05, "hybrid": 0.05, "limited_flooding": 0.0, "longest_lifetime": 0.5, "midpoint": 0.05, "mobility": 0.05, "none": 0.1,
     "random_qualified": 0.0, "roadside_unit": 1.0, "tallest_antenna": 0.1,
 }  # fmt: skip
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tests.comms.relay.relay_views import HELPER, REQUESTER, RULES, bodies, kept, view_of, walls
 from v2xsim.comms.relay.choice import chosen_relays
 from v2xsim.comms.relay.hops import KnownBodies
-from v2xsim.comms.relay.lifetime import first_below_s
-from v2xsim.comms.relay.rule import NEVER, RelayRule
+from v2xsim.comms.relay.rule import NEVER, RelayRule, graded
 from v2xsim.comms.relay.rules.best_snr import BestSnr
 from v2xsim.comms.relay.rules.farthest_qualified import FarthestQualified
 from v2xsim.comms.relay.rules.height import Height
@@ -42,25 +41,38 @@ def test_a_candidate_counts_by_its_weaker_hop():
     assert found.weaker_delivery.tolist() == [0.8, 0.75, 0.9]
 
 
-def test_the_mobility_term_is_how_long_the_shorter_hop_stays_usable_over_5_s():
-    # 14 dB above the least one now; at 4 dB less in each second, that lasts 3.5 s.
-    found = view(falls_db=[(1, 4), (7, 2), (0, 0)])
-    np.testing.assert_allclose(found.usable_s, [[5.0, 3.5], [2.0, 5.0], [5.0, 5.0]])
-    np.testing.assert_allclose(found.mobility, [0.7, 0.4, 1.0])
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20))
+def test_a_grade_rises_with_its_value_and_stays_within_one(values):
+    value = np.sort(np.array(values))
+    grade = graded(value)
+    assert ((grade > -1.0) & (grade < 1.0)).all()
+    assert (np.diff(grade)[np.diff(value) > 1e-3] > 0.0).all()
+    np.testing.assert_array_equal(graded(-value), -grade)
 
 
-def test_a_hop_that_is_too_weak_now_has_no_mobility_term_whatever_is_ahead():
-    found = with_snr(view(falls_db=-10.0), [5.9, 6.0, 30], [30, 30, -np.inf])
-    assert found.mobility.tolist() == [0.0, 1.0, 0.0]
+def test_a_grade_is_half_at_one_and_one_at_infinity():
+    assert graded(np.array([-np.inf, -1.0, 0.0, 1.0, np.inf])).tolist() == [-1.0, -0.5, 0.0, 0.5, 1.0]
 
 
-@given(st.lists(st.integers(-30, 30), min_size=11, max_size=11))
-def test_a_hop_ends_where_its_margin_first_falls_below_zero(margin_db):
-    times_s, margin = np.linspace(0, 5, 11), np.array(margin_db, float)
-    end_s = float(first_below_s(times_s, margin[:, None])[0])
-    fine_s = np.linspace(0, 5, 2001)
-    below = np.interp(fine_s, times_s, margin) < 0.0
-    assert abs(end_s - (fine_s[below.argmax()] if below.any() else 5.0)) <= 0.0026
+def test_the_mobility_term_is_the_least_margin_within_2_s_of_the_worse_hop():
+    # 14 dB above the least SNR now; at 4 dB less in each second, 6 dB are left after 2 s.
+    found = view(falls_db=[(1, 4), (-9, 7), (-3, 0)])
+    np.testing.assert_allclose(found.margin_ahead_db, [[12.0, 6.0], [14.0, 0.0], [14.0, 14.0]])
+    np.testing.assert_allclose(found.mobility, graded(np.array([0.6, 0.0, 1.4])))
+
+
+def test_a_margin_that_is_lost_only_for_a_moment_counts():
+    dips = replace(
+        view(),
+        outlook=lambda times_s, _: np.where(np.array(times_s) == 0.5, -20.0, 0.0)[:, None, None] * np.ones((3, 2)),
+    )
+    assert dips.margin_ahead_db.tolist() == [[-6.0, -6.0]] * 3
+
+
+def test_a_hop_whose_snr_is_unknown_has_the_least_mobility_term_and_one_too_weak_a_negative_one():
+    found = with_snr(view(falls_db=-10.0), [5, 6, 30], [30, 30, -np.inf])
+    np.testing.assert_allclose(found.mobility, graded(np.array([-0.1, 0.0, -np.inf])))
+    assert with_snr(view(), [np.nan] * 3, [30] * 3).mobility_now.tolist() == [-1.0] * 3
 
 
 def test_the_lifetime_of_a_hop_ends_at_the_range():
@@ -74,10 +86,6 @@ def test_of_both_hops_the_one_that_breaks_first_counts():
     found = view(velocity_mps=[(100, 0), (0, 0), (0, 0)])
     np.testing.assert_allclose(found.lifetime_s[0], [2.5, 3.5])
     assert LongestLifetime().score(found)[0] == pytest.approx(2.5)
-
-
-def test_a_hop_that_outlasts_5_s_has_the_full_mobility_term():
-    assert view(falls_db=2.7).mobility.tolist() == [1.0] * 3
 
 
 def test_a_common_velocity_ends_no_hop():
@@ -95,12 +103,13 @@ def test_the_lifetime_of_a_hop_ends_at_a_corner_and_at_a_known_truck():
 
 def test_the_height_term_is_the_clearance_of_the_worse_hop():
     found = view(known=bodies((25, 0), size_m=(4.0, 2.0, 1.5)))
-    np.testing.assert_array_equal(found.height, found.clearance.min(axis=1))
-    assert found.clearance[0, 0] < 1.0 == found.clearance[0, 1]
+    np.testing.assert_array_equal(found.height, graded(found.clearance.min(axis=1)))
+    assert found.clearance[0, 0] < 1.0 < found.clearance[0, 1]
 
 
-def test_a_candidate_behind_a_building_has_the_least_height_term():
-    assert view(obstacles=walls((20, -5, 30, 5))).height.tolist() == [-1.0, 1.0, 1.0]
+def test_a_candidate_behind_a_building_has_a_lower_height_term_than_one_behind_a_truck():
+    behind_house = view(obstacles=walls((20, -5, 30, 5))).height
+    assert behind_house[0] < view(known=bodies((25, 0))).height[0] < 0.0 < behind_house[1:].min()
 
 
 def test_no_candidate_has_no_term():
@@ -131,11 +140,11 @@ def test_best_snr_tells_links_apart_on_which_nothing_is_lost():
     assert chosen_relays(BestSnr(), found, np.array([-1])).relay.tolist() == [21]
 
 
-def test_the_longest_lifetime_counts_beyond_the_5_s_of_the_mobility_term():
+def test_the_longest_lifetime_counts_courses_alone():
     # 250 m to the end of the range of the requester at 25 and at 50 m/s; the third stays.
     found = view_of([(50, 0, 1.5)] * 3, velocity_mps=[(25, 0), (50, 0), (0, 0)], **PAIR)
     assert LongestLifetime().score(found).tolist() == [10.0, 5.0, 3600.0]
-    assert found.mobility.tolist() == [1.0, 1.0, 1.0]
+    assert len(set(found.mobility.tolist())) == 1
 
 
 def test_only_a_roadside_unit_relays_under_its_rule():
@@ -181,16 +190,16 @@ def test_the_hybrid_weighs_both_terms_alike_by_default():
 def test_a_busy_channel_counts_against_a_relay_of_the_hybrid_rule_alone():
     found = view()
     busy = replace(found, candidate=replace(found.candidate, busy_share=np.array([0.6, 0.2, 0.4])))
-    np.testing.assert_allclose(Hybrid().score(busy), 1.0 - 0.5 * np.array([0.6, 0.2, 0.4]))
+    np.testing.assert_allclose(Hybrid().score(busy), Hybrid().score(found) - 0.5 * np.array([0.6, 0.2, 0.4]))
     assert chosen_relays(Hybrid(), busy, np.array([-1])).relay.tolist() == [21]
-    assert Hybrid(load_weight=0.0).score(busy).tolist() == [1.0] * 3
-    assert Height().score(busy).tolist() == Mobility().score(busy).tolist() == [1.0] * 3
+    for rule in (Hybrid(load_weight=0.0), Height(), Mobility()):
+        assert rule.score(busy).tolist() == rule.score(found).tolist()
 
 
-def test_without_prediction_a_hop_that_is_usable_now_has_the_full_mobility_term():
+def test_without_prediction_the_present_margin_counts():
     found = with_snr(view(falls_db=[(7, 0), (0, 0), (0, 0)]), [20, 20, 5], [20, 20, 20])
-    assert found.mobility.tolist() == pytest.approx([0.4, 1.0, 0.0])
-    assert Hybrid(1.0, prediction=False).score(found).tolist() == [1.0, 1.0, 0.0]
+    np.testing.assert_allclose(found.mobility, graded(np.array([0.0, 1.4, -0.1])))
+    np.testing.assert_allclose(Hybrid(1.0, prediction=False).score(found), graded(np.array([1.4, 1.4, -0.1])))
 
 
 def test_without_unconnected_vehicles_only_those_that_announce_themselves_are_in_the_way():

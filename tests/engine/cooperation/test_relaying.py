@@ -299,7 +299,8 @@ def test_a_relay_rule_is_shown_the_snr_ahead_with_the_map_and_the_vehicles_that_
     without_db, _ = view.outlook((0.0, 1.0), False)
     assert without_db[relay, 0] > now_db[relay, 0] + 3.0
     assert without_db[other].tolist() == pytest.approx(now_db[other].tolist())
-    assert view.usable_s[relay].tolist() == [5.0, 5.0]
+    assert view.margin_ahead_db[relay].tolist() == pytest.approx(view.margin_db[relay].tolist())
+    assert view.margin_ahead_db[other, 0] < view.margin_db[other, 0] - 10.0
 
 
 def test_a_relay_rule_is_shown_the_worse_direction_of_each_hop():
@@ -325,13 +326,15 @@ def test_an_announced_truck_in_the_way_counts_in_the_height_term():
     beside = shown(places_m=((0, 0), (40, 0), (10, -5), (20, -10)))
     assert beside.candidate.agent.tolist() == [OTHER, RELAY]
     # Its car of 1.5 m reaches into the Fresnel zone below antennas of 1.6 m.
-    assert beside.clearance[1, 0] < 1.0 == shown().clearance[1, 0]
+    assert beside.clearance[1, 0] < 1.0 < shown().clearance[1, 0]
 
 
 def test_a_blocker_that_is_not_connected_counts_in_the_height_term_if_the_station_detected_it():
     truck = Detections(boxes([(10, -5)], size_m=(4.0, 4.0, 3.5)), np.zeros((1, 2)), np.ones(1), np.zeros(1, np.int64))
-    assert shown().height.tolist() == [1.0, 1.0]
-    assert shown(seen=[(0, truck)]).height.tolist() == [1.0, -1.0]
+    other, relay = shown().height
+    with_truck = shown(seen=[(0, truck)]).height
+    assert with_truck[0] == other > 0.0
+    assert relay > 0.0 > with_truck[1]
 
 
 def test_a_station_does_not_count_what_only_another_station_detected():
@@ -340,18 +343,21 @@ def test_a_station_does_not_count_what_only_another_station_detected():
     view = shown(**two, seen=[(0, Detections.none()), (0, truck)])
     assert view.decider.tolist() == [0, 1]
     # Both pairs have the same two candidates; only the helper, the requester of the second pair, saw the truck.
-    assert view.height.tolist() == [1.0, 1.0, 1.0, -1.0]
+    assert view.height[:2].tolist() == shown().height.tolist()
+    assert view.height[2] > 0.0 > view.height[3]
 
 
 def test_the_bodies_of_the_ends_never_obstruct():
     # The ego detects the helper's and the relay's own bodies, half a metre from where they announced themselves.
     own = detections([(40.5, 0), (20.5, -10)])
     assert CAR_M[2] < 1.6
-    assert shown(seen=[(0, own)]).height.tolist() == [1.0, 1.0]
+    assert shown(seen=[(0, own)]).height.tolist() == shown().height.tolist()
 
 
 def test_a_wall_counts_in_the_height_term():
-    assert shown(walls=[(9, -6, 11, -4)]).height.tolist() == [1.0, -1.0]
+    behind, free = shown(walls=[(9, -6, 11, -4)]).height, shown().height
+    assert behind[0] == free[0]
+    assert behind[1] < 0.0 < free[1]
 
 
 def test_a_usable_link_is_shorter_with_less_power_by_the_path_loss():
@@ -394,8 +400,9 @@ def test_each_choice_is_recorded_with_the_frame_that_it_holds_for():
     (row,) = table.finished().to_pylist()
     assert (row["time_us"], row["requester"], row["helper"], row["relay"]) == (FRAME_US, EGO, HELPER, RELAY)
     assert row["score"] == pytest.approx(0.85)
-    # Standing stations never part, and nothing stands between the antennas.
-    assert (row["mobility"], row["height"]) == (1.0, 1.0)
+    view = shown(links(ego_other=0.8, ego_relay=0.85, helper_to_ego=0.25))
+    chosen = view.candidate.agent.tolist().index(RELAY)
+    assert (row["mobility"], row["height"]) == pytest.approx((view.mobility[chosen], view.height[chosen]), rel=1e-6)
     # The direct link in its worse direction.
     assert row["delivery"] == pytest.approx(0.1)
 
