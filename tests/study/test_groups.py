@@ -14,7 +14,7 @@ import v2xsim
 from tests.study.small_sweeps import planned
 from v2xsim.scenario import resolved
 from v2xsim.study import local_runner
-from v2xsim.study.expected import expected
+from v2xsim.study.expected import Trial, expected
 from v2xsim.study.groups import MOST_TOGETHER, groups_of, work_together
 from v2xsim.study.local_runner import ForkServer, run_locally
 from v2xsim.study.outcome import Outcome, outcomes_of
@@ -70,6 +70,19 @@ def test_a_group_takes_a_little_more_memory_than_one_point():
     # A fifth of what is not there before the first run, for each of two more points.
     assert together.peak_bytes == pytest.approx(apart.peak_bytes + 0.4 * (apart.peak_bytes - 210e6))
     assert together.wall_s == pytest.approx(apart.wall_s)
+
+
+def test_the_time_of_groups_follows_from_one_that_was_tried():
+    plan = planned(grid={"cooperation.budget_bytes": [1000 + n for n in range(16)]}, seeds=1, set={"run.duration_s": 1})
+    groups = groups_of(plan, plan.points, 1)
+    alone = Outcome("k", "done", "", 4.0, 3.0, 10**9)
+    # Alone, a point takes 3 s for its world and 1 s of its own: three together take 6 s, and eight 11 s.
+    found = expected(plan, 1, alone, 0, groups=groups, group=Trial(plan.points[:3], 6.0))
+    assert [len(group) for group in groups] == [8, 8]
+    assert found.shared == pytest.approx(0.75)
+    assert found.wall_s == pytest.approx(2 * 11.0)
+    # A group that was slower than its points apart shares nothing.
+    assert expected(plan, 1, alone, 0, groups=groups, group=Trial(plan.points[:3], 99.0)).wall_s == pytest.approx(64.0)
 
 
 @pytest.fixture

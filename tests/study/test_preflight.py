@@ -2,11 +2,14 @@
 
 import pytest
 
+from v2xsim import load
 from v2xsim.errors import UserError
 from v2xsim.notices import Notice
+from v2xsim.scenario.same_world import FREE_KEYS
 from v2xsim.study import preflight as module
 from v2xsim.study.plan import plan_of
 from v2xsim.study.preflight import preflight
+from v2xsim.traffic_preview import previewed
 
 SHORT = {"name": "small", "scenario": "demo", "set": {"run.duration_s": 0.2}, "seeds": 2}
 
@@ -39,6 +42,34 @@ def test_settings_with_the_same_inputs_are_checked_once(monkeypatch):
     ran = previews(monkeypatch)
     preflight(plan_of({**SHORT, "grid": {"record.prr_range_m": [100, 200, 300], "stations.penetration": [0.5, 1.0]}}))
     assert [scenario.stations.penetration for scenario in ran] == [0.5, 1.0]
+
+
+def test_traffic_runs_once_for_all_settings_that_differ_in_messages_alone(monkeypatch):
+    ran = previews(monkeypatch)
+    grid = {"cooperation.awareness_rule.rate_hz": [5, 10], "cooperation.relay": ["none", "hybrid", "height"]}
+    preflight(plan_of({**SHORT, "grid": grid}))
+    assert [scenario.cooperation.relay.relays for scenario in ran] == [False, True]
+
+
+def test_a_run_of_the_traffic_reads_no_key_that_settings_may_differ_in():
+    scenario = load("demo", ["run.duration_s=0.2"])
+    scenario = scenario.model_copy(
+        update={name: getattr(scenario, name).model_copy() for name in ("radio", "cooperation")}
+    )
+    read = {
+        "radio.access",
+        "cooperation.transport",
+        "cooperation.relay",
+        "cooperation.matching",
+        "cooperation.fusion",
+        "cooperation.hidden_speed_mps",
+    }
+    for section in ("radio", "cooperation"):
+        for key in [each for each in FREE_KEYS - read if each.startswith(f"{section}.")]:
+            del getattr(scenario, section).__dict__[key.partition(".")[2]]
+    with pytest.raises(AttributeError):
+        _ = scenario.cooperation.budget_bytes
+    previewed(scenario)
 
 
 def test_a_notice_that_follows_from_cooperation_names_its_settings_alone():

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from tests.study.made_studies import TEXT, written
 from v2xsim.cli.app import app
+from v2xsim.scenario.errors import ScenarioError
 from v2xsim.scenario.load import PACKAGED
 from v2xsim.study.study_findings import read_findings
 from v2xsim.study.study_folder import study_file_in
@@ -69,7 +70,10 @@ def test_a_dry_run_estimates_the_points_that_are_left_and_writes_nothing(study, 
     done = call("run", path, "--seeds", "development", "--family", "t_junction", "--out", folder, "--dry-run")
     assert "t_junction: all points are finished" in done.stdout
     new = call("run", path, "--seeds", "development", "--family", "t_junction", "--out", tmp_path / "new", "--dry-run")
-    assert re.search(r"t_junction: 4 points, about .*\nall together: about ", new.stdout)
+    assert re.search(
+        r"t_junction: 4 points, about .* \(alone, a point takes [\d.]+ s; .*\nall together: about .* with \d+ worker",
+        new.stdout,
+    )
     assert not (tmp_path / "new").exists()
 
 
@@ -85,6 +89,21 @@ def test_a_wrong_file_ends_with_code_2_and_writes_nothing(tmp_path, old, new, me
     ran = call("run", path, "--seeds", "test", "--out", tmp_path / "runs")
     assert (ran.exit_code, (tmp_path / "runs").exists()) == (2, False)
     assert message in " ".join(ran.stderr.split())
+
+
+def test_all_families_are_checked_before_the_plan_counts_as_begun(tmp_path, monkeypatch):
+    def failing(plan):
+        if "town" in plan.source:
+            raise ScenarioError(f"{plan.source}: cannot be run")
+        return ()
+
+    monkeypatch.setattr("v2xsim.study.preflight.preflight", failing)
+    families = "families:\n  crossing: {scenario: t_junction, loads: [0.2]}\n  town: {scenario: demo, loads: [0.2]}\n  old_town: {scenario: demo, loads: [0.2]}"
+    text = TEXT.replace("families:\n  town: {scenario: demo, loads: [0.2, 0.25], recommended: [0.2]}", families)
+    for more in ([], ["--dry-run"]):
+        ran = call("run", written(tmp_path, text), "--seeds", "test", "--out", tmp_path / "runs", *more)
+        assert (ran.exit_code, (tmp_path / "runs").exists()) == (2, False)
+        assert re.search(r"yaml: town: cannot be run\n.*yaml: old_town: cannot be run", ran.stderr)
 
 
 def test_a_sweep_and_a_scenario_are_no_study(tmp_path):

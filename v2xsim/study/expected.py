@@ -1,4 +1,4 @@
-"""What the points of a sweep will take: one point is tried, and the costs of the other settings are scaled from it by their estimates."""
+"""What the points of a sweep will take: one point and a group are tried, and the costs of the other settings are scaled from them by their estimates."""
 
 import heapq
 import time
@@ -30,13 +30,14 @@ class Estimate:
         points: Number of points that would run.
         settings: Number of settings of the sweep.
         workers: Number of processes that would run at the same time.
-        wall_s: Estimated wall-clock time for all points, as if each computed its world itself.
+        wall_s: Estimated wall-clock time for all points; those that share a process compute their world once.
         peak_bytes: Estimated memory of all workers together, if each runs points of the largest setting.
         disk_bytes: Estimated size of the folder.
         point_wall_s: Least and largest estimated time of a point.
         point_peak_bytes: Least and largest estimated memory of a point.
         counted: Number of settings whose work was counted; each other setting is assumed to cost their mean.
         limit_bytes: Memory above which a point is stopped; 0 for no limit.
+        shared: Part of the time of a point that the points of a group spend only once, 0 to 1.
     """
 
     outcome: Outcome
@@ -50,6 +51,7 @@ class Estimate:
     point_peak_bytes: tuple[int, int]
     counted: int
     limit_bytes: int = 0
+    shared: float = 0.0
 
     def notices(self, folder: Path) -> Iterator[Notice]:
         """Yield warnings about memory and disk that this machine lacks."""
@@ -63,9 +65,22 @@ class Estimate:
             )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A group of points that ran in one process to see what they share.
+
+    Attributes:
+        points: The points.
+        wall_s: Wall-clock time of the process.
+    """
+
+    points: Sequence[Point]
+    wall_s: float
+
+
 def expected(
     plan: Plan, workers: int, outcome: Outcome, trial_bytes: int, limit_bytes: int = 0, points: Sequence[Point] | None = None,
-    groups: Sequence[Sequence[Point]] | None = None,
+    groups: Sequence[Sequence[Point]] | None = None, group: Trial | None = None,
 ) -> Estimate:  # fmt: skip
     """Return what points of a plan will take.
 
@@ -77,6 +92,7 @@ def expected(
         limit_bytes: Memory above which a point is stopped, unless the sweep file has a smaller one; 0 for no limit.
         points: The points that will run; None for all of the plan.
         groups: The same points, by the process that runs them; None for one point in each.
+        group: A group that was tried; without one, each point is taken to compute its world itself.
     """
     points = plan.points if points is None else points
     groups = [(point,) for point in points] if groups is None else groups
@@ -92,14 +108,30 @@ def expected(
     others = len(plan.settings) - len(rows)
     each = len(points) / len(plan.settings)
     setting_s = dict(zip(rows, wall_s.tolist(), strict=True))
-    each_s = [sum(setting_s.get(point.setting, float(wall_s.mean())) for point in group) for group in groups]
+
+    def alone_s(some: Sequence[Point]) -> list[float]:
+        return [setting_s.get(point.setting, float(wall_s.mean())) for point in some]
+
+    shared = 0.0 if group is None else _shared(alone_s(group.points), group.wall_s)
+    each_s = [_together_s(alone_s(members), shared) for members in groups]
     further = max((len(group) for group in groups), default=1) - 1
     process_bytes = int(peak.max() + further * _FURTHER_POINT * max(peak.max() - _LOADED_BYTES, 0.0))
     return Estimate(
         outcome, len(points), len(plan.settings), workers, _all_done_s(each_s, workers), process_bytes * min(workers, len(groups)),
         round(each * (disk.sum() + others * disk.mean())), (float(wall_s.min()), float(wall_s.max())),
-        (int(peak.min()), int(peak.max())), len(rows), limit_bytes,
+        (int(peak.min()), int(peak.max())), len(rows), limit_bytes, shared,
     )  # fmt: skip
+
+
+def _together_s(alone_s: Sequence[float], shared: float) -> float:
+    """Return the time of a process of several points: the shared part of a mean point once, and what each has of its own."""
+    return sum(alone_s) * (shared / len(alone_s) + 1.0 - shared)
+
+
+def _shared(alone_s: Sequence[float], wall_s: float) -> float:
+    """Return which part of a point's time is shared, from the times that the points of a group would take alone and the time of the group."""
+    count = len(alone_s)
+    return float(np.clip((1.0 - wall_s / sum(alone_s)) / (1.0 - 1.0 / count), 0.0, 1.0)) if count > 1 else 0.0
 
 
 def _all_done_s(each_s: Sequence[float], workers: int) -> float:

@@ -15,14 +15,14 @@ from v2xsim.notices import Notice
 from v2xsim.parts import Part
 from v2xsim.scenario.choices import parts_in
 from v2xsim.scenario.load import resolved
+from v2xsim.scenario.same_world import FREE_KEYS
 from v2xsim.scenario.schema import Scenario
 from v2xsim.study.plan import Plan, names_of, refused
 
 # Time after which no further traffic is run.
 _MOST_S = 30.0
-# Sections on which the checks of inputs depend, and those on which depends what a run of the traffic reports.
+# Sections on which the checks of inputs depend. What a run of the traffic reports depends on parts of two more (`_traffic_inputs`).
 _INPUTS = ("run", "world", "traffic", "stations", "lidars")
-_TRAFFIC = (*_INPUTS, "radio", "cooperation")
 # Sources whose traffic is run without SUMO.
 _WITHOUT_SUMO = ("script", "fcd", "recorded")
 
@@ -48,8 +48,11 @@ def preflight(plan: Plan) -> tuple[Notice, ...]:
     checks: list[tuple[Callable[[Any], Iterable[Notice]], Mapping[str, tuple[Any, list[int]]]]] = [
         (value_notices, {str(row): (scenario, [row]) for row, scenario in scenarios.items()}),
         (_tried, _own_parts(scenarios)),
-        (input_notices, _distinct(scenarios, _INPUTS)),
-        (previewed, _distinct({row: s for row, s in scenarios.items() if s.traffic.source in _WITHOUT_SUMO}, _TRAFFIC)),
+        (input_notices, _distinct(scenarios, _inputs)),
+        (
+            previewed,
+            _distinct({row: s for row, s in scenarios.items() if s.traffic.source in _WITHOUT_SUMO}, _traffic_inputs),
+        ),
     ]
     concerned: dict[Notice, list[int]] = {}
     reasons: dict[int, list[str]] = {}
@@ -90,14 +93,35 @@ def _tried(part: Part) -> tuple[Notice, ...]:
     return ()
 
 
-def _distinct(scenarios: Mapping[int, Scenario], sections: Iterable[str]) -> dict[str, tuple[Any, list[int]]]:
-    """Return one scenario for each content of some sections, with the settings that share the content."""
+def _distinct(
+    scenarios: Mapping[int, Scenario], content: Callable[[Scenario], object]
+) -> dict[str, tuple[Any, list[int]]]:
+    """Return one scenario for each content, with the settings that share the content."""
     groups: dict[str, tuple[Any, list[int]]] = {}
     for row, scenario in scenarios.items():
-        content = resolved(scenario)
-        key = json.dumps([content[section] for section in sections], sort_keys=True)
+        key = json.dumps(content(scenario), sort_keys=True)
         groups.setdefault(key, (scenario, []))[1].append(row)
     return groups
+
+
+def _inputs(scenario: Scenario) -> list[Any]:
+    """Return that part of a scenario on which the checks of inputs depend."""
+    content = resolved(scenario)
+    return [content[section] for section in _INPUTS]
+
+
+def _traffic_inputs(scenario: Scenario) -> list[Any]:
+    """Return that part of a scenario on which depends what a run of the traffic reports: of messages, only whether there are any."""
+    content, work = resolved(scenario), scenario.cooperation
+    kept = [
+        {key: value for key, value in content[section].items() if f"{section}.{key}" not in FREE_KEYS}
+        for section in ("radio", "cooperation")
+    ]
+    messages = [
+        scenario.radio.access.ideal, work.transport, work.relay.relays, work.matching.asks, work.fusion.shares.name,
+        work.hidden_speed_mps,
+    ]  # fmt: skip
+    return [*_inputs(scenario), *kept, messages]
 
 
 def _own_parts(scenarios: Mapping[int, Scenario]) -> dict[str, tuple[Part, list[int]]]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from v2xsim.errors import UserError
 from v2xsim.notices import Notice
 from v2xsim.staging import Scratch
-from v2xsim.study.expected import Estimate, expected
+from v2xsim.study.expected import Estimate, Trial, expected
 from v2xsim.study.gather import gather
 from v2xsim.study.groups import groups_of
 from v2xsim.study.local_runner import run_locally
@@ -65,6 +65,7 @@ def sweep(
     resume: bool = False,
     retry_failed: bool = False,
     together: bool = True,
+    checked: bool = False,
     progress: Report | None = None,
     notify: Callable[[Notice], None] | None = None,
 ) -> Swept:
@@ -83,6 +84,7 @@ def sweep(
         retry_failed: Whether to run failed points again. Without `resume`, no other points run.
         together: Whether points of one seed whose scenarios have the same world (`v2xsim.run_together`) share a process, up to 8 each, and compute the
             world once. The results do not depend on it. Points of the backend dask always have a process each.
+        checked: Whether all settings were checked already (`v2xsim.study.preflight`), so that they are not checked again.
         progress: Function called with the numbers of finished, failed and all points as the sweep advances.
         notify: Function called, before the first point runs, with each notice about the inputs of the settings.
 
@@ -93,7 +95,7 @@ def sweep(
     plan = what if isinstance(what, Plan) else plan_of(what)
     folder = Path(out) if out is not None else default_folder(plan)
     workers = workers or default_workers(plan)
-    for notice in preflight(plan):
+    for notice in () if checked else preflight(plan):
         if notify is not None:
             notify(notice)
     with opened(folder, plan, resume or retry_failed) as store:
@@ -128,7 +130,7 @@ def estimate(
     plan: Plan, workers: int | None = None, memory_per_worker_bytes: int | None = None, points: Sequence[Point] | None = None,
     *, together: bool = True,
 ) -> Estimate:  # fmt: skip
-    """Run one point of a plan in a temporary folder, and estimate the cost of points from it and from the work of the other settings.
+    """Run one point of a plan and some points together in a temporary folder, and estimate the cost of points from them and from the work of the other settings.
 
     Args:
         plan: The plan.
@@ -142,20 +144,39 @@ def estimate(
     """
     _check_limits(workers, memory_per_worker_bytes)
     workers = workers or default_workers(plan)
-    point = plan.points[0]
+    points = plan.points if points is None else points
+    groups = groups_of(plan, points, workers) if together else None
     with Scratch("trial") as directory:
         for part in ("points", "logs"):
             (Path(directory) / part).mkdir()
-        # It runs alone, so it may take the memory of the whole machine.
-        job = Store(Path(directory), plan).job(point, memory_for_each(1))
-        outcome = next(iter(run_locally([(job,)], 1, plan.file.threads)))
+        (outcome,) = _tried(plan, Path(directory), plan.points[:1])
+        each = _size_bytes(Path(directory))
+        largest = max(groups or (), key=len, default=())
+        group = None
+        if len(largest) > 1:
+            # Its first, middle and last point: settings are mostly listed from small to large.
+            some = [largest[row] for row in sorted({0, (len(largest) - 1) // 2, len(largest) - 1})]
+            group = Trial(some, sum(one.wall_s for one in _tried(plan, Path(directory), some)))
+    limit = memory_per_worker_bytes or memory_for_each(min(workers, max(len(points), 1)))
+    return expected(plan, workers, outcome, each, limit, points, groups, group)
+
+
+def _tried(plan: Plan, folder: Path, points: Sequence[Point]) -> list[Outcome]:
+    """Run points in one process with all memory of the machine, and return their outcomes.
+
+    Raises:
+        UserError: If one of them fails.
+    """
+    store = Store(folder, plan)
+    jobs = tuple(store.job(point, memory_for_each(1)) for point in points)
+    for job in jobs:
+        Path(job.result).unlink(missing_ok=True)
+    outcomes = list(run_locally([jobs], 1, plan.file.threads))
+    for point, job in zip(points, jobs, strict=True):
+        outcome = next(one for one in outcomes if one.key == job.key)
         if not outcome.done:
             raise UserError(f"trial point (setting {point.setting}, seed {point.seed}): {outcome.reason}")
-        each = _size_bytes(Path(directory))
-    points = plan.points if points is None else points
-    limit = memory_per_worker_bytes or memory_for_each(min(workers, max(len(points), 1)))
-    groups = groups_of(plan, points, workers) if together else None
-    return expected(plan, workers, outcome, each, limit, points, groups)
+    return outcomes
 
 
 def _check_limits(workers: int | None, memory_per_worker_bytes: int | None) -> None:

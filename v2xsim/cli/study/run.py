@@ -15,6 +15,9 @@ from v2xsim.cli.sweep import SOME_FAILED, point_progress
 from v2xsim.errors import in_command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from v2xsim.study.plan import Point
     from v2xsim.study.study_plan import FamilyPlan
 
 NAME = "run"
@@ -73,7 +76,7 @@ class Options:
         bool,
         typer.Option(
             "--dry-run",
-            help="Run one trial point of each family, and estimate from it the time of all points that would run.",
+            help="Run a trial point and a trial group of each family, and estimate from them the time of each family and of the whole study.",
         ),
     ] = False
 
@@ -82,7 +85,7 @@ class Options:
 def command(options: Options) -> None:
     """Run all rules of a study with all values of the load axis, in all families and with all of its development or test seeds.
 
-    Each family is a sweep with a folder of its own. All settings of all families are checked first. A call that was stopped continues with the same command; finished points are
+    Each family is a sweep with a folder of its own. All settings of all families are checked before the first run of any. A call that was stopped continues with the same command; finished points are
     kept. A point that fails is listed and does not stop the others; the exit code is then 1. If none failed, the report is written as by v2xsim study report. The file study.json records the SHA-256 digest of the study file and the time of the
     first run.
     """
@@ -96,8 +99,10 @@ def command(options: Options) -> None:
     print_warnings(note for family in plans for note in family.plan.notes())
     folder = options.out or default_folder(file, options.seeds.value)
     _say(f"{file.name}, {options.seeds.value} seeds: {points_text(plans)}")
+    waiting = _waiting(plans, folder, options)
+    _check(plans, waiting)
     if options.dry_run:
-        _estimate(plans, folder, options)
+        _estimate(plans, waiting, folder, options)
         return
     begin(folder, path, options.seeds.value)
     failed, settings = 0, settings_of_rules(file)
@@ -107,7 +112,7 @@ def command(options: Options) -> None:
             with point_progress() as progress:
                 swept = sweep(
                     family.plan, out=folder / family.name, workers=options.workers, resume=is_begun(folder, family), retry_failed=options.retry_failed and is_begun(folder, family),
-                    progress=progress, notify=lambda notice: print_notices([notice]),
+                    progress=progress, checked=True,
                 )  # fmt: skip
         except KeyboardInterrupt as stop:
             stop.add_note("finished points are kept; continue with the same command")
@@ -131,22 +136,67 @@ def command(options: Options) -> None:
     report(folder)
 
 
-def _estimate(plans: "tuple[FamilyPlan, ...]", folder: Path, options: Options) -> None:
+def _waiting(plans: "Sequence[FamilyPlan]", folder: Path, options: Options) -> "dict[str, list[Point]]":
+    """Return the points that would run, by the name of the family."""
     from v2xsim.study.study_folder import is_begun
-    from v2xsim.study.sweep import estimate, points_to_run
+    from v2xsim.study.sweep import points_to_run
+
+    return {
+        family.name: points_to_run(
+            family.plan, folder / family.name, resume=is_begun(folder, family), retry_failed=options.retry_failed
+        )
+        for family in plans
+    }
+
+
+def _check(plans: "Sequence[FamilyPlan]", waiting: "Mapping[str, Sequence[Point]]") -> None:
+    """Check the settings of all families of which points would run, and print what is remarkable.
+
+    Raises:
+        ScenarioError: If a setting cannot be run; the message has those of all families.
+    """
+    from v2xsim.scenario.errors import ScenarioError
+    from v2xsim.study.preflight import preflight
+
+    refused = []
+    for family in plans:
+        if not waiting[family.name]:
+            continue
+        try:
+            print_notices(preflight(family.plan))
+        except ScenarioError as error:
+            refused.append(str(error))
+    if refused:
+        raise ScenarioError("\n".join(refused))
+
+
+def _estimate(
+    plans: "Sequence[FamilyPlan]", waiting: "Mapping[str, Sequence[Point]]", folder: Path, options: Options
+) -> None:
+    """Print how long each family and the whole study would take."""
+    from v2xsim.study.labels import counted
+    from v2xsim.study.sweep import default_workers, estimate
 
     total_s = 0.0
     for family in plans:
-        place = folder / family.name
-        points = points_to_run(family.plan, place, resume=is_begun(folder, family), retry_failed=options.retry_failed)
+        points = waiting[family.name]
         if not points:
             _say(f"  {family.name}: all points are finished")
             continue
         cost = estimate(family.plan, options.workers, points=points)
-        print_notices(cost.notices(place))
+        print_notices(cost.notices(folder / family.name))
         total_s += cost.wall_s
-        _say(f"  {family.name}: {len(points)} points, about {duration(cost.wall_s)}")
-    _say(f"all together: about {duration(total_s)}")
+        shared = f"; points of a group share {100 * cost.shared:.0f} % of it" if cost.shared else ""
+        _say(
+            f"  {family.name}: {counted(len(points), 'point')}, about {duration(cost.wall_s)} (alone, a point takes {_range(cost.point_wall_s)} s{shared})"
+        )
+    workers = options.workers or default_workers(plans[0].plan)
+    _say(f"all together: about {duration(total_s)} with {counted(workers, 'worker')}")
+
+
+def _range(ends: tuple[float, float]) -> str:
+    low, high = (f"{end:.1f}" for end in ends)
+    return low if low == high else f"{low} to {high}"
 
 
 def _say(text: str) -> None:
