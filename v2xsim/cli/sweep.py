@@ -113,7 +113,7 @@ class Options:
         bool,
         typer.Option(
             "--dry-run",
-            help="Print the plan, run one trial point, and estimate from it time, memory and disk of all points that would run.",
+            help="Print the plan, run a trial point and a trial group, and estimate from them time, memory and disk of all points that would run.",
         ),
     ] = False
     as_json: AsJson = False

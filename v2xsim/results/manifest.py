@@ -42,7 +42,7 @@ def manifest_of(
         STEERED: (steered or Steered()).as_object(),
         "sees_truth": [f"cooperation.bound: {bound.name}"] if (bound := scenario.cooperation.bound).sees else [],
         "notices": [notice.as_object() for notice in notices],
-        "versions": {name: _version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
+        "versions": library_versions(),
     }
 
 
@@ -54,6 +54,11 @@ def about(
     Arguments as in `manifest_of`; the notices are those that are known when the run begins.
     """
     return manifest_of(scenario, rung, notices, inputs) | {"complete": False}
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of v2xsim, of the libraries on which results depend, and of Python."""
+    return {name: _version(name) for name in _LIBRARIES} | {"python": platform.python_version()}
 
 
 def _version(name: str) -> str:

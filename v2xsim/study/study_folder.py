@@ -1,14 +1,14 @@
 """The folder of a study with one purpose: a sweep's folder for each family, the study file, and when its first run began.
 
-`study.json` has the SHA-256 digest of the study file and the time at which the first run with it began, so that a reader can compare it
-with the date of the plan. `study.yaml` is a copy of the study file.
+`study.json` has the SHA-256 digest of the study file, the time at which the first run with it began, and for each call of `v2xsim study run` the versions
+that ran and what git knows of the files (`v2xsim.study.study_provenance`), so that a reader can compare them with the date of the plan. `study.yaml` is a copy of the study file.
 
 A test is run with one plan: after its first run, another study file is refused. A development may change its file; each is recorded.
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from v2xsim.scenario.load import section_in
 from v2xsim.scenario.yamltext import read_yaml
 from v2xsim.study.continued import StoreError
 from v2xsim.study.folders import StudyError, damaged, json_in
+from v2xsim.study.git_state import utc
 from v2xsim.study.labels import counted
 from v2xsim.study.store import MANIFEST as SWEEP_MANIFEST
 from v2xsim.study.store import as_json
 from v2xsim.study.study_plan import FamilyPlan, Purpose
+from v2xsim.study.study_provenance import Call, age_of_plan, call_from, call_now
 from v2xsim.study.studyfile import StudyFile
 from v2xsim.version import __version__
 
@@ -41,6 +43,7 @@ class Provenance:
         begun: Time in UTC at which the first run with this file began.
         version: Version of v2xsim that began it.
         earlier: The same of earlier files; only of a development.
+        calls: Calls of `v2xsim study run` that ran points, in their order.
     """
 
     purpose: Purpose
@@ -48,6 +51,12 @@ class Provenance:
     begun: str
     version: str
     earlier: tuple[Mapping[str, str], ...] = ()
+    calls: tuple[Call, ...] = ()
+
+    @property
+    def age_of_plan(self) -> str:
+        """Whether git shows that the study file is older than the first run with it."""
+        return age_of_plan(self.calls, self.sha256)
 
 
 def default_folder(file: StudyFile, purpose: Purpose) -> Path:
@@ -55,8 +64,14 @@ def default_folder(file: StudyFile, purpose: Purpose) -> Path:
     return Path("studies") / file.name / purpose
 
 
-def begin(folder: Path, file: Path, purpose: Purpose) -> None:
-    """Record with which study file a folder is run from now on, before its first run.
+def begin(folder: Path, file: Path, purpose: Purpose, plans: Sequence[FamilyPlan] = ()) -> None:
+    """Record with which study file a folder is run from now on, and by what, before its first run.
+
+    Args:
+        folder: Folder of the study.
+        file: Study file.
+        purpose: Which seeds will run.
+        plans: Families of which points will run now; none if all are finished.
 
     Raises:
         StoreError: If the folder holds something else, a test with another file, or runs with other seeds; or it cannot be written.
@@ -65,29 +80,40 @@ def begin(folder: Path, file: Path, purpose: Purpose) -> None:
         content = file.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         earlier: list[Mapping[str, str]] = []
+        calls = [call_now(file, digest, plans)] if plans else []
+        begun, version = utc(datetime.now(UTC)), __version__
         if (folder / MANIFEST).exists():
             known = provenance_in(folder)
-            if known.purpose != purpose:
-                raise StoreError(f"{folder}: holds the {known.purpose} runs of a study; name another folder with --out")
+            _check_same_plan(folder, file, digest, known, purpose)
+            earlier, calls = list(known.earlier), [*known.calls, *calls]
             if known.sha256 == digest:
-                return
-            if purpose == "test":
-                raise StoreError(
-                    f"{folder}: the plan of a test must not change after its first run: {file} has the SHA-256 digest {digest[:12]}, but the test began on "
-                    f"{known.begun} with {known.sha256[:12]}; put the former file back ({folder / COPY} is a copy), or name another folder with --out"
-                )
-            earlier = [*known.earlier, {"sha256": known.sha256, "begun": known.begun, "version": known.version}]
+                begun, version = known.begun, known.version
+                if not plans:
+                    return
+            else:
+                earlier.append({"sha256": known.sha256, "begun": known.begun, "version": known.version})
         elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise StoreError(f"{folder}: must be new, empty, or hold this study; name another with --out")
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / COPY, content)
-        begun = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         manifest = {
-            "format": FORMAT, "kind": "study", "purpose": purpose, "sha256": digest, "begun": begun, "version": __version__, "earlier": earlier,
+            "format": FORMAT, "kind": "study", "purpose": purpose, "sha256": digest, "begun": begun, "version": version, "earlier": earlier,
+            "calls": [asdict(call) for call in calls],
         }  # fmt: skip
         write_atomically(folder / MANIFEST, as_json(manifest))
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {reason_of(error)}") from None
+
+
+def _check_same_plan(folder: Path, file: Path, digest: str, known: Provenance, purpose: Purpose) -> None:
+    """Raise an error if a folder holds runs with other seeds, or a test with another study file."""
+    if known.purpose != purpose:
+        raise StoreError(f"{folder}: holds the {known.purpose} runs of a study; name another folder with --out")
+    if purpose == "test" and known.sha256 != digest:
+        raise StoreError(
+            f"{folder}: the plan of a test must not change after its first run: {file} has the SHA-256 digest {digest[:12]}, but the test began on "
+            f"{known.begun} with {known.sha256[:12]}; put the former file back ({folder / COPY} is a copy), or name another folder with --out"
+        )
 
 
 def provenance_in(folder: Path) -> Provenance:
@@ -116,9 +142,10 @@ def provenance_in(folder: Path) -> Provenance:
                 f"{folder}: made by a newer version: format {data['format']}, this one reads {FORMAT}; update v2xsim"
             )
         return Provenance(
-            data["purpose"], str(data["sha256"]), str(data["begun"]), str(data["version"]), tuple(data["earlier"])
-        )
-    except (KeyError, TypeError) as error:
+            data["purpose"], str(data["sha256"]), str(data["begun"]), str(data["version"]), tuple(data["earlier"]),
+            tuple(call_from(call) for call in data.get("calls", [])),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(path, f"it is not the manifest of a study ({error})", _REPAIR) from None
 
 

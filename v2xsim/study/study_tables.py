@@ -135,7 +135,7 @@ def _lines(findings: Findings, known: Provenance) -> Iterator[str]:
     gap = max((gap for gap in gaps if not math.isnan(gap)), default=0.0)
     yield f"The mean loads of two compared rules are equal. In a single seed they differ by up to {gap:.4f}; each value is corrected for that."
     yield ""
-    yield f"Study file: SHA-256 `{known.sha256}`; `study.json` has the time of the first run with it."
+    yield f"Study file: SHA-256 `{known.sha256}`; `provenance.md` has the time of the first run with it, the versions, and the commits."
     yield from _claim_lines(findings)
     yield from _verdict_lines(findings)
     yield from _load_lines(findings)

@@ -1,5 +1,9 @@
-"""The report of a study at equal load: a summary in Markdown, tables as CSV, and figures as SVG and PNG, to the same bytes each time."""
+"""The report of a study at equal load: a summary in Markdown, tables as CSV, and figures as SVG and PNG, to the same bytes each time.
 
+`SHA256SUMS` has the digests of these files. `provenance.md` has what is not the same when the study is run again: times, commits, versions.
+"""
+
+import hashlib
 import io
 import json
 from collections.abc import Callable, Collection, Sequence
@@ -16,13 +20,14 @@ from v2xsim.study.csvtext import csv_text
 from v2xsim.study.folders import StudyError
 from v2xsim.study.study_findings import Findings
 from v2xsim.study.study_folder import Provenance
+from v2xsim.study.study_provenance import provenance_lines
 from v2xsim.study.study_tables import bound_rows, curve_rows, difference_rows, level_rows, other_rows, summary
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import Picture
 from v2xsim.viz.study.load_figures import figure_makers
 from v2xsim.viz.study.page import check_replaceable
 
-SUMMARY = "summary.md"
+SUMMARY, PROVENANCE, DIGESTS = "summary.md", "provenance.md", "SHA256SUMS"
 
 
 def write_report(findings: Findings, known: Provenance, folder: Path) -> Path:
@@ -52,6 +57,10 @@ def write_report(findings: Findings, known: Provenance, folder: Path) -> Path:
                 if rows:
                     (draft / name).write_text(csv_text(rows), encoding="utf-8")
             (draft / SUMMARY).write_text(summary(findings, known) + _figure_text(drawn), encoding="utf-8")
+            (draft / DIGESTS).write_text(_digests(draft), encoding="utf-8")
+            purpose = "the test" if known.purpose == "test" else "development runs"
+            lines = provenance_lines(f"{findings.file.name}: {purpose}", known.sha256, known.begun, known.calls)
+            (draft / PROVENANCE).write_text("\n".join(lines) + "\n", encoding="utf-8")
             written = [path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_file()]
             (draft / REPORT_MARK).write_text(_mark(written), encoding="utf-8")
         except OSError as error:
@@ -103,6 +112,12 @@ def _figure_text(drawn: Sequence[Picture]) -> str:
     for picture in drawn:
         lines += ["", f"### {picture.title}", "", f"![{picture.title}](figures/{picture.name}.svg)", "", picture.says]
     return "\n".join(lines) + "\n"
+
+
+def _digests(folder: Path) -> str:
+    """Return the SHA-256 digests of all files in a folder, in the form that `sha256sum -c` checks."""
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return "".join(f"{hashlib.sha256((folder / file).read_bytes()).hexdigest()}  {file}\n" for file in files)
 
 
 def _mark(files: Collection[str]) -> str:

@@ -31,7 +31,8 @@ def command(
 ) -> None:
     """Write what a study found: a summary in Markdown with all verdicts, tables as CSV, figures as SVG and PNG.
 
-    The same runs give the same bytes. The report has the SHA-256 digest of the study file; the time of the first run with it is printed, and is not part of the report.
+    The same runs give the same bytes, and so does the same study when it is run again; SHA256SUMS has the digests of all files. Only provenance.md is not the same: it has the time of the first
+    run, the commits of the code and of the study file, and the versions.
     """
     from v2xsim.study.study_findings import read_findings
     from v2xsim.study.study_folder import provenance_in, study_file_in
@@ -42,6 +43,7 @@ def command(
     findings = read_findings(folder, study_file_in(folder))
     place = out if out is not None else folder / "report"
     typer.echo(f"study file: SHA-256 {known.sha256}, first {known.purpose} run with it began {known.begun}")
+    typer.echo(f"plan: {known.age_of_plan}")
     for earlier in known.earlier:
         typer.echo(f"earlier study file: SHA-256 {earlier['sha256']}, since {earlier['begun']}")
     if figure is not None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from v2xsim.study.plan import Point
+    from v2xsim.study.study_folder import Provenance
     from v2xsim.study.study_plan import FamilyPlan
 
 NAME = "run"
@@ -89,7 +90,7 @@ def command(options: Options) -> None:
     kept. A point that fails is listed and does not stop the others; the exit code is then 1. If none failed, the report is written as by v2xsim study report. The file study.json records the SHA-256 digest of the study file and the time of the
     first run.
     """
-    from v2xsim.study.study_folder import begin, default_folder, is_begun, points_text
+    from v2xsim.study.study_folder import begin, default_folder, is_begun, points_text, provenance_in
     from v2xsim.study.study_plan import plans_of, settings_of_rules
     from v2xsim.study.studyfile import read_study_file
     from v2xsim.study.sweep import sweep
@@ -104,7 +105,8 @@ def command(options: Options) -> None:
     if options.dry_run:
         _estimate(plans, waiting, folder, options)
         return
-    begin(folder, path, options.seeds.value)
+    begin(folder, path, options.seeds.value, [family for family in plans if waiting[family.name]])
+    _warn_of_age(provenance_in(folder))
     failed, settings = 0, settings_of_rules(file)
     for number, family in enumerate(plans, 1):
         _say(f"family {number} of {len(plans)}: {family.name}")
@@ -134,6 +136,17 @@ def command(options: Options) -> None:
     from v2xsim.cli.study.report import command as report
 
     report(folder)
+
+
+def _warn_of_age(known: "Provenance") -> None:
+    """Warn if the plan of a test lies in a repository, but is not committed."""
+    from v2xsim.study.git_state import InGit
+
+    states = [file.state for call in known.calls for file in call.files if file.sha256 == known.sha256]
+    if known.purpose == "test" and states and states[0] in (InGit.CHANGED, InGit.UNTRACKED):
+        print_warnings(
+            [f"{known.age_of_plan}; commit it first, and name a new folder with --out, if a reader shall see that"]
+        )
 
 
 def _waiting(plans: "Sequence[FamilyPlan]", folder: Path, options: Options) -> "dict[str, list[Point]]":
