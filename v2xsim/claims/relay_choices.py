@@ -1,4 +1,4 @@
-"""How differently relay rules choose from the same candidates, and which of their terms saturate where they do not.
+"""How differently relay rules choose from the same candidates, what that is worth, and which of their terms saturate.
 
 The scenario's own rule drives the run. Each time it is asked, all rules score the same candidates, and only counts are kept.
 """
@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from v2xsim.claims.relay_worth import Worth
 from v2xsim.comms.relay.choice import scores_of
 from v2xsim.comms.relay.rule import NEVER, RelayRule, RelayView
 from v2xsim.comms.relay.rules.hybrid import Hybrid
@@ -20,7 +21,7 @@ from v2xsim.comms.relay.rules.longest_lifetime import LongestLifetime
 from v2xsim.errors import UserError
 from v2xsim.parts import parts_of
 from v2xsim.scenario import Scenario
-from v2xsim.simulate import run
+from v2xsim.simulate import Simulation
 
 FAMILIES = ("nlos_grid", "t_junction", "overtaking", "motorway")
 """The packaged scenarios of the tables in docs/nlos.md."""
@@ -159,6 +160,7 @@ class Tally:
         differ: Number of choices in which two rules pick differently, by the names of the rules.
         by_score: Number of these in which neither rule has two best candidates with equal scores, of which chance picks one.
         terms: Counts of each term.
+        worth: What the picks are worth by the true channel; None if that is not asked for.
     """
 
     choices: int = 0
@@ -166,6 +168,7 @@ class Tally:
     differ: dict[tuple[str, str], int] = field(default_factory=lambda: dict.fromkeys(_PAIRS, 0))
     by_score: dict[tuple[str, str], int] = field(default_factory=lambda: dict.fromkeys(_PAIRS, 0))
     terms: dict[str, TermCount] = field(default_factory=lambda: {name: TermCount() for name in TERMS})
+    worth: Worth | None = None
 
     def add(self, view: RelayView, rules: Sequence[tuple[str, RelayRule]]) -> None:
         """Let rules choose from the candidates of one view, without hysteresis, and count.
@@ -192,6 +195,8 @@ class Tally:
             self.by_score[one, other] += int((differ & ~by_chance[one] & ~by_chance[other]).sum())
         for name, term in TERMS.items():
             self.terms[name].add(term, term.of(name, view), view)
+        if self.worth is not None:
+            self.worth.add(view, picks)
 
 
 def _same(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
@@ -217,7 +222,9 @@ def counted(scenario: Scenario) -> Tally:
         raise UserError(f"{scenario.name}: must choose relays, but {why}")
     tally = Tally()
     watching = work.model_copy(update={"relay": counting(work.relay, tally, rules_of(work.relay))})
-    run(scenario.model_copy(update={"cooperation": watching}), tables=False)
+    with Simulation(scenario.model_copy(update={"cooperation": watching}), tables=False) as simulation:
+        tally.worth = Worth(scenario.radio, lambda: simulation._engine.instant.links)
+        simulation.finish()
     return tally
 
 
@@ -327,6 +334,11 @@ class Tallied:
     def runs(self) -> list[Tally]:
         """Counts of each run."""
         return [counted(self.scenario.with_({"run.seed": seed})) for seed in range(1, self.seeds + 1)]
+
+    @property
+    def worths(self) -> list[Worth]:
+        """What the choices of each run are worth."""
+        return [run.worth for run in self.runs if run.worth is not None]
 
 
 def choice_rows(tallied: Sequence[Tallied]) -> Iterator[ChoiceRow]:
