@@ -5,8 +5,7 @@ import pytest
 from tests.study.made_studies import TEXT, planned, written
 from v2xsim.scenario.errors import ScenarioError
 from v2xsim.scenario.load import PACKAGED
-from v2xsim.study.study_plan import members_of
-from v2xsim.study.studyfile import read_study_file, rules_of
+from v2xsim.study.studyfile import members_of, read_study_file, rules_of
 
 
 @pytest.mark.parametrize(
@@ -17,13 +16,17 @@ from v2xsim.study.studyfile import read_study_file, rules_of
         ("also: [cycle_success]", "also: [cycle_succes]", r"plan\.yaml:4: also: must be a metric, .*did you mean 'cycle_success'"),
         ("reference: hybrid", "reference: hybird", r"plan\.yaml:13: reference: must be the name of a rule, got 'hybird'; did you mean 'hybrid'"),
         ("beats: [direct]", "beats: [drect]", r"plan\.yaml:14: beats: must be the name of a rule, .*rules are hybrid, height, direct, oracle"),
-        ("recommended: [0.2]", "recommended: [0.3]", r"plan\.yaml:7: families\.town: recommended: must be one of loads, got 0\.3"),
+        ("recommended: [0.2]", "recommended: [0.3]", r"plan\.yaml:7: families\.town\.recommended: must be one of loads of town, got 0\.3"),
         ("test: [11,", "test: [2,", r"plan\.yaml:18: seeds: test: must have no development seed, got 2"),
         ("test: [11, 12", "test: [11, 11", r"plan\.yaml:18: seeds: test: seeds must differ"),
         ("- height", "- hybrid", r"plan\.yaml:10: rules: hybrid is given twice"),
         ("direct: direct", "", r"plan\.yaml:\d+: oracle: needs direct"),
         ("bounds: [oracle]", "bounds: [hybrid]", r"bounds: must not have the reference, hybrid"),
         ("{cooperation.relay: none}", "{cooperation.relay: none, load: {key: radio.retries}}", r"plan\.yaml:11: direct: load: must be a load axis"),
+        ("loads: [0.2, 0.25]", "loads: {towm: [0.2]}", r"plan\.yaml:7: families\.town\.loads: must have the names of its families, town, got 'towm'; did you mean 'town'"),
+        ("loads: [0.2, 0.25]", "loads: {}", r"plan\.yaml:7: families\.town\.loads: must have a list of loads for town"),
+        ("loads: [0.2, 0.25]", "loads: []", r"plan\.yaml:7: families\.town\.loads: must have .*at least 1 entries, got 0"),
+        ("loads: [0.2, 0.25]", "loads: 0.2", r"plan\.yaml:7: families\.town\.loads: must be .*list.*, got 0\.2"),
         ("loads: [0.2, 0.25]", "loads: [20, 25]", r"plan\.yaml:7: families\.town\.loads\.0: must be .*less than 1|below 1"),
     ],
 )  # fmt: skip
@@ -41,6 +44,8 @@ def test_a_wrong_study_file_is_refused_with_place_and_repair(tmp_path, old, new,
         ("key: cooperation.budget_bytes", "key: cooperation.budget_byts", r"plan\.yaml:5: cooperation\.budget_byts: .*did you mean 'budget_bytes'"),
         ("{cooperation.relay: none}", "{cooperation.rely: none}", r"plan\.yaml:11: direct: cooperation\.rely: .*did you mean 'relay'"),
         ("- height", "- height: {cooperation.relay: {rule: hybrid, weight: 2}}", r"plan\.yaml:10: height: .*weight: must be .*at most 1, got 2"),
+        ("scenario: demo,", "scenario: demo, set: {cooperation.relay: none},", r"plan\.yaml:9: hybrid: cooperation\.relay must be set in one place, but .*plan\.yaml:7 sets it for town, too; remove one"),
+        ("scenario: demo,", "scenario: demo, vary: {cooperation.budget_bytes: [1, 2]},", r"plan\.yaml:5: cooperation\.budget_bytes must be set in one place, but .*plan\.yaml:7 sets it for town-budget_bytes-1, too"),
         ("scenario: demo,", "scenario: demo, set: {radio.tx_powr_dbm: 3},", r"plan\.yaml:7: set: radio\.tx_powr_dbm: unknown key"),
     ],
 )  # fmt: skip
@@ -48,6 +53,22 @@ def test_values_that_a_scenario_refuses_are_refused_where_the_study_file_has_the
     assert old in TEXT
     with pytest.raises(ScenarioError, match=message):
         planned(written(tmp_path, TEXT.replace(old, new)))
+
+
+def test_each_family_of_a_varied_key_may_have_loads_of_its_own(tmp_path):
+    text = TEXT.replace(
+        "loads: [0.2, 0.25], recommended: [0.2]",
+        "vary: {stations.penetration: [0.1, 1.0]}, loads: {town-penetration-0.1: [0.05], town-penetration-1: [0.2, 0.3]}, recommended: {town-penetration-1: [0.3]}",
+    )
+    few, many = members_of(read_study_file(written(tmp_path, text))[0])
+    assert (few.loads, few.recommended) == ([0.05], ())
+    assert (many.loads, many.recommended) == ([0.2, 0.3], [0.3])
+    for old, new, message in (
+        ("town-penetration-0.1: [0.05], ", "", "must have a list of loads for town-penetration-0.1"),
+        ("-1: [0.3]", "-1: [0.05]", r"recommended: must be one of loads of town-penetration-1, got 0\.05"),
+    ):
+        with pytest.raises(ScenarioError, match=r"plan\.yaml:7: families\.town\..*" + message):
+            read_study_file(written(tmp_path, text.replace(old, new)))
 
 
 def test_another_kind_of_file_is_named(tmp_path):

@@ -16,8 +16,8 @@ from v2xsim.study.folders import StudyError
 from v2xsim.study.statistics import Paired, paired
 from v2xsim.study.store import MANIFEST as SWEEP_MANIFEST
 from v2xsim.study.studies import Study, read_study
-from v2xsim.study.study_plan import Member, members_of, setting_rows
-from v2xsim.study.studyfile import StudyFile, rules_of
+from v2xsim.study.study_plan import setting_rows
+from v2xsim.study.studyfile import Member, StudyFile, members_of, rules_of
 from v2xsim.study.verdicts import Differences, Ratio, Verdict, differences, share_of_way
 
 
@@ -66,7 +66,7 @@ class Comparison:
     @property
     def recommended(self) -> bool:
         """Whether the plan recommends the reference there."""
-        return self.load in self.family.member.family.recommended
+        return self.load in self.family.member.recommended
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Findings:
         }
 
     def _levels(self, family: FamilyRuns, metric: str) -> dict[str, AtLoads]:
-        loads = np.array(family.member.family.loads)
+        loads = np.array(family.member.loads)
         curves = {rule: (family.curve(rule, self.file.load_metric), family.curve(rule, metric)) for rule in family.rows}
         primary = [family.curve(rule, self.file.metric) for rule in family.rows]
         # The seeds of the primary metric, so that all metrics are read at the same loads; fewer only if another one is not measured in some.
@@ -124,7 +124,7 @@ class Findings:
             Comparison(family, rule, load, column)
             for family in self.families
             for rule in self.file.compared()
-            for column, load in enumerate(family.member.family.loads)
+            for column, load in enumerate(family.member.loads)
         )
 
     @cached_property
@@ -183,7 +183,7 @@ class Findings:
         for family in self.families:
             for bound, rule in pairs:
                 upper, lower = (sign * self.levels[file.metric, family.name, str(name)].value for name in (bound, rule))
-                for column, load in enumerate(family.member.family.loads):
+                for column, load in enumerate(family.member.loads):
                     one = paired(lower[[column]], upper[[column]], file.confidence)
                     found.append((family, str(bound), str(rule), load, one))
         return found
@@ -194,12 +194,12 @@ class Findings:
         return tuple(
             Claim(family.name, load, self._against(family.name, load))
             for family in self.families
-            for load in family.member.family.recommended
+            for load in family.member.recommended
         )
 
     def supported(self) -> bool | None:
         """Return whether the claim is supported: it holds wherever the plan recommends the reference; None if it recommends it nowhere."""
-        planned = sum(len(member.family.recommended) for member in members_of(self.file))
+        planned = sum(len(member.recommended) for member in members_of(self.file))
         return None if not planned else len(self.claims) == planned and not any(claim.reasons for claim in self.claims)
 
     def _against(self, family: str, load: float) -> tuple[str, ...]:

@@ -1,7 +1,5 @@
 """The sweeps of a study: one for each family, whose settings are all rules with all values of their load axes."""
 
-import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from v2xsim.scenario.schema import Scenario
 from v2xsim.study.axes import canonical
 from v2xsim.study.labels import counted, word_text
 from v2xsim.study.plan import Plan, plan_of
-from v2xsim.study.studyfile import Family, Rule, StudyFile, rules_of
+from v2xsim.study.studyfile import Family, Member, Rule, StudyFile, members_of, rules_of
 
 Purpose = Literal["development", "test"]
 """Which seeds of a study run."""
@@ -34,36 +32,6 @@ class FamilyPlan:
     name: str
     family: Family
     plan: Plan
-
-
-@dataclass(frozen=True)
-class Member:
-    """One of the families of scenarios of a study, with the values of `vary` chosen.
-
-    Attributes:
-        name: Name of the family, with the values by which it differs from its siblings.
-        key: Name of the family in the file.
-        family: The family in the file.
-        chosen: Values of the keys under `vary`.
-    """
-
-    name: str
-    key: str
-    family: Family
-    chosen: Mapping[str, Any]
-
-
-def members_of(file: StudyFile) -> tuple[Member, ...]:
-    """Return the families of a study in the order of its file, one for each combination of the values of `vary`."""
-    members = []
-    for key, family in file.families.items():
-        for values in itertools.product(*family.vary.values()):
-            chosen = dict(zip(family.vary, values, strict=True))
-            ending = [f"{name.rsplit('.', 1)[-1]}={word_text(value)}" for name, value in chosen.items()]
-            # The name is that of a folder, too.
-            name = re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join([key, *ending]))[:80]
-            members.append(Member(name, key, family, chosen))
-    return tuple(members)
 
 
 def settings_of_rules(file: StudyFile) -> tuple[tuple[Rule, int | float], ...]:
@@ -107,6 +75,7 @@ def plans_of(
 
 def _plan(file: StudyFile, document: Document, folder: Path, member: Member, seeds: Sequence[int]) -> Plan:
     fixed = {**file.fixed, **member.family.fixed, **member.chosen}
+    _check_owners(file, document, member, fixed)
     place: dict[Keys, str] = {
         ("scenario",): document.where(("families", member.key, "scenario")),
         **{("set", key): _place_of(document, member, key) for key in fixed},
@@ -128,6 +97,17 @@ def _plan(file: StudyFile, document: Document, folder: Path, member: Member, see
         for key in keys:
             place["list", str(number), key] = _rule_place(document, rule, key)
     return plan_of(Document(source, {**data, "list": rows}, place, {(): folder}))
+
+
+def _check_owners(file: StudyFile, document: Document, member: Member, fixed: Mapping[str, Any]) -> None:
+    """Raise an error if a rule and the values of a family set the same key, since nobody knows then which of them counts."""
+    for rule in rules_of(file):
+        for key in (*rule.values, rule.load.key):
+            if key in fixed:
+                raise ScenarioError(
+                    f"{_rule_place(document, rule, key)}: {key} must be set in one place, but {_place_of(document, member, key)} sets it for "
+                    f"{member.name}, too; remove one of them"
+                )
 
 
 def _place_of(document: Document, member: Member, key: str) -> str:

@@ -49,7 +49,7 @@ def level_rows(findings: Findings) -> Rows:
             for metric in dict.fromkeys([file.metric, *file.also]):
                 level = findings.levels[metric, family.name, rule]
                 found = mean_interval(metric, level.value, file.confidence)
-                for column, load in enumerate(family.member.family.loads):
+                for column, load in enumerate(family.member.loads):
                     way = findings.share_of_way(family.name, rule, column) if metric == file.metric else None
                     rows.append(
                         {
@@ -233,7 +233,7 @@ def _family_lines(findings: Findings, family: str) -> Iterator[str]:
         "| rule | load | difference | interval | p (Holm) | verdict | share of the way |",
         "|---|---|---|---|---|---|---|",
     )
-    for column, load in enumerate(next(one for one in findings.families if one.name == family).member.family.loads):
+    for column, load in enumerate(next(one for one in findings.families if one.name == family).member.loads):
         way = _way(findings, family, findings.file.reference, column)
         yield f"| {findings.file.reference} | {load:g} | | | | | {way} |"
         for n, one in enumerate(findings.comparisons):

@@ -3,7 +3,9 @@
 It is the plan of the study: everything that decides about a verdict is in it, so that it can be fixed before the test seeds run.
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +18,7 @@ from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.fields import Section, choice, quantity
 from v2xsim.scenario.load import PACKAGED, document_of_kind, section_in
 from v2xsim.scenario.mistaken import Kind
+from v2xsim.study.labels import word_text
 from v2xsim.study.sweepfile import Seed, Values
 
 RULE_KEY = "cooperation.relay"
@@ -24,6 +27,7 @@ RULE_KEY = "cooperation.relay"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 Name = Annotated[str, Field(pattern=_NAME, max_length=60)]
 Loads = Annotated[list[Annotated[float, Field(gt=0.0, lt=1.0)]], Field(max_length=50)]
+SomeLoads = Annotated[Loads, Field(min_length=1)]
 Numbers = Annotated[list[int | float], Field(min_length=2, max_length=100)]
 
 
@@ -47,19 +51,14 @@ class Family(Section):
     vary: dict[str, Values] = choice(
         {}, "Keys that make more families of this one: one for each combination of the values, such as shares of trucks"
     )
-    loads: Annotated[Loads, Field(min_length=1)] = choice(
-        ..., "Channel busy ratios at which the rules are compared, 0 to 1"
+    loads: SomeLoads | dict[str, SomeLoads] = choice(
+        ...,
+        "Channel busy ratios at which the rules are compared, 0 to 1: a list, or, with vary, a map with a list for each of its families",
     )
-    recommended: Loads = choice(
-        [], "Those of the loads at which the reference is recommended: there the claim of the study is tested"
+    recommended: Loads | dict[str, Loads] = choice(
+        [],
+        "Those of the loads at which the reference is recommended: there the claim of the study is tested; a list, or lists by name as for loads",
     )
-
-    @model_validator(mode="after")
-    def _known(self) -> "Family":
-        for number, load in enumerate(self.recommended):
-            if load not in self.loads:
-                raise PlacedError(("recommended", str(number)), f"recommended: must be one of loads, got {load:g}")
-        return self
 
 
 class Seeds(Section):
@@ -147,11 +146,37 @@ class StudyFile(Section):
         for key in ("beats", "bounds"):
             if self.reference in getattr(self, key):
                 raise PlacedError((key,), f"{key}: must not have the reference, {self.reference}")
+        self._check_loads()
         if (self.direct is None) != (self.oracle is None):
             missing = "oracle" if self.oracle is None else "direct"
             given = "direct" if missing == "oracle" else "oracle"
             raise PlacedError((given,), f"{given}: needs {missing}, the other end of the way")
         return self
+
+    def _check_loads(self) -> None:
+        """Refuse loads by name that do not have each family once, and recommended loads that are no loads."""
+        for key, family in self.families.items():
+            members = [member for member in members_of(self) if member.key == key]
+            names = [member.name for member in members]
+            for field, given in (("loads", family.loads), ("recommended", family.recommended)):
+                for name in given if isinstance(given, dict) else ():
+                    if name not in names:
+                        raise PlacedError(
+                            ("families", key, field, name),
+                            f"families.{key}.{field}: must have the names of its families, {', '.join(names)}, got {name!r}{nearest(name, names)}",
+                        )
+            for member in members:
+                if not member.loads:
+                    raise PlacedError(
+                        ("families", key, "loads"), f"families.{key}.loads: must have a list of loads for {member.name}"
+                    )
+                for number, load in enumerate(member.recommended):
+                    if load not in member.loads:
+                        by_name = (member.name,) if isinstance(family.recommended, dict) else ()
+                        raise PlacedError(
+                            ("families", key, "recommended", *by_name, str(number)),
+                            f"families.{key}.recommended: must be one of loads of {member.name}, got {load:g}",
+                        )
 
     def _named_rules(self) -> Iterator[tuple[Keys, str]]:
         """Yield each place that names a rule, with the name."""
@@ -228,6 +253,44 @@ def _are_numbers(values: Any) -> bool:
         and len(values) >= 2
         and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     )
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the families of scenarios of a study, with the values of `vary` chosen.
+
+    Attributes:
+        name: Name of the family, with the values by which it differs from its siblings.
+        key: Name of the family in the file.
+        family: The family in the file.
+        chosen: Values of the keys under `vary`.
+        loads: Channel loads at which the rules are compared.
+        recommended: Those of them at which the reference is recommended.
+    """
+
+    name: str
+    key: str
+    family: Family
+    chosen: Mapping[str, Any]
+    loads: Sequence[float]
+    recommended: Sequence[float]
+
+
+def members_of(file: StudyFile) -> tuple[Member, ...]:
+    """Return the families of a study in the order of its file, one for each combination of the values of `vary`."""
+    members = []
+    for key, family in file.families.items():
+        for values in itertools.product(*family.vary.values()):
+            chosen = dict(zip(family.vary, values, strict=True))
+            ending = [f"{name.rsplit('.', 1)[-1]}={word_text(value)}" for name, value in chosen.items()]
+            # The name is that of a folder, too.
+            name = re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join([key, *ending]))[:80]
+            loads, recommended = (
+                given.get(name, ()) if isinstance(given, dict) else given
+                for given in (family.loads, family.recommended)
+            )
+            members.append(Member(name, key, family, chosen, loads, recommended))
+    return tuple(members)
 
 
 def _items(key: str, names: Sequence[str]) -> Iterator[tuple[Keys, str]]:

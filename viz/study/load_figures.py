@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,8 @@ from v2xsim.study.equal_load import complete_seeds
 from v2xsim.study.study_findings import FamilyRuns, Findings, rule_names
 from v2xsim.study.verdicts import Verdict
 from v2xsim.viz.drawing import style
-from v2xsim.viz.study.figures import LOOKS, SMALL_PT, Picture, drawable, finish, new_axes
+from v2xsim.viz.study.figures import SMALL_PT, Picture, drawable, finish, new_axes
+from v2xsim.viz.study.vary_figures import look, vary_makers
 
 _VERDICT_COLORS = {
     Verdict.BETTER: style.BLUE,
@@ -30,7 +30,7 @@ def figure_makers(findings: Findings) -> dict[str, Callable[[], Picture]]:
     for family in findings.families:
         makers[f"curves-{family.name}"] = partial(_curves, findings, family)
         makers[f"differences-{family.name}"] = partial(_forest, findings, family)
-    return makers
+    return makers | vary_makers(findings)
 
 
 def _curves(findings: Findings, family: FamilyRuns) -> Picture:
@@ -41,7 +41,7 @@ def _curves(findings: Findings, family: FamilyRuns) -> Picture:
     for number, rule in enumerate(names if used.any() else []):
         busy = family.curve(rule, file.load_metric)[:, used].mean(axis=1)
         found = mean_interval(file.metric, family.curve(rule, file.metric)[:, used], file.confidence)
-        color, marker, dash = _look(number)
+        color, marker, dash = look(number)
         order = np.argsort(busy, kind="stable")
         axes.fill_between(
             busy[order], drawable(found.low)[order], drawable(found.high)[order], color=color, alpha=0.12, linewidth=0
@@ -58,7 +58,7 @@ def _curves(findings: Findings, family: FamilyRuns) -> Picture:
             linewidth=1.1,
             label=label,
         )
-    for load in family.member.family.loads:
+    for load in family.member.loads:
         axes.axvline(load, color=style.GREY, linewidth=0.5, linestyle=(0, (1, 2)), zorder=0)
     axes.set(xlabel=_labelled(file.load_metric), ylabel=_labelled(file.metric))
     finish(figure, axes)
@@ -71,13 +71,6 @@ def _curves(findings: Findings, family: FamilyRuns) -> Picture:
 
 def _labelled(metric: str) -> str:
     return f"{metric} [{KINDS[metric].unit}]"
-
-
-def _look(number: int) -> tuple[str, str, Any]:
-    """Return colour, marker and dash of a line; of more lines than looks, colours meet other markers and dashes."""
-    color = LOOKS[number % len(LOOKS)][0]
-    _, marker, dash = LOOKS[(number + number // len(LOOKS)) % len(LOOKS)]
-    return color, marker, dash
 
 
 def _forest(findings: Findings, family: FamilyRuns) -> Picture:
