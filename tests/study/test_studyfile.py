@@ -104,6 +104,23 @@ def test_what_a_rule_does_not_set_is_the_scenarios_own(tmp_path):
     assert [scenario.radio.retries for scenario in town.plan.scenarios] == [own] * 6 + [4] * 3 + [own] * 3
 
 
+def test_a_rule_may_set_what_stands_under_set_for_all_others(tmp_path):
+    text = TEXT.replace("{cooperation.relay: none}", "{cooperation.relay: none, radio.retries: 4}")
+    _, (town,) = planned(written(tmp_path, text.replace("reference:", "set: {radio.retries: 2}\nreference:")))
+    assert [scenario.radio.retries for scenario in town.plan.scenarios] == [2] * 6 + [4] * 3 + [2] * 3
+
+
+@pytest.mark.parametrize("block", ["set: {cooperation.budget_bytes: 9}\nload:", "load:"])
+def test_a_key_of_the_load_axis_or_of_varied_families_stands_in_one_place(tmp_path, block):
+    text = TEXT.replace("load:", block, 1).replace(
+        "{cooperation.relay: none}", "{cooperation.relay: none, radio.retries: 4}"
+    )
+    if "set" not in block:
+        text = text.replace("scenario: demo,", "scenario: demo, vary: {radio.retries: [1, 2]},")
+    with pytest.raises(ScenarioError, match="a key is varied in one place"):
+        planned(written(tmp_path, text))
+
+
 def test_a_rule_can_have_a_load_axis_of_its_own(tmp_path):
     text = TEXT.replace(
         "{cooperation.relay: none}", "{cooperation.relay: none, load: {key: run.step_s, values: [0.2, 0.1]}}"
