@@ -44,7 +44,7 @@ def test_a_wrong_study_file_is_refused_with_place_and_repair(tmp_path, old, new,
         ("key: cooperation.budget_bytes", "key: cooperation.budget_byts", r"plan\.yaml:5: cooperation\.budget_byts: .*did you mean 'budget_bytes'"),
         ("{cooperation.relay: none}", "{cooperation.rely: none}", r"plan\.yaml:11: direct: cooperation\.rely: .*did you mean 'relay'"),
         ("- height", "- height: {cooperation.relay: {rule: hybrid, weight: 2}}", r"plan\.yaml:10: height: .*weight: must be .*at most 1, got 2"),
-        ("scenario: demo,", "scenario: demo, set: {cooperation.relay: none},", r"plan\.yaml:9: hybrid: cooperation\.relay must be set in one place, but .*plan\.yaml:7 sets it for town, too; remove one"),
+        ("scenario: demo,", "scenario: demo, vary: {cooperation.relay: [none]},", r"plan\.yaml:9: hybrid: cooperation\.relay must be set in one place, but .*plan\.yaml:7 sets it for town-relay-none, too; remove one"),
         ("scenario: demo,", "scenario: demo, vary: {cooperation.budget_bytes: [1, 2]},", r"plan\.yaml:5: cooperation\.budget_bytes must be set in one place, but .*plan\.yaml:7 sets it for town-budget_bytes-1, too"),
         ("scenario: demo,", "scenario: demo, set: {radio.tx_powr_dbm: 3},", r"plan\.yaml:7: set: radio\.tx_powr_dbm: unknown key"),
     ],
@@ -117,7 +117,7 @@ def test_a_key_of_the_load_axis_or_of_varied_families_stands_in_one_place(tmp_pa
     )
     if "set" not in block:
         text = text.replace("scenario: demo,", "scenario: demo, vary: {radio.retries: [1, 2]},")
-    with pytest.raises(ScenarioError, match="a key is varied in one place"):
+    with pytest.raises(ScenarioError, match="must be set in one place"):
         planned(written(tmp_path, text))
 
 

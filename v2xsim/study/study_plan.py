@@ -103,10 +103,10 @@ def _plan(file: StudyFile, document: Document, folder: Path, member: Member, see
 
 
 def _check_owners(file: StudyFile, document: Document, member: Member, fixed: Mapping[str, Any]) -> None:
-    """Raise an error if a rule and the values of a family set the same key, since nobody knows then which of them counts."""
+    """Raise an error if nobody knows which value of a key counts: one of `vary` and of a rule, or one of a family and of a load axis."""
     for rule in rules_of(file):
-        for key in (*rule.values, rule.load.key):
-            if key in fixed:
+        for key, others in (*((key, member.chosen) for key in rule.values), (rule.load.key, fixed)):
+            if key in others:
                 raise ScenarioError(
                     f"{_rule_place(document, rule, key)}: {key} must be set in one place, but {_place_of(document, member, key)} sets it for "
                     f"{member.name}, too; remove one of them"
