@@ -29,7 +29,9 @@ USEFUL_GAIN = 0.05
 ALIVE = 0.7
 """Delivery from which a path counts as alive: the default of `cooperation.min_delivery`."""
 
-FAMILIES = ("nlos_grid", "t_junction", "t_junction_rsu", "overtaking", "motorway", "crowded")
+FAMILIES = (
+    "nlos_grid", "t_junction", "t_junction_rsu", "overtaking", "motorway", "crowded", "hidden_grid", "rural_trucks",
+)  # fmt: skip
 """The packaged scenarios of the table in docs/nlos.md."""
 
 _TRUE_VIEWS = {
