@@ -165,6 +165,11 @@ def test_of_many_settings_a_message_names_the_first():
 
 def test_what_concerns_all_settings_does_not_name_each():
     texts = {row: [f"sweep: setting {row}: it is wrong", "town.xml: is empty"] for row in range(3)}
+    by_rule = {row: [f"sweep: setting {row}: it is wrong"] for row in (2, 3, 5)}
+    assert grouped("sweep", 6, by_rule, ["a", "a", "b", "b", "c", "c"]) == ["sweep: settings 2, 3, 5: it is wrong"]
+    assert grouped("sweep", 6, {row: by_rule[row] for row in (2, 3)}, ["a", "a", "b", "b", "c", "c"]) == [
+        "sweep: b: it is wrong"
+    ]
     assert grouped("sweep", 3, texts) == ["sweep: all 3 settings: it is wrong", "town.xml: is empty"]
 
 

@@ -118,3 +118,18 @@ def test_families_that_were_not_run_are_named(tmp_path):
     assert (read_findings(folder, file).supported(), read_findings(folder, other).supported()) == (True, False)
     with pytest.raises(StudyError, match="no family of the study was run"):
         read_findings(tmp_path / "nothing", file)
+
+
+def test_a_family_whose_runs_have_not_ended_is_named_and_not_used(tmp_path):
+    text = TEXT.replace("  town: ", "  village: {scenario: demo, set: {radio.tx_power_dbm: 3}, loads: [0.2]}\n  town: ")
+    folder = made(tmp_path, usual, text)
+    (folder / "village" / "results.parquet").unlink()
+    findings = found(folder)
+    assert (findings.unfinished, findings.absent, [family.name for family in findings.families]) == (
+        ("village",),
+        (),
+        ["town"],
+    )
+    (folder / "town" / "results.parquet").unlink()
+    with pytest.raises(StudyError, match="no family of the study was run to its end; run it with v2xsim study run"):
+        found(folder)

@@ -152,3 +152,15 @@ def test_a_report_without_a_complete_seed_is_made_too(tmp_path):
     assert "5 of 5 seeds are left out" in text
     assert "hybrid has no complete seed" in text
     assert not re.search(r"\bnan\b", text)
+
+
+def test_a_load_that_does_not_rise_along_its_axis_is_reported(tmp_path):
+    def value(metric, family, rule, load, seed):
+        # The load of height falls with the budget.
+        level = usual(metric, family, rule, load, seed)
+        return 0.4 - level if (metric, rule) == ("channel_busy_ratio", "height") else level
+
+    folder = made(tmp_path, value)
+    assert report(folder).exit_code == 0
+    text = (folder / "report" / "summary.md").read_text()
+    assert "the load does not rise along the load axis, for height in town." in text

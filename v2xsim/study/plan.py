@@ -75,6 +75,7 @@ class Plan:
         points: All points, sorted by setting and then by seed.
         baseline: Row of the setting with which the others are compared.
         inputs: Digest of each file from which the scenarios are made and that they read, by path.
+        owners: Name of what each setting belongs to, such as a rule of a study, by which messages name it; empty for a sweep, whose settings have numbers.
     """
 
     file: SweepFile
@@ -87,6 +88,7 @@ class Plan:
     points: tuple[Point, ...]
     baseline: int
     inputs: Mapping[str, str]
+    owners: tuple[str, ...] = ()
 
     @property
     def plugins(self) -> dict[str, str]:
@@ -103,7 +105,7 @@ class Plan:
         every = [note for of_setting in notes.values() for note in of_setting]
         used = {n for n in every if UNUSED_FILE in n and every.count(n) < len(notes)}
         kept = {row: [note for note in of_setting if note not in used] for row, of_setting in notes.items()}
-        return grouped(self.source, len(self.settings), kept)
+        return grouped(self.source, len(self.settings), kept, self.owners)
 
     def scenario_of(self, point: Point) -> Scenario:
         """Return the scenario that a point runs."""
@@ -195,28 +197,30 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile | Document) -> Pla
     )  # fmt: skip
 
 
-def refused(source: str, count: int, reasons: Mapping[int, Sequence[str]]) -> ScenarioError:
+def refused(source: str, count: int, reasons: Mapping[int, Sequence[str]], owners: Sequence[str] = ()) -> ScenarioError:
     """Return the error that lists the settings of a sweep that cannot be run.
 
     Args:
         source: Name of the sweep, as the user gave it.
         count: Number of all settings.
         reasons: Reasons why a setting cannot be run, by its row.
+        owners: Names of the settings, as in `Plan`.
     """
-    listed = "".join(f"\n  {line}" for line in grouped(source, count, reasons))
+    listed = "".join(f"\n  {line}" for line in grouped(source, count, reasons, owners))
     return ScenarioError(
         f"{source}: {len(reasons)} of {count} {'setting' if count == 1 else 'settings'} cannot be run, so the sweep does not start; correct the "
         f"values, or leave these settings out (list: in a sweep file, rules: in a study file):{listed}"
     )
 
 
-def grouped(source: str, count: int, texts: Mapping[int, Sequence[str]]) -> list[str]:
+def grouped(source: str, count: int, texts: Mapping[int, Sequence[str]], owners: Sequence[str] = ()) -> list[str]:
     """Return texts about settings, each once and with the settings that it concerns.
 
     Args:
         source: Name of the sweep.
         count: Number of all settings.
         texts: Texts by row of a setting; they may begin with the setting's name.
+        owners: Names of the settings, as in `Plan`.
     """
     rows: dict[tuple[str | None, str], list[int]] = {}
     for row, lines in texts.items():
@@ -224,17 +228,31 @@ def grouped(source: str, count: int, texts: Mapping[int, Sequence[str]]) -> list
             rows.setdefault(without_name(line, row), []).append(row)
     grouped_texts = []
     for (place, text), concerned in rows.items():
-        names = names_of(place or source, count, concerned)
+        names = names_of(place or source, count, concerned, owners)
         if names is None and place is not None:
             names = f"{place}: all {count} settings" if count > 1 else named(place, 0)
         grouped_texts.append(text if names is None else f"{names}: {text}")
     return grouped_texts
 
 
-def names_of(source: str, count: int, rows: Sequence[int]) -> str | None:
-    """Return the names of some settings of a sweep, of many the first; None if they are all settings."""
+def names_of(source: str, count: int, rows: Sequence[int], owners: Sequence[str] = ()) -> str | None:
+    """Return the names of some settings of a sweep, of many the first; None if they are all settings.
+
+    Args:
+        source: Name of the sweep.
+        count: Number of all settings.
+        rows: Rows of the settings.
+        owners: Names of the settings, as in `Plan`: a name stands for all settings that have it if they are all among the rows.
+    """
     if len(rows) == count:
         return None
+    whole = [
+        name for name in dict.fromkeys(owners) if all(row in rows for row, own in enumerate(owners) if own == name)
+    ]
+    single = [row for row in rows if not owners or owners[row] not in whole]
+    if whole and not single:
+        more = f" and {len(whole) - _MOST_NAMED} more" if len(whole) > _MOST_NAMED else ""
+        return f"{source}: {', '.join(whole[:_MOST_NAMED])}{more}"
     if len(rows) == 1:
         return named(source, rows[0])
     more = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""

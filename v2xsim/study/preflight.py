@@ -69,9 +69,9 @@ def preflight(plan: Plan) -> tuple[Notice, ...]:
                 for row in rows:
                     reasons.setdefault(row, []).append(str(error))
     if reasons:
-        raise refused(plan.source, len(plan.settings), reasons)
+        raise refused(plan.source, len(plan.settings), reasons, plan.owners)
     return tuple(
-        notice if (names := names_of(plan.source, len(scenarios), sorted(set(rows)))) is None
+        notice if (names := names_of(plan.source, len(scenarios), sorted(set(rows)), plan.owners)) is None
         else replace(notice, text=f"{names}: {notice.text}")
         for notice, rows in concerned.items()
     )  # fmt: skip

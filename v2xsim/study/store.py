@@ -252,6 +252,14 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
         yield store
 
 
+def check_continues(folder: Path, plan: Plan) -> None:
+    """Raise an error if a plan cannot continue the sweep in a folder, as `opened` does, but write nothing."""
+    begun = manifest_of(folder)
+    check_inputs_since(folder, plan, begun)
+    if done := {path.stem for path in (folder / "points").glob("*.arrow")}:
+        dropped(folder, plan, begun, done)
+
+
 def _left_by_a_beginning(path: Path) -> bool:
     """Return whether a file is one that a sweep leaves which is killed before its plan is written."""
     return path.name == ".lock" or _DRAFT.fullmatch(path.name) is not None

@@ -82,8 +82,12 @@ class Study:
         """Number of points with a result."""
         return int((self.counts >= 0).any(axis=0).sum()) if self.metrics else 0
 
-    def missing(self) -> tuple[str, ...]:
-        """Return sentences about points without a result, if there are any."""
+    def missing(self, repair: str = "--resume") -> tuple[str, ...]:
+        """Return sentences about points without a result, if there are any.
+
+        Args:
+            repair: What runs the points that have not run yet.
+        """
         missing, failed = self.planned - self.finished, len(self.failures)
         running = (
             ("a process works on this sweep now, so the numbers are those of its last end",) if self.running else ()
@@ -91,7 +95,7 @@ class Study:
         if missing <= 0:
             return running
         reasons = f": see {self.folder / FAILURES}; --retry-failed runs them again" if failed else ""
-        rest = f"; --resume runs the other {missing - failed}" if missing > failed else ""
+        rest = f"; {repair} runs the other {missing - failed}" if missing > failed else ""
         return (
             *running,
             f"{missing} of {self.planned} points have no result, so their pairs are missing ({failed} failed{reasons}{rest})",

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from v2xsim.study.equal_load import AtLoads, at_loads, complete_seeds
 from v2xsim.study.folders import StudyError
+from v2xsim.study.gather import RESULTS
 from v2xsim.study.statistics import Paired, paired
 from v2xsim.study.store import MANIFEST as SWEEP_MANIFEST
 from v2xsim.study.studies import Study, read_study
@@ -92,11 +93,13 @@ class Findings:
         file: The study file.
         families: The families that were run.
         absent: Names of the families that were not.
+        unfinished: Names of the families whose runs began, but have not ended.
     """
 
     file: StudyFile
     families: tuple[FamilyRuns, ...]
     absent: tuple[str, ...]
+    unfinished: tuple[str, ...] = ()
 
     @cached_property
     def levels(self) -> dict[tuple[str, str, str], AtLoads]:
@@ -231,15 +234,19 @@ def read_findings(folder: Path, file: StudyFile) -> Findings:
     Raises:
         StudyError: If no family was run, or a family's sweep cannot be read or is of another study.
     """
-    families, absent = [], []
+    families, absent, unfinished = [], [], []
     for member in members_of(file):
-        if (folder / member.name / SWEEP_MANIFEST).is_file():
-            families.append(_family(folder / member.name, member, file))
-        else:
+        place = folder / member.name
+        if not (place / SWEEP_MANIFEST).is_file():
             absent.append(member.name)
+        elif not (place / RESULTS).exists():
+            unfinished.append(member.name)
+        else:
+            families.append(_family(place, member, file))
     if not families:
-        raise StudyError(f"{folder}: no family of the study was run; run it with v2xsim study run")
-    return Findings(file, tuple(families), tuple(absent))
+        state = "was run to its end" if unfinished else "was run"
+        raise StudyError(f"{folder}: no family of the study {state}; run it with v2xsim study run")
+    return Findings(file, tuple(families), tuple(absent), tuple(unfinished))
 
 
 def _family(folder: Path, member: Member, file: StudyFile) -> FamilyRuns:

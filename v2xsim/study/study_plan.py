@@ -1,7 +1,7 @@
 """The sweeps of a study: one for each family, whose settings are all rules with all values of their load axes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,7 +99,20 @@ def _plan(file: StudyFile, document: Document, folder: Path, member: Member, see
     # A key that a rule sets has a value in each row: its own, or that of `set` for the rules without one.
     of_rules = {key for rule, _ in settings for key in rule.values} - set(member.chosen)
     data["set"] = {key: value for key, value in fixed.items() if key not in of_rules}
-    return plan_of(Document(source, {**data, "list": rows}, place, {(): folder}))
+    plan = plan_of(Document(source, {**data, "list": rows}, place, {(): folder}))
+    _check_bounds(file, document, plan)
+    return replace(plan, owners=tuple(rule.name for rule, _ in settings))
+
+
+def _check_bounds(file: StudyFile, document: Document, plan: Plan) -> None:
+    """Raise an error if a rule that is no bound sees the truth, or needs no radio: it would compete with rules that cannot."""
+    for (rule, _), scenario in zip(settings_of_rules(file), plan.scenarios, strict=True):
+        work = scenario.cooperation
+        seen = f"cooperation.bound {work.bound.name}" if work.bound.sees else "cooperation.transport synchronous"
+        if rule.name not in file.bounds and (work.bound.sees or work.transport == "synchronous"):
+            raise ScenarioError(
+                f"{document.where(rule.place)}: {rule.name} must be listed under bounds, since it runs with {seen}; a rule that is compared must not"
+            )
 
 
 def _check_owners(file: StudyFile, document: Document, member: Member, fixed: Mapping[str, Any]) -> None:

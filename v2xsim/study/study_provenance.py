@@ -154,19 +154,19 @@ def provenance_lines(title: str, sha256: str, begun: str, calls: Sequence[Call])
 
 def _code(calls: Sequence[Call]) -> str:
     """Return with which code the calls ran, and whether it was the same."""
-    if not calls:
-        return "not recorded"
-    codes = dict.fromkeys((call.versions.get("v2xsim", ""), call.commit, call.changed > 0) for call in calls)
-    texts = [
-        f"v2xsim {version}"
-        + (
-            f", commit {commit[:12]}{' with changes' if changed else ''}"
-            if commit
-            else ", an installed copy, or no git"
-        )
-        for version, commit, changed in codes
-    ]
-    return f"{'; '.join(texts)}{': points of one study ran with different code' if len(texts) > 1 else ''}"
+    codes = codes_of(calls)
+    mixed = ": points of one study ran with different code" if len(codes) > 1 else ""
+    return f"{'; '.join(codes)}{mixed}" if codes else "not recorded"
+
+
+def codes_of(calls: Sequence[Call]) -> list[str]:
+    """Return the versions and commits of the code with which calls ran, each once."""
+    texts = []
+    for call in calls:
+        changes = " with changes" if call.changed else ""
+        commit = f"commit {call.commit[:12]}{changes}" if call.commit else "an installed copy, or no git"
+        texts.append(f"v2xsim {call.versions.get('v2xsim', '')}, {commit}")
+    return list(dict.fromkeys(texts))
 
 
 def _time(text: str) -> datetime:

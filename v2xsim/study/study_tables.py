@@ -207,16 +207,26 @@ def _verdict_lines(findings: Findings) -> Iterator[str]:
 
 def _load_lines(findings: Findings) -> Iterator[str]:
     """Yield the loads that the curve of each rule covers, and those that all cover: the loads at which rules can be compared."""
+    flat: list[str] = []
     yield from ("", "## Loads", "", "| family | rule | lowest | highest | settings pooled |", "|---|---|---|---|---|")
     for family in findings.families:
         levels = {rule: findings.levels[findings.file.metric, family.name, rule] for rule in rule_names(findings.file)}
         for rule, level in levels.items():
             yield f"| {family.name} | {rule} | {_load(level.lowest)} | {_load(level.highest)} | {level.pooled} of {len(family.rows[rule])} |"
+        for rule, level in levels.items():
+            if 2 * level.pooled >= len(family.rows[rule]):
+                flat.append(f"{rule} in {family.name}")
         lowest, highest = (
             max(level.lowest for level in levels.values()),
             min(level.highest for level in levels.values()),
         )
         yield f"| {family.name} | **all** | {_load(lowest)} | {_load(highest)} | {'' if lowest <= highest else 'no common load'} |"
+    if flat:
+        yield ""
+        yield (
+            f"At least half of the settings are pooled, because the load does not rise along the load axis, for {', '.join(flat)}. List the values from the least load to the most, or choose "
+            "another key as the axis."
+        )
 
 
 def _load(load: float) -> str:
@@ -333,8 +343,9 @@ def _seed_lines(findings: Findings) -> Iterator[str]:
 
 def _missing_lines(findings: Findings) -> Iterator[str]:
     notes = [f"{name}: not run; with it, better and worse need more evidence" for name in findings.absent]
+    notes += [f"{name}: not run to its end; v2xsim study run continues it" for name in findings.unfinished]
     for family in findings.families:
-        notes += [f"{family.name}: {note}" for note in family.study.missing()]
+        notes += [f"{family.name}: {note}" for note in family.study.missing("v2xsim study run")]
         if family.left_out:
             notes.append(
                 f"{family.name}: {len(family.left_out)} of {len(family.study.seeds)} seeds are left out, because a point of a rule is missing or was not measured: "

@@ -27,6 +27,7 @@ RULE_KEY = "cooperation.relay"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 Name = Annotated[str, Field(pattern=_NAME, max_length=60)]
 Loads = Annotated[list[Annotated[float, Field(gt=0.0, lt=1.0)]], Field(max_length=50)]
+_ORDER = "must rise or fall throughout, from the least load to the most"
 SomeLoads = Annotated[Loads, Field(min_length=1)]
 Numbers = Annotated[list[int | float], Field(min_length=2, max_length=100)]
 
@@ -38,6 +39,12 @@ class LoadAxis(Section):
     values: Numbers = choice(
         ..., "Values of the key, from the one that loads the channel least to the one that loads it most"
     )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "LoadAxis":
+        if not _is_monotonic(self.values):
+            raise PlacedError(("values",), f"values: {_ORDER}, got {self.values}")
+        return self
 
 
 class Family(Section):
@@ -151,6 +158,10 @@ class StudyFile(Section):
             missing = "oracle" if self.oracle is None else "direct"
             given = "direct" if missing == "oracle" else "oracle"
             raise PlacedError((given,), f"{given}: needs {missing}, the other end of the way")
+        if self.oracle is not None and self.oracle not in self.bounds:
+            raise PlacedError(
+                ("oracle",), f"oracle: must be one of bounds, got {self.oracle!r}; nothing is tested against it"
+            )
         return self
 
     def _check_loads(self) -> None:
@@ -240,11 +251,19 @@ def _rule(file: StudyFile, number: int) -> Rule:
             (*place, "load"),
             f"{name}: load: must be a load axis: {{key: KEY, values: [A, B, ...]}} with at least two numbers",
         )
+    if own is not None and not _is_monotonic(own["values"]):
+        raise PlacedError((*place, "load"), f"{name}: load: values: {_ORDER}, got {own['values']}")
     axis = file.load if own is None else LoadAxis(key=own["key"], values=own["values"])
     rest = {key: value for key, value in values.items() if key != "load"}
     if axis.key in rest:
         raise PlacedError((*place, axis.key), f"{name}: {axis.key} is the load axis, so the rule cannot set it")
     return Rule(name, rest, axis, place)
+
+
+def _is_monotonic(values: Sequence[int | float]) -> bool:
+    """Return whether values rise throughout, or fall throughout."""
+    steps = [later - former for former, later in itertools.pairwise(values)]
+    return all(step > 0 for step in steps) or all(step < 0 for step in steps)
 
 
 def _are_numbers(values: Any) -> bool:

@@ -90,6 +90,7 @@ def command(options: Options) -> None:
     kept. A point that fails is listed and does not stop the others; the exit code is then 1. If none failed, the report is written as by v2xsim study report. The file study.json records the SHA-256 digest of the study file and the time of the
     first run.
     """
+    from v2xsim.study.store import check_continues
     from v2xsim.study.study_folder import begin, default_folder, is_begun, points_text, provenance_in
     from v2xsim.study.study_plan import plans_of, settings_of_rules
     from v2xsim.study.studyfile import read_study_file
@@ -100,13 +101,16 @@ def command(options: Options) -> None:
     print_warnings(note for family in plans for note in family.plan.notes())
     folder = options.out or default_folder(file, options.seeds.value)
     _say(f"{file.name}, {options.seeds.value} seeds: {points_text(plans)}")
+    for family in plans:
+        if is_begun(folder, family):
+            check_continues(folder / family.name, family.plan)
     waiting = _waiting(plans, folder, options)
     _check(plans, waiting)
     if options.dry_run:
         _estimate(plans, waiting, folder, options)
         return
     begin(folder, path, options.seeds.value, [family for family in plans if waiting[family.name]])
-    _warn_of_age(provenance_in(folder))
+    _warn_of_plan(provenance_in(folder))
     failed, settings = 0, settings_of_rules(file)
     for number, family in enumerate(plans, 1):
         _say(f"family {number} of {len(plans)}: {family.name}")
@@ -138,14 +142,21 @@ def command(options: Options) -> None:
     report(folder)
 
 
-def _warn_of_age(known: "Provenance") -> None:
-    """Warn if the plan of a test lies in a repository, but is not committed."""
+def _warn_of_plan(known: "Provenance") -> None:
+    """Warn if the plan of a test lies in a repository, but is not committed, or if points ran with different code."""
     from v2xsim.study.git_state import InGit
+    from v2xsim.study.study_provenance import codes_of
 
     states = [file.state for call in known.calls for file in call.files if file.sha256 == known.sha256]
     if known.purpose == "test" and states and states[0] in (InGit.CHANGED, InGit.UNTRACKED):
         print_warnings(
             [f"{known.age_of_plan}; commit it first, and name a new folder with --out, if a reader shall see that"]
+        )
+    if len(codes := codes_of(known.calls)) > 1:
+        print_warnings(
+            [
+                f"points of this study run with different code: {'; '.join(codes)}; to run all with one, name a new folder with --out"
+            ]
         )
 
 
