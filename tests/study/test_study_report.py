@@ -145,8 +145,28 @@ def test_a_report_of_one_seed_and_a_missing_point_says_what_is_missing(tmp_path)
     assert "Not supported" in summary_text
 
 
+def test_a_rule_without_a_complete_seed_takes_no_seed_from_the_others(tmp_path):
+    whole = made(tmp_path / "whole", usual)
+    folder = made(tmp_path / "less", usual, only=lambda point: point.setting != 7)
+    for each in (whole, folder):
+        assert report(each).exit_code == 0
+    text = (folder / "report" / "summary.md").read_text()
+    assert "town: direct lacks a point in every seed, so the other rules are compared without it" in text
+    assert "hybrid covers 0.120 to 0.320; direct has no complete seed" in text
+    heights = [
+        [
+            line.split(",")[:9]
+            for line in (each / "report" / "differences.csv").read_text().splitlines()
+            if ",height," in line
+        ]
+        for each in (whole, folder)
+    ]
+    assert heights[0] == heights[1]
+    assert not re.search(r"\bnan\b", text)
+
+
 def test_a_report_without_a_complete_seed_is_made_too(tmp_path):
-    folder = made(tmp_path, usual, only=lambda point: point.setting != 7)
+    folder = made(tmp_path, usual, only=lambda point: point.setting % 3 != 1)
     assert report(folder).exit_code == 0
     text = (folder / "report" / "summary.md").read_text()
     assert "5 of 5 seeds are left out" in text

@@ -16,6 +16,7 @@ busy ratio. Its value at a load is interpolated between the two neighbouring poi
 - Nothing is extrapolated: beyond the lowest and the highest mean busy ratio of a rule, its value is NaN.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,20 @@ def complete_seeds(*curves: Float[np.ndarray, "settings seeds"]) -> Bool[np.ndar
     A seed with a missing or an infinite point would otherwise enter some rules and not others.
     """
     return np.logical_and.reduce([np.isfinite(curve).all(axis=0) for curve in curves])
+
+
+def used_seeds(
+    curves: Mapping[str, Sequence[Float[np.ndarray, "settings seeds"]]],
+) -> tuple[Bool[np.ndarray, " seeds"], tuple[str, ...]]:
+    """Return the seeds in which every point of all rules was measured, and the rules without any such seed, which would leave none to the others.
+
+    Args:
+        curves: Curves of each rule, by its name; at least one.
+    """
+    own = {rule: complete_seeds(*each) for rule, each in curves.items()}
+    lost = tuple(rule for rule, seeds in own.items() if not seeds.any())
+    kept = [seeds for rule, seeds in own.items() if rule not in lost]
+    return (np.logical_and.reduce(kept) if kept else np.zeros_like(next(iter(own.values())))), lost
 
 
 def at_loads(

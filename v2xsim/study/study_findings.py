@@ -3,15 +3,15 @@
 Loads are equalised as `v2xsim.study.equal_load` describes. A seed in which one point of a family is missing is left out of that family.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from v2xsim.study.equal_load import AtLoads, at_loads, complete_seeds
+from v2xsim.study.equal_load import AtLoads, at_loads, used_seeds
 from v2xsim.study.folders import StudyError
 from v2xsim.study.gather import RESULTS
 from v2xsim.study.statistics import Paired, paired
@@ -30,13 +30,20 @@ class FamilyRuns:
         member: The family.
         study: Its sweep.
         rows: Rows of the settings of each rule, in the order of its load axis.
-        left_out: Seeds of which a point of the primary metric or the load is missing; they are not used.
+        used: Which seeds are used: those of which no point of the primary metric or the load is missing.
+        lost: Rules of which a point is missing in every seed; the others are compared without them.
     """
 
     member: Member
     study: Study
     rows: Mapping[str, list[int]]
-    left_out: tuple[int, ...]
+    used: Bool[np.ndarray, " seeds"]
+    lost: tuple[str, ...]
+
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """Seeds that are not used."""
+        return tuple(seed for seed, used in zip(self.study.seeds, self.used.tolist(), strict=True) if not used)
 
     @property
     def name(self) -> str:
@@ -115,10 +122,16 @@ class Findings:
     def _levels(self, family: FamilyRuns, metric: str) -> dict[str, AtLoads]:
         loads = np.array(family.member.loads)
         curves = {rule: (family.curve(rule, self.file.load_metric), family.curve(rule, metric)) for rule in family.rows}
-        primary = [family.curve(rule, self.file.metric) for rule in family.rows]
         # The seeds of the primary metric, so that all metrics are read at the same loads; fewer only if another one is not measured in some.
-        used = complete_seeds(*primary, *(curve for pair in curves.values() for curve in pair))
-        return {rule: at_loads(busy[:, used], values[:, used], loads) for rule, (busy, values) in curves.items()}
+        measured, lost = used_seeds({rule: pair for rule, pair in curves.items() if rule not in family.lost} or curves)
+        used = family.used & measured
+        nothing = np.full((len(loads), int(used.sum())), np.nan)
+        return {
+            rule: AtLoads(nothing, nothing, np.nan, np.nan, 0)
+            if rule in (*family.lost, *lost)
+            else at_loads(busy[:, used], values[:, used], loads)
+            for rule, (busy, values) in curves.items()
+        }
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -257,14 +270,10 @@ def _family(folder: Path, member: Member, file: StudyFile) -> FamilyRuns:
         raise StudyError(
             f"{folder}: is not a sweep of this study: {error}; run the study into another folder"
         ) from None
-    used = complete_seeds(study.of(file.metric)[_all(rows)], study.of(file.load_metric)[_all(rows)])
-    return FamilyRuns(
-        member, study, rows, tuple(seed for seed, kept in zip(study.seeds, used, strict=True) if not kept)
+    used, lost = used_seeds(
+        {rule: (study.of(file.metric)[some], study.of(file.load_metric)[some]) for rule, some in rows.items()}
     )
-
-
-def _all(rows: Mapping[str, Sequence[int]]) -> list[int]:
-    return [row for some in rows.values() for row in some]
+    return FamilyRuns(member, study, rows, used, lost)
 
 
 def rule_names(file: StudyFile) -> list[str]:

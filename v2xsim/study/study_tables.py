@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from v2xsim.study.compare import mean_interval
-from v2xsim.study.equal_load import complete_seeds
 from v2xsim.study.study_findings import Findings, rule_names
 from v2xsim.study.study_folder import Provenance
 from v2xsim.study.studyfile import rules_of
@@ -22,7 +21,7 @@ def curve_rows(findings: Findings) -> Rows:
     file, rows = findings.file, []
     axes = {rule.name: rule.load for rule in rules_of(file)}
     for family in findings.families:
-        used = complete_seeds(*(family.curve(r, m) for r in family.rows for m in (file.metric, file.load_metric)))
+        used = family.used
         for rule in rule_names(file):
             busy = (
                 family.curve(rule, file.load_metric)[:, used].mean(axis=1)
@@ -346,6 +345,11 @@ def _missing_lines(findings: Findings) -> Iterator[str]:
     notes += [f"{name}: not run to its end; v2xsim study run continues it" for name in findings.unfinished]
     for family in findings.families:
         notes += [f"{family.name}: {note}" for note in family.study.missing("v2xsim study run")]
+        notes += [
+            f"{family.name}: {rule} lacks a point in every seed, so the other rules are compared without it"
+            for rule in family.lost
+            if len(family.lost) < len(family.rows)
+        ]
         if family.left_out:
             notes.append(
                 f"{family.name}: {len(family.left_out)} of {len(family.study.seeds)} seeds are left out, because a point of a rule is missing or was not measured: "

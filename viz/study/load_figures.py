@@ -7,7 +7,6 @@ import numpy as np
 
 from v2xsim.evaluation.catalogue import KINDS
 from v2xsim.study.compare import mean_interval
-from v2xsim.study.equal_load import complete_seeds
 from v2xsim.study.study_findings import FamilyRuns, Findings, rule_names
 from v2xsim.study.verdicts import Verdict
 from v2xsim.viz.drawing import style
@@ -36,7 +35,7 @@ def figure_makers(findings: Findings) -> dict[str, Callable[[], Picture]]:
 def _curves(findings: Findings, family: FamilyRuns) -> Picture:
     file = findings.file
     names = rule_names(file)
-    used = complete_seeds(*(family.curve(r, m) for r in family.rows for m in (file.metric, file.load_metric)))
+    used = family.used
     figure, axes = new_axes(2.4 + 0.13 * (len(names) + 1))
     for number, rule in enumerate(names if used.any() else []):
         busy = family.curve(rule, file.load_metric)[:, used].mean(axis=1)
