@@ -178,3 +178,23 @@ def test_the_packaged_study_can_be_planned():
     assert len(plans) == 2
     assert sum(len(family.plan.points) for family in plans) == 2 * 3 * 3 * 3
     assert file.reference == "hybrid"
+
+
+def test_a_rule_of_a_users_file_joins_with_one_entry_and_leaves_the_points_of_the_others(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import dataclass\nfrom v2xsim.comms.relay.rule import RelayRule\nfrom v2xsim.parts import part\n\n\n"
+        '@part(\'joins\')\n@dataclass(frozen=True)\nclass Joins(RelayRule):\n    """Takes any."""\n\n'
+        "    def score(self, view):\n        return view.weaker_delivery\n"
+    )
+    _, (before,) = planned(written(tmp_path))
+    _, (after,) = planned(
+        written(
+            tmp_path,
+            TEXT.replace("  - height\n", "  - height\n  - mine: {cooperation.relay: joins, plugins: [mine.py]}\n"),
+        )
+    )
+    old, new = ({point.key for point in one.plan.points} for one in (before, after))
+    assert old < new
+    assert len(new - old) == 3 * 3
+    own = next(row for row, name in enumerate(after.plan.owners) if name == "mine")
+    assert type(after.plan.scenarios[own].cooperation.relay).__name__ == "Joins"
