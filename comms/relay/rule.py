@@ -18,8 +18,8 @@ from v2xsim.part_answers import LockedProperty
 from v2xsim.parts import AtLeast, Kind, Part
 from v2xsim.records import Obstacles
 
-# Instants at which the SNR of hops is looked at. Choices are made again at each frame, and courses do not last much longer.
-_AHEAD_S = (0.0, 0.5, 1.0, 2.0)
+# Instants at which the SNR of hops is looked at. Choices are made again at each frame; looking 2 s ahead, rules picked worse candidates.
+_AHEAD_S = (0.0, 0.5, 1.0)
 
 USUAL_MARGIN_DB = 10.0
 """Margin of the SNR that gives half of the best mobility term: fading and shadowing in streets move packets by about as much; our choice."""
@@ -176,7 +176,7 @@ class RelayView:
 
     @LockedProperty
     def margin_ahead_db(self) -> Float[np.ndarray, "candidates 2"]:
-        """Least SNR of the hops to requester and helper above `least_snr_db` during the next 2 s.
+        """Least SNR of the hops to requester and helper above `least_snr_db` during the next second.
 
         The SNR ahead is the measured one, changed as `outlook` changes. So a hop round a corner that works now counts as working, and gets
         worse where its way becomes longer or a known vehicle comes between.

@@ -6,7 +6,7 @@ and a candidate relay k, with the hops i-k and k-j:
 - The height term is H_k = g(min over both hops of -h / r), where h is the height of the worst obstacle above the line between the
   antennas (negative below it) and r is the radius of the first Fresnel zone there. Obstacles are the known vehicles, the buildings of
   the map, and the ground.
-- The mobility term is M_k = g(min over both hops and the next 2 s of m / 10 dB), where m is the margin of the SNR above the least
+- The mobility term is M_k = g(min over both hops and the next second of m / 10 dB), where m is the margin of the SNR above the least
   usable one. The SNR ahead is the measured one, changed as courses, the map and the known vehicles change the expected one.
 - Both are graded by g(x) = x / (1 + |x|), between -1 and 1, so that candidates hardly ever tie.
 - The load term L_k is the busy ratio of the channel that k announced, 0 to 1.
@@ -41,7 +41,7 @@ class Hybrid(RelayRule):
         float,
         AtLeast(0),
         AtMost(1),
-        "Weight of mobility (margin of the hops during the next 2 s) against height (clearance above what is in between): 0 uses only height, 1 only mobility",
+        "Weight of mobility (margin of the hops during the next second) against height (clearance above what is in between): 0 uses only height, 1 only mobility",
     ] = 0.5
     load_weight: Annotated[
         float,

@@ -13,10 +13,10 @@ from v2xsim.parts import part
 @part("mobility")
 @dataclass(frozen=True)
 class Mobility(RelayRule):
-    """Prefer the candidate whose worse hop keeps the highest margin during the next 2 s, by its measured SNR and what lies ahead."""
+    """Prefer the candidate whose worse hop keeps the highest margin during the next second, by its measured SNR and what lies ahead."""
 
     hysteresis: ClassVar[float] = HYSTERESIS
 
     def score(self, view: RelayView) -> Float[np.ndarray, " candidates"]:
-        """Return the margin of the worse hop in the next 2 s in units of 10 dB, graded, -1 to 1."""
+        """Return the margin of the worse hop in the next second in units of 10 dB, graded, -1 to 1."""
         return view.mobility

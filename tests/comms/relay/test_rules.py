@@ -54,9 +54,9 @@ def test_a_grade_is_half_at_one_and_one_at_infinity():
     assert graded(np.array([-np.inf, -1.0, 0.0, 1.0, np.inf])).tolist() == [-1.0, -0.5, 0.0, 0.5, 1.0]
 
 
-def test_the_mobility_term_is_the_least_margin_within_2_s_of_the_worse_hop():
-    # 14 dB above the least SNR now; at 4 dB less in each second, 6 dB are left after 2 s.
-    found = view(falls_db=[(1, 4), (-9, 7), (-3, 0)])
+def test_the_mobility_term_is_the_least_margin_within_a_second_of_the_worse_hop():
+    # 14 dB above the least SNR now; at 8 dB less in each second, 6 dB are left.
+    found = view(falls_db=[(2, 8), (-9, 14), (-3, 0)])
     np.testing.assert_allclose(found.margin_ahead_db, [[12.0, 6.0], [14.0, 0.0], [14.0, 14.0]])
     np.testing.assert_allclose(found.mobility, graded(np.array([0.6, 0.0, 1.4])))
 
@@ -197,7 +197,7 @@ def test_a_busy_channel_counts_against_a_relay_of_the_hybrid_rule_alone():
 
 
 def test_without_prediction_the_present_margin_counts():
-    found = with_snr(view(falls_db=[(7, 0), (0, 0), (0, 0)]), [20, 20, 5], [20, 20, 20])
+    found = with_snr(view(falls_db=[(14, 0), (0, 0), (0, 0)]), [20, 20, 5], [20, 20, 20])
     np.testing.assert_allclose(found.mobility, graded(np.array([0.0, 1.4, -0.1])))
     np.testing.assert_allclose(Hybrid(1.0, prediction=False).score(found), graded(np.array([1.4, 1.4, -0.1])))
 
