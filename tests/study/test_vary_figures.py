@@ -5,8 +5,9 @@ import pytest
 
 from tests.study.made_studies import GAIN, TEXT, found, made, usual
 from v2xsim.viz.drawing import style
+from v2xsim.viz.study import vary_figures
 from v2xsim.viz.study.load_figures import figure_makers
-from v2xsim.viz.study.vary_figures import sweeps_of
+from v2xsim.viz.study.vary_figures import drawn_rules, sweeps_of
 
 VARIED = "{scenario: demo, vary: {stations.penetration: [1.0, 0.1, 0.5], cooperation.overhearing: [true, false]}, loads: [0.2, 0.25]}"
 
@@ -80,6 +81,21 @@ def test_values_too_close_for_their_labels_are_drawn_at_even_distances(findings)
     sweep = sweeps_of(findings)[0]
     close = replace(sweep, values=[0.05, 0.1, 1.0])
     assert (sweep.is_even, close.is_even, close.places.tolist()) == (False, True, [0.0, 1.0, 2.0])
+
+
+def test_of_many_rules_those_that_matter_get_a_colour(findings, monkeypatch):
+    assert drawn_rules(findings) == (["hybrid", "height", "direct", "oracle"], [])
+    monkeypatch.setattr(vary_figures, "MOST_COLORED", 3)
+    monkeypatch.setattr(vary_figures, "LOOKS", vary_figures.LOOKS[:3])
+    assert drawn_rules(findings) == (["hybrid", "direct", "oracle"], ["height"])
+    with style.in_style():
+        picture = figure_makers(findings)["levels-over-overhearing-town-penetration-1"]()
+    assert picture.figure.axes[0].get_legend_handles_labels()[1] == [
+        "other rules",
+        "hybrid",
+        "direct",
+        "oracle (bound)",
+    ]
 
 
 def test_other_metrics_have_figures_without_verdicts(findings):

@@ -71,11 +71,11 @@ class Trial:
 
     Attributes:
         points: The points.
-        wall_s: Wall-clock time of the process.
+        cpu_s: Processor time of the process, which other work on the machine changes less than the wall-clock time.
     """
 
     points: Sequence[Point]
-    wall_s: float
+    cpu_s: float
 
 
 def expected(
@@ -112,7 +112,9 @@ def expected(
     def alone_s(some: Sequence[Point]) -> list[float]:
         return [setting_s.get(point.setting, float(wall_s.mean())) for point in some]
 
-    shared = 0.0 if group is None else _shared(alone_s(group.points), group.wall_s)
+    # The time of a point alone in processor time.
+    busy = outcome.cpu_s / outcome.wall_s if outcome.wall_s else 1.0
+    shared = 0.0 if group is None else _shared([busy * own_s for own_s in alone_s(group.points)], group.cpu_s)
     each_s = [_together_s(alone_s(members), shared) for members in groups]
     further = max((len(group) for group in groups), default=1) - 1
     process_bytes = int(peak.max() + further * _FURTHER_POINT * max(peak.max() - _LOADED_BYTES, 0.0))
@@ -128,10 +130,10 @@ def _together_s(alone_s: Sequence[float], shared: float) -> float:
     return sum(alone_s) * (shared / len(alone_s) + 1.0 - shared)
 
 
-def _shared(alone_s: Sequence[float], wall_s: float) -> float:
+def _shared(alone_s: Sequence[float], group_s: float) -> float:
     """Return which part of a point's time is shared, from the times that the points of a group would take alone and the time of the group."""
     count = len(alone_s)
-    return float(np.clip((1.0 - wall_s / sum(alone_s)) / (1.0 - 1.0 / count), 0.0, 1.0)) if count > 1 else 0.0
+    return float(np.clip((1.0 - group_s / sum(alone_s)) / (1.0 - 1.0 / count), 0.0, 1.0)) if count > 1 else 0.0
 
 
 def _all_done_s(each_s: Sequence[float], workers: int) -> float:

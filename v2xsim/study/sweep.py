@@ -154,9 +154,10 @@ def estimate(
         largest = max(groups or (), key=len, default=())
         group = None
         if len(largest) > 1:
-            # Its first, middle and last point: settings are mostly listed from small to large.
-            some = [largest[row] for row in sorted({0, (len(largest) - 1) // 2, len(largest) - 1})]
-            group = Trial(some, sum(one.wall_s for one in _tried(plan, Path(directory), some)))
+            # Some of its points at even distances: settings are mostly listed from small to large.
+            last = len(largest) - 1
+            some = [largest[row] for row in sorted({0, last // 3, 2 * last // 3 + 1, last} & set(range(last + 1)))]
+            group = Trial(some, sum(one.cpu_s for one in _tried(plan, Path(directory), some)))
     limit = memory_per_worker_bytes or memory_for_each(min(workers, max(len(points), 1)))
     return expected(plan, workers, outcome, each, limit, points, groups, group)
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from v2xsim.evaluation.catalogue import KINDS
 from v2xsim.study.compare import mean_interval
-from v2xsim.study.study_findings import FamilyRuns, Findings, rule_names
+from v2xsim.study.study_findings import FamilyRuns, Findings
 from v2xsim.study.verdicts import Verdict
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import SMALL_PT, Picture, drawable, finish, new_axes
-from v2xsim.viz.study.vary_figures import look, vary_makers
+from v2xsim.viz.study.vary_figures import drawn_rules, look, vary_makers
 
 _VERDICT_COLORS = {
     Verdict.BETTER: style.BLUE,
@@ -34,10 +34,15 @@ def figure_makers(findings: Findings) -> dict[str, Callable[[], Picture]]:
 
 def _curves(findings: Findings, family: FamilyRuns) -> Picture:
     file = findings.file
-    names = rule_names(file)
+    colored, others = drawn_rules(findings)
     used = family.used
-    figure, axes = new_axes(2.4 + 0.13 * (len(names) + 1))
-    for number, rule in enumerate(names if used.any() else []):
+    figure, axes = new_axes(2.4 + 0.13 * (len(colored) + 2))
+    for rule in others if used.any() else []:
+        busy = family.curve(rule, file.load_metric)[:, used].mean(axis=1)
+        mean = family.curve(rule, file.metric)[:, used].mean(axis=1)
+        label = "other rules" if rule == others[0] else None
+        axes.plot(busy, drawable(mean), color=style.GREY, marker=".", markersize=3, linewidth=0.5, label=label)
+    for number, rule in enumerate(colored if used.any() else []):
         busy = family.curve(rule, file.load_metric)[:, used].mean(axis=1)
         found = mean_interval(file.metric, family.curve(rule, file.metric)[:, used], file.confidence)
         color, marker, dash = look(number)

@@ -16,6 +16,8 @@ from v2xsim.study.verdicts import Verdict
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import COLUMN_IN, LOOKS, SMALL_PT, Picture
 
+MOST_COLORED = 8
+"""Largest number of rules of which each has a colour, marker and dash of its own in a figure of curves."""
 _COLUMNS, _PANEL_IN, _LEVEL_IN = 2, 1.25, 1.6
 # Two numbers closer than this part of the range of all are too close for their labels.
 _CLOSE = 0.18
@@ -169,12 +171,17 @@ def _line(
 
 def _levels(findings: Findings, sweep: Sweep, metric: str, name: str) -> Picture:
     """Draw a metric of all rules at each load over the key, and the loads that all rules reach."""
-    names = rule_names(findings.file)
-    figure = style.new_figure(_LEVEL_IN * (sweep.columns + 1) + 0.35 + 0.13 * -(-len(names) // _COLUMNS), COLUMN_IN)
+    colored, others = drawn_rules(findings)
+    rows = -(-(len(colored) + bool(others)) // _COLUMNS)
+    figure = style.new_figure(_LEVEL_IN * (sweep.columns + 1) + 0.35 + 0.13 * rows, COLUMN_IN)
     panels = [figure.add_subplot(sweep.columns + 1, 1, number + 1) for number in range(sweep.columns + 1)]
     levels = findings.levels
     for column, axes in enumerate(panels[:-1]):
-        for number, rule in enumerate(names):
+        for rule in others:
+            mean = [_mean(levels[metric, family.name, rule].value, column) for family in sweep.families]
+            label = "other rules" if column == 0 and rule == others[0] else None
+            axes.plot(sweep.places, mean, color=style.GREY, marker=".", markersize=3, linewidth=0.5, label=label)
+        for number, rule in enumerate(colored):
             mean = [_mean(levels[metric, family.name, rule].value, column) for family in sweep.families]
             color, marker, dash = look(number)
             label = f"{rule} (bound)" if rule in findings.file.bounds else rule
@@ -253,6 +260,19 @@ def _finish(
         figure.text(
             0.005, middle, label, ha="left", va="center", rotation=90, fontsize=SMALL_PT, multialignment="center"
         )
+
+
+def drawn_rules(findings: Findings) -> tuple[list[str], list[str]]:
+    """Return the rules that get a colour, at most six where there are more than can be told apart, and the others, which are drawn in grey.
+
+    The ends of the way, bounds and the rules to beat come first; figures of the differences have all rules.
+    """
+    file, names = findings.file, rule_names(findings.file)
+    if len(names) <= MOST_COLORED:
+        return names, []
+    first = [file.reference, file.direct, file.oracle, *file.bounds, *file.beats]
+    colored = list(dict.fromkeys([*filter(None, first), *names]))[: len(LOOKS)]
+    return colored, [name for name in names if name not in colored]
 
 
 def look(number: int) -> tuple[str, str, Any]:
