@@ -221,7 +221,7 @@ EXTREMES = {
     "traffic.trailers.*": {"axle_m": "xx", "front_axle_m": "xx", "front_height_m": "xx", "hitch_m": "xx", "length_m": "xx"},
     "stations.antennas.*": {"height_m": "xx", "x_m": "xx", "y_m": "xx"},
     "traffic.grid": {
-        "blocks": "--", "block_m": "--", "lanes": "--", "vehicles_per_hour": "x-", "building_height_m": "--", "setback_m": "-x",
+        "blocks": "--", "block_m": "--", "lanes": "--", "vehicles_per_hour": "x-", "building_height_m": "--", "setback_m": "-x", "truck_share": "--",
     },
     "traffic.highway": {"length_m": "--", "lanes": "--", "density_per_km": "xx", "speed_kmh": "x-", "truck_share": "--"},
     "stations": {"count": "--", "penetration": "--"},

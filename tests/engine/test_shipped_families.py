@@ -46,6 +46,14 @@ def test_one_key_sets_the_share_of_trucks_on_the_motorway(share):
     assert {"passenger", "van"} <= set(kinds)
 
 
+def test_one_key_sets_the_share_of_trucks_in_a_street_grid():
+    changes = ["run.duration_s=0.1", "run.begin_s=30", "lidars.count=1", "traffic.grid.truck_share=0.6"]
+    kinds = np.array(v2xsim.run(v2xsim.load("hidden_grid", changes)).tables["agents"]["kind"].to_pylist())
+    # More than 50 vehicles, each drawn: three standard deviations are 0.2.
+    assert (len(kinds) > 50, np.mean(kinds == "truck")) == (True, pytest.approx(0.6, abs=0.2))
+    assert {"passenger", "van"} <= set(kinds)
+
+
 def test_a_share_of_trucks_leaves_the_other_kinds_in_proportion():
     highway = v2xsim.load("motorway", ["traffic.highway.truck_share=0.5"]).traffic.highway
     assert highway.shares["truck"] == 0.5
@@ -56,6 +64,8 @@ def test_a_share_of_trucks_leaves_the_other_kinds_in_proportion():
 def test_a_share_of_trucks_without_another_kind_is_refused():
     with pytest.raises(v2xsim.ScenarioError, match="mix names no other kind"):
         v2xsim.load("motorway", ["traffic.highway.truck_share=0.5", "traffic.highway.mix={truck: 1}"])
+    with pytest.raises(v2xsim.ScenarioError, match="mix names no other kind"):
+        v2xsim.load("hidden_grid", ["traffic.grid.truck_share=0.5", "traffic.grid.mix={truck: 1}"])
 
 
 def test_the_sweep_over_trucks_names_a_packaged_scenario_and_the_key():

@@ -54,7 +54,7 @@ def _write_demand(
 ) -> None:
     """Write vehicle types, departures and routes; a route has a name and a list of edges."""
     root, sizes_m = ET.Element("routes"), {str(kind): size_m for kind, size_m in road.sizes_m.items()}
-    for kind in shares_of(road.shares if isinstance(road, Highway) else road.mix):
+    for kind in shares_of(road.shares):
         root.append(ET.fromstring(type_xml(kind, size_m=sizes_m.get(kind))))
     for name, edges in routes.items():
         ET.SubElement(root, "route", id=name, edges=edges)
@@ -110,7 +110,7 @@ def _edges(net: Path) -> list[str]:
 
 
 def _grid_demand(grid: GridTown, edges: Sequence[str], until_s: float, draw: Generator) -> list[Departure]:
-    shares = shares_of(grid.mix)
+    shares = shares_of(grid.shares)
     times = poisson_times_s(grid.vehicles_per_hour / 3600.0, until_s, draw)
     kinds = draw.choice(list(shares), len(times), p=list(shares.values()))
     first = draw.integers(0, len(edges), len(times))
@@ -135,7 +135,7 @@ def open_grid(grid: GridTown, run: Run, names: Names) -> SumoMobility:
     home = Path(folder.name)
     try:
         sidewalks = ["--sidewalks.guess", "--default.sidewalk-width", "2", "--crossings.guess"]
-        walk = sidewalks if grid.mix.get("pedestrian") else []
+        walk = sidewalks if grid.shares.get("pedestrian") else []
         run_tool(
             "netgenerate",
             ["--grid", "--grid.number", str(grid.blocks), "--grid.length", str(grid.block_m), "--default.lanenumber",

@@ -141,7 +141,7 @@ def _sizes(scenario: Scenario) -> Iterator[Problem]:
     """Yield sizes of kinds of vehicles of which generated traffic has none."""
     grid, highway = scenario.traffic.grid, scenario.traffic.highway
     given = (
-        ("grid", grid, {} if grid is None else grid.mix),
+        ("grid", grid, {} if grid is None else grid.shares),
         ("highway", highway, {} if highway is None else highway.shares),
     )
     for name, source, shares in given:

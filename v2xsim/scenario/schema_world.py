@@ -1,5 +1,6 @@
 """The time, world and traffic keys of a scenario."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -188,6 +189,40 @@ class GridTown(Section):
         "Length, width and height of kinds, such as {truck: [16.5, 2.55, 4.0]}; without a value, those of the vehicle catalogue. Trucks and buses longer "
         "than 15 m have two parts",
     )
+    truck_share: float | None = quantity(
+        None,
+        "1",
+        "Share of trucks; the kinds of mix besides trucks share the rest in proportion. Without a value, mix gives all shares",
+        ge=0,
+        le=1,
+    )
+
+    @property
+    def shares(self) -> dict[Kind, float]:
+        """Share of each kind of road user, still to be scaled so that the sum is 1."""
+        return _shares(self.mix, self.truck_share)
+
+    @model_validator(mode="after")
+    def _others_exist(self) -> "GridTown":
+        _check_rest(self.mix, self.truck_share)
+        return self
+
+
+def _shares(mix: Mapping[Kind, float], truck_share: float | None) -> dict[Kind, float]:
+    """Return the share of each kind of a mix, still to be scaled, with a share of trucks if it is given by itself."""
+    if truck_share is None:
+        return dict(mix)
+    others = {kind: share for kind, share in mix.items() if kind != "truck"}
+    rest = (1.0 - truck_share) / (sum(others.values()) or 1.0)
+    return {kind: share * rest for kind, share in others.items()} | {"truck": truck_share}
+
+
+def _check_rest(mix: Mapping[Kind, float], truck_share: float | None) -> None:
+    """Raise an error if a share of trucks leaves a rest that the mix gives to nobody."""
+    if truck_share is not None and truck_share < 1.0 and sum(s for k, s in mix.items() if k != "truck") <= 0.0:
+        raise ValueError(
+            f"truck_share {truck_share:g} leaves a rest, and mix names no other kind for it; add one, or set truck_share to 1"
+        )
 
 
 class Highway(Section):
@@ -220,22 +255,11 @@ class Highway(Section):
     @property
     def shares(self) -> dict[Kind, float]:
         """Share of each kind of vehicle, still to be scaled so that the sum is 1."""
-        if self.truck_share is None:
-            return dict(self.mix)
-        others = {kind: share for kind, share in self.mix.items() if kind != "truck"}
-        rest = (1.0 - self.truck_share) / (sum(others.values()) or 1.0)
-        return {kind: share * rest for kind, share in others.items()} | {"truck": self.truck_share}
+        return _shares(self.mix, self.truck_share)
 
     @model_validator(mode="after")
     def _others_exist(self) -> "Highway":
-        if (
-            self.truck_share is not None
-            and self.truck_share < 1.0
-            and sum(s for k, s in self.mix.items() if k != "truck") <= 0.0
-        ):
-            raise ValueError(
-                f"truck_share {self.truck_share:g} leaves a rest, and mix names no other kind for it; add one, or set truck_share to 1"
-            )
+        _check_rest(self.mix, self.truck_share)
         return self
 
 

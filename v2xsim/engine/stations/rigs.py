@@ -129,7 +129,7 @@ class Rigs:
                 _check_above_ground(self.lidars(rig), f"the roadside unit {unit.id!r}", unit.height_m, "antenna")
         drawn = 0 if self._lidars.count is not None or not (self._lidars.include or self._lidars.carry) else None
         for traffic in (scenario.traffic.grid, scenario.traffic.highway):
-            for kind in (kind for kind, share in traffic.mix.items() if share > 0) if traffic is not None else ():
+            for kind in (kind for kind, share in traffic.shares.items() if share > 0) if traffic is not None else ():
                 rig = self.assigned("", kind, otherwise=drawn)
                 if rig is not None:
                     height_m = float(ROAD_USERS.size_m[KINDS.index(kind), 2])
