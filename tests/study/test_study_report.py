@@ -127,7 +127,7 @@ def test_the_summary_begins_with_what_it_is_and_has_claim_verdicts_and_share_of_
     assert "| hybrid | 0.2 | | | | | 0.5" in text
     assert "| town | direct | 0.2 | cycle_success | +0.0500 | +0.0500 to +0.0500 |" in text
     assert "| town | direct | 0.1000 | 0.3000 | 0 of 3 |" in text
-    assert "| town | **all** | 0.1200 | 0.3000 |  |" in text
+    assert "| town | **all but bounds** | 0.1200 | 0.3000 |  |" in text
 
 
 def test_a_summary_of_development_runs_does_not_pass_as_a_test(tmp_path):
@@ -184,3 +184,9 @@ def test_a_load_that_does_not_rise_along_its_axis_is_reported(tmp_path):
     assert report(folder).exit_code == 0
     text = (folder / "report" / "summary.md").read_text()
     assert "the load does not rise along the load axis, for height in town." in text
+
+
+def test_loads_that_not_all_rules_reach_are_printed_with_those_that_all_do(tmp_path):
+    assert "all rules reach" not in report(made(tmp_path / "all", usual)).stdout
+    ran = report(made(tmp_path / "less", usual, TEXT.replace("loads: [0.2, 0.25]", "loads: [0.2, 0.11]")))
+    assert "town: all rules reach the loads from 0.1200 to 0.3000, not all of 0.2, 0.11" in " ".join(ran.stdout.split())

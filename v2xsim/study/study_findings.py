@@ -133,6 +133,18 @@ class Findings:
             for rule, (busy, values) in curves.items()
         }
 
+    def common_loads(self, family: str) -> tuple[float, float]:
+        """Return the lowest and the highest load that the curves of all rules but bounds reach; the lowest is above the highest if there is none, and both are NaN without a seed."""
+        ends = [
+            self.levels[self.file.metric, family, rule]
+            for rule in rule_names(self.file)
+            if rule not in self.file.bounds
+        ]
+        reached = [end for end in ends if not np.isnan(end.lowest)]
+        if not reached:
+            return np.nan, np.nan
+        return max(end.lowest for end in reached), min(end.highest for end in reached)
+
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """All comparisons of the reference with another rule, in the order of the file."""

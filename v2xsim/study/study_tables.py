@@ -179,6 +179,13 @@ def headline(findings: Findings) -> list[str]:
     for rule, counts in _counts(findings).items():
         words = ", ".join(f"{counts[word]} {word}" for word in Verdict if counts[word])
         lines.append(f"{findings.file.reference} against {rule}: {words}")
+    for family in findings.families:
+        lowest, highest = findings.common_loads(family.name)
+        if not all(lowest <= load <= highest for load in family.member.loads):
+            reached = "no load" if not lowest <= highest else f"the loads from {lowest:.4f} to {highest:.4f}"
+            lines.append(
+                f"{family.name}: all rules reach {reached}, not all of {', '.join(f'{load:g}' for load in family.member.loads)}"
+            )
     supported = findings.supported()
     lines += [] if supported is None else [f"claim: {'supported' if supported else 'not supported'}"]
     return lines
@@ -215,11 +222,8 @@ def _load_lines(findings: Findings) -> Iterator[str]:
         for rule, level in levels.items():
             if 2 * level.pooled >= len(family.rows[rule]):
                 flat.append(f"{rule} in {family.name}")
-        lowest, highest = (
-            max(level.lowest for level in levels.values()),
-            min(level.highest for level in levels.values()),
-        )
-        yield f"| {family.name} | **all** | {_load(lowest)} | {_load(highest)} | {'' if lowest <= highest else 'no common load'} |"
+        lowest, highest = findings.common_loads(family.name)
+        yield f"| {family.name} | **{'all but bounds' if findings.file.bounds else 'all'}** | {_load(lowest)} | {_load(highest)} | {'no common load' if lowest > highest else ''} |"
     if flat:
         yield ""
         yield (

@@ -162,7 +162,12 @@ def share_of_way(
     way, whole = (value - start)[there], (end - start)[there]
     n = len(way)
     if n < 2:
-        return Ratio(np.nan, np.nan, np.nan, f"only {counted(n, 'seed')} in which all three rules reach the load")
+        return Ratio(
+            np.nan,
+            np.nan,
+            np.nan,
+            f"{'only ' + counted(n, 'seed') if n else 'no seed'} in which all three rules reach the load",
+        )
     covariance = np.cov(way, whole, ddof=1) / n * student.ppf(0.5 + confidence / 2.0, n - 1) ** 2
     a = whole.mean() ** 2 - covariance[1, 1]
     if whole.mean() <= 0.0 or a <= 0.0:

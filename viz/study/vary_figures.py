@@ -197,20 +197,18 @@ def _levels(findings: Findings, sweep: Sweep, metric: str, name: str) -> Picture
     _reached(findings, sweep, panels[-1])
     handles, labels = panels[0].get_legend_handles_labels()
     _finish(figure, panels, sweep, "", labels, handles, is_column=True)
-    says = f"Means over seeds of {metric} at equal load. Below: the loads that all rules reach, and those at which they are compared (dots). {metric}: {KINDS[metric].meaning}.{_spacing(sweep)}"
+    says = f"Means over seeds of {metric} at equal load. Below: the loads that all rules but bounds reach, and those at which they are compared (dots). {metric}: {KINDS[metric].meaning}.{_spacing(sweep)}"
     return Picture(name, f"{metric} at equal load over {sweep.title}", says, figure)
 
 
 def _reached(findings: Findings, sweep: Sweep, axes: Axes) -> None:
-    names, levels, metric = rule_names(findings.file), findings.levels, findings.file.metric
     for place, family in zip(sweep.places.tolist(), sweep.families, strict=True):
-        ends = [levels[metric, family.name, rule] for rule in names]
-        lowest, highest = max(end.lowest for end in ends), min(end.highest for end in ends)
+        lowest, highest = findings.common_loads(family.name)
         axes.vlines(place, lowest, highest, color=style.BLUE if lowest <= highest else style.VERMILION, linewidth=2.5)
         loads = list(family.member.loads)
         axes.plot([place] * len(loads), loads, "o", color=style.BLACK, markersize=2.5, linewidth=0)
     axes.set_ylabel(f"{findings.file.load_metric} [{KINDS[findings.file.load_metric].unit}]")
-    axes.set_title("loads that all rules reach (red: none)", fontsize=SMALL_PT, pad=2)
+    axes.set_title("loads that all rules but bounds reach (red: none)", fontsize=SMALL_PT, pad=2)
 
 
 def _mean(value: np.ndarray, column: int) -> float:
