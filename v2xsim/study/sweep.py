@@ -173,9 +173,10 @@ def _tried(plan: Plan, folder: Path, points: Sequence[Point]) -> list[Outcome]:
     for job in jobs:
         Path(job.result).unlink(missing_ok=True)
     outcomes = list(run_locally([jobs], 1, plan.file.threads))
-    for point, job in zip(points, jobs, strict=True):
-        outcome = next(one for one in outcomes if one.key == job.key)
+    by_key = dict(zip((job.key for job in jobs), points, strict=True))
+    for outcome in outcomes:
         if not outcome.done:
+            point = by_key.get(outcome.key, points[0])
             raise UserError(f"trial point (setting {point.setting}, seed {point.seed}): {outcome.reason}")
     return outcomes
 
