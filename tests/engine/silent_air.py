@@ -23,7 +23,7 @@ class SilentAir(Air):
         """Return the phase that a test has set, otherwise 0."""
         return self.phases_us.get(agent, 0)
 
-    def send(self, message, *, period_us=0, awaited=True):
+    def send(self, message, *, period_us=0, awaited=True, repeated=False):
         """Note a message."""
         self.sent.append(message)
         self.periods_us.append(period_us)

@@ -147,7 +147,9 @@ class Simulation:
         max_age_us = round(rule.max_age_ms * 1e3)
         # A station that may relay decides from what it knows of the stations around it.
         all_listen = (
-            (rule.relay.relays or rule.bound.sees) and rule.transport == "radio" and not scenario.radio.access.ideal
+            (rule.relay.relays or rule.relay.repeats or rule.bound.sees)
+            and rule.transport == "radio"
+            and not scenario.radio.access.ideal
         )
         self.stations = Stations(
             frames_kept, self._detect_us, forget_us, max_age_us, round(rule.awareness_rule.longest_us), all_listen

@@ -13,7 +13,11 @@ from v2xsim.parts import part
 @part("direct_with_retries")
 @dataclass(frozen=True)
 class DirectWithRetries(RelayRule):
-    """No station forwards; where a relay would be looked for, each packet may be sent twice as often as radio.retries allows, until it is acknowledged."""
+    """No station forwards; instead, packets are sent again over the weak direct link.
+
+    Where a relay would be looked for, each packet of a request or an answer may be sent twice as often as radio.retries allows, until it is acknowledged. A station with a lidar sends each of its
+    broadcasts twice while fewer than `cooperation.min_delivery` of them arrive at a station near it that asks for data.
+    """
 
     relays: ClassVar[bool] = False
     repeats: ClassVar[bool] = True

@@ -101,3 +101,26 @@ def test_direct_with_retries_sends_twice_as_often_and_is_acknowledged_without_ra
         sent[relay, retries] = {kind: sum(row["kind"] == kind for row in rows) for kind in ("request", "data", "ack")}
     assert sent["none", 0]["ack"] == 0 < sent["direct_with_retries", 0]["ack"]
     assert sent["direct_with_retries", 0]["request"] > sent["none", 0]["request"]
+
+
+def test_a_helper_repeats_its_own_reports_over_a_weak_link_and_nothing_counts_as_relayed():
+    weak = v2xsim.load(SCENE).with_({
+        "radio.tx_power_dbm": 31.0, "radio.propagation.fading": "nakagami", "run.duration_s": 2.0, "cooperation.fusion": "cpm",
+    })  # fmt: skip
+    repeats, reports = {}, {}
+    for relay in ("none", "direct_with_retries"):
+        results = v2xsim.run(weak.with_({"cooperation.relay": relay}), threads=1)
+        names = dict(zip(*(results.tables["agents"][column].to_pylist() for column in ("agent", "name")), strict=True))
+        rows = results.tables["packets"].to_pylist()
+        repeats[relay] = {(names[row["tx"]], row["kind"]) for row in rows if row["hop"] == 2}
+        reports[relay] = len(
+            {(row["message"], row["hop"]) for row in rows if row["kind"] == "cpm" and names[row["tx"]] == "helper"}
+        )
+        assert results.metrics["helpers_used_by_relay"].value == 0.0
+    assert repeats["none"] == set()
+    assert (
+        ("helper", "cpm")
+        in repeats["direct_with_retries"]
+        <= {(name, kind) for name in ("ego", "helper") for kind in ("cpm", "awareness")}
+    )
+    assert reports["direct_with_retries"] > 1.5 * reports["none"]

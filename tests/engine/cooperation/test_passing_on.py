@@ -130,3 +130,25 @@ def test_a_weak_direct_link_may_be_tried_twice_as_often_instead_of_over_a_relay(
     assert (paths.there[weak], paths.back[weak]) == pytest.approx((0.75, 0.84))
     assert (paths.there[good], paths.relay.tolist()) == (0.9, [NOBODY] * len(rows))
     assert table.finished().num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("shares", "about", "repeating"),
+    [
+        ({"helper_to_ego": 0.6}, {}, {HELPER}),
+        ({"helper_to_ego": 0.75}, {}, set()),
+        ({"helper_to_ego": 0.6}, {"egos": ()}, set()),
+        ({"helper_to_ego": 0.6}, {"unknown": [(HELPER, EGO)]}, set()),
+        ({"helper_to_ego": 0.6, "relay_to_ego": 0.0}, {}, {HELPER, RELAY}),
+    ],
+)
+def test_a_station_sends_its_broadcasts_twice_while_they_hardly_arrive_where_they_are_wanted(shares, about, repeating):
+    state, *_ = relaying(relay="direct_with_retries")
+    assert passing_of(links(ego_helper=0.9, **shares), state=state, **about) == {}
+    assert state.repeating == repeating
+
+
+def test_a_rule_with_relays_repeats_nothing():
+    state, *_ = relaying()
+    passing_of(links(helper_to_ego=0.6), state=state)
+    assert state.repeating == set()

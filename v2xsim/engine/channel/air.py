@@ -76,7 +76,7 @@ class Air(Protocol):
         The periods of stations are not aligned, so each station has a random phase of its own, the same in the whole run.
         """
 
-    def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
+    def send(self, message: Message, *, period_us: int = 0, awaited: bool = True, repeated: bool = False) -> None:
         """Send a message from its origin: to its relay if it has one, otherwise to its destination.
 
         Args:
@@ -85,6 +85,7 @@ class Air(Protocol):
                 resources ahead; 0 for a message that has no successor.
             awaited: Whether a station acts as soon as the message arrives. Other messages are delivered before the next
                 step of any process.
+            repeated: Whether the origin sends each packet of a broadcast a second time, whoever received the first.
         """
 
     def forward(self, packet: Packet, *, sender: int, target: int) -> None:
@@ -129,7 +130,7 @@ class IdealAir:
         """Return 0: no announcement disturbs another, so all stations may announce themselves at the same instant."""
         return 0
 
-    def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
+    def send(self, message: Message, *, period_us: int = 0, awaited: bool = True, repeated: bool = False) -> None:
         """Send a message; it arrives at the same instant, before any process continues."""
         now_us = self._clock.now_us
         packet = Packet(message, 1, 0, 1, message.origin, message.first_target, message.size_bytes)

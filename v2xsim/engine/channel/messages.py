@@ -90,7 +90,7 @@ class Packet(NamedTuple):
 
     Attributes:
         message: Message of which the packet carries a fragment.
-        hop: 1 if the message's origin sends the packet, 2 if a relay does.
+        hop: 1 if the message's origin sends the packet, 2 if a relay does, or the origin sends a broadcast again.
         fragment: Number of the fragment, from 0.
         fragments: Number of fragments of the message.
         sender: Agent id of the station that sends the packet.

@@ -106,7 +106,7 @@ class RadioAir:
             )
         return self._phase_us[agent]
 
-    def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
+    def send(self, message: Message, *, period_us: int = 0, awaited: bool = True, repeated: bool = False) -> None:
         """Send a message from its origin to its relay or its destination; arguments as in `v2xsim.engine.channel.air.Air`."""
         # A message over a relay also carries the addresses of the relay and the destination, and of each further relay.
         header_bytes = PACKET_HEADER_BYTES + (RELAY_HEADER_BYTES if message.relay != NOBODY else 0)
@@ -123,6 +123,9 @@ class RadioAir:
             for part, size in enumerate(sizes)
         ]
         self._enqueue(packets, wait_us, period_us=period_us, awaited=awaited)
+        if repeated:
+            again = [Packet(message, 2, p.fragment, p.fragments, p.sender, p.target, p.size_bytes) for p in packets]
+            self._enqueue(again, wait_us, awaited=awaited)
 
     def forward(self, packet: Packet, *, sender: int, target: int) -> None:
         """Send a received packet again, unchanged, from a relay to a station or to EVERYBODY."""

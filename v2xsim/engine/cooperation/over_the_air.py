@@ -73,21 +73,27 @@ class OverTheAir:
             awareness,
         )
         # Only a relay must act at once; all other stations read the announcement at the next step of a process.
-        self._air.send(message, period_us=self._period_us, awaited=self._is_passed_on(message))
+        self._air.send(
+            message, period_us=self._period_us, awaited=self._is_passed_on(message),
+            repeated=awareness.origin in self._relaying.repeating,
+        )  # fmt: skip
 
     def report(self, report: Report) -> None:
         """Broadcast a station's collective perception message."""
         number, now_us = next(self._numbers), self._clock.now_us
         message = ReportMessage(number, report.origin, EVERYBODY, NOBODY, report.size_bytes, now_us, report)
         # No other station acts on a report before its fusion.
-        self._air.send(message, awaited=self._is_passed_on(message))
+        self._air.send(message, awaited=self._is_passed_on(message), repeated=report.origin in self._relaying.repeating)
 
     def _is_passed_on(self, message: Message) -> bool:
         return message.origin in self._relaying.passing
 
     def plan_passing(self, frame_us: int) -> None:
-        """Let each station decide whether it passes on what others broadcast, from now on; `frame_us` is recorded."""
-        if self._is_ideal or not self._relaying.relays:
+        """Let each station decide whether it passes on what others broadcast, from now on; `frame_us` is recorded.
+
+        With a rule that repeats packets instead, each decides whether it sends its own broadcasts again.
+        """
+        if self._is_ideal or not (self._relaying.relays or self._relaying.repeats):
             return
         agents = self._stations.states.agent
         self._relaying.plan_passing(*self._known_to(agents), frame_us)
@@ -144,7 +150,7 @@ class OverTheAir:
             receivers = heard.receivers if is_whole else np.array(self._completed_at(heard, listening), np.int64)
             self._stations.neighbours.hear(message.body, message.queued_us, receivers, heard.time_us)
         elif isinstance(message, ReportMessage):
-            relay = packet.sender if packet.hop > 1 else NOBODY
+            relay = packet.sender if packet.sender != message.origin else NOBODY
             for ego in self._completed_at(heard, self._stations.ego_agents):
                 self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies, relay)
         else:

@@ -8,7 +8,7 @@ asks for data and hardly hears the helper (`passing`): it compares itself with t
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from numba import njit
 
 from v2xsim.comms.phases import PHASE
@@ -93,6 +93,26 @@ def passing(known: Known, is_relay: np.ndarray, reach_m: float, min_share: float
     """
     pairs, candidates = _passing(known, is_relay, float(reach_m), float(min_share))
     return KnownPairs(*pairs), Candidates(*candidates)
+
+
+def needing_repetition(
+    known: Known, here_m: Float[np.ndarray, "owners 2"], has_data: Bool[np.ndarray, " owners"], reach_m: float, min_share: float
+) -> Int64[np.ndarray, " rows"]:  # fmt: skip
+    """Return the rows of the owners whose broadcasts hardly arrive at a station near them that asks for data.
+
+    Args:
+        known: What each owner knows.
+        here_m: Position of each owner as it believes it.
+        has_data: Whether each owner has data that another station could ask for.
+        reach_m: Stations at this distance or farther do not count.
+        min_share: Least share of packets that must cross a usable link, 0 to 1.
+    """
+    owner = np.repeat(np.arange(len(known.owner)), np.diff(known.offset))
+    distance_m = np.hypot(known.x_m - here_m[owner, 0], known.y_m - here_m[owner, 1])
+    asking = np.flatnonzero(known.wants_data & has_data[owner] & (distance_m < reach_m))
+    arrives, _ = _listed_each(known, known.row[asking], known.owner[owner[asking]])
+    rows: Int64[np.ndarray, " rows"] = np.unique(owner[asking[arrives < min_share]])
+    return rows
 
 
 @njit(cache=True, nogil=True)

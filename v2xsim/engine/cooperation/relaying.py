@@ -26,6 +26,7 @@ from v2xsim.engine.cooperation.relay_candidates import (
     OWNER,
     Candidates,
     KnownPairs,
+    needing_repetition,
     passing,
     relays_of_requests,
     requests,
@@ -91,6 +92,7 @@ class Relaying:
 
     Attributes:
         passing: Agent ids of the stations that pass on what a helper broadcasts, by helper.
+        repeating: Agent ids of the stations that send their own broadcasts twice, with a rule that repeats packets.
     """
 
     def __init__(
@@ -112,14 +114,20 @@ class Relaying:
         self._range_m = usable_range_m(rule, radio) if rule.relay.relays else 0.0
         self._of_requests, self._of_passing = RelaysBefore(), RelaysBefore()
         self.passing: dict[int, set[int]] = {}
+        self.repeating: set[int] = set()
 
     @property
     def relays(self) -> bool:
         """Whether relays are chosen at all, by the relay rule or with the true channel."""
         return self._rule.relay.relays or self._bound is not None
 
+    @property
+    def repeats(self) -> bool:
+        """Whether packets are sent again over weak direct links, instead of over relays."""
+        return self._rule.relay.repeats and self._bound is None
+
     def plan_passing(self, vicinities: Vicinities, detected: Sequence[tuple[int, Detections]], frame_us: int) -> None:
-        """Let each station decide whether it passes on what helpers broadcast, from now on.
+        """Let each station decide whether it passes on what helpers broadcast, from now on, or sends again what itself broadcasts.
 
         Args:
             vicinities: What each station knows.
@@ -130,6 +138,13 @@ class Relaying:
         self.passing = {}
         if self._bound is not None:
             self._pass_by_truth(vicinities.own, self._bound)
+            return
+        if self.repeats:
+            own = vicinities.own
+            repeating = needing_repetition(
+                known, own.pose[:, :2], own.lidars > 0, self._reach_m, self._rule.min_delivery
+            )
+            self.repeating = set(known.owner[repeating].tolist())
             return
         pairs, candidates = passing(known, np.ones(len(known.owner), bool), self._reach_m, self._rule.min_delivery)
         choice, self._of_passing = self._chosen(vicinities, detected, pairs, candidates, self._of_passing)
