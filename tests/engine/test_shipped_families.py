@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 import v2xsim
 from v2xsim.claims.situations import FAMILIES
 from v2xsim.cli.app import app
+from v2xsim.gpu.lidar.models import CATALOGUE
 
 SCENARIOS = Path(v2xsim.__file__).parent / "scenarios"
 
@@ -26,6 +27,40 @@ def test_a_family_runs_with_helpers_in_range(name):
         "cooperation.hidden_speed",
         "traffic.inside_building",
     }
+
+
+@pytest.mark.parametrize("name", ["hidden_grid", "rural_trucks"])
+def test_lidars_reach_as_far_as_road_users_count_as_hidden(name):
+    scenario = v2xsim.load(name)
+    assert CATALOGUE[scenario.lidars.model].range_m >= scenario.record.evaluation_range_m
+
+
+def test_on_the_rural_road_whom_an_ego_does_not_see_is_behind_another_vehicle():
+    results = v2xsim.run(v2xsim.load("rural_trucks", ["run.duration_s=0.3", "cooperation.transport=synchronous"]))
+    cases = [
+        row
+        for row in results.tables["awareness"].to_pylist()
+        if row["occluded"] and row["relevant"] and not row["announces"]
+    ]
+    states = results.tables["states"].to_pylist()
+    behind = [_behind_another(case, [row for row in states if row["time_us"] == case["frame_us"]]) for case in cases]
+    assert len(behind) > 20
+    # A few are too far away for a return although nothing is in between.
+    assert np.mean(behind) > 0.9
+
+
+def _behind_another(case, states):
+    """Return whether the line from an ego to a road user crosses another body, seen from above."""
+    place = {row["agent"]: np.array([row["x_m"], row["y_m"]]) for row in states}
+    line = place[case["ego"]] + np.linspace(0.0, 1.0, 401)[:, None] * (place[case["agent"]] - place[case["ego"]])
+    for row in states:
+        if row["agent"] in (case["ego"], case["agent"]):
+            continue
+        cos, sin = np.cos(row["yaw_rad"]), np.sin(row["yaw_rad"])
+        along, across = ((line - place[row["agent"]]) @ np.array([[cos, -sin], [sin, cos]])).T
+        if ((abs(along) < row["length_m"] / 2) & (abs(across) < row["width_m"] / 2)).any():
+            return True
+    return False
 
 
 @pytest.mark.parametrize("name", ["t_junction", "t_junction_rsu", "overtaking"])
