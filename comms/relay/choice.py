@@ -20,8 +20,8 @@ class RelayChoice:
     Attributes:
         candidate: Row of the candidate that relays; -1 if there is none.
         relay: Agent id of the station that relays; -1 if there is none.
-        height: Height term of the relay, which is the Fresnel clearance of its worse hop, -1 to 1.
-        mobility: Mobility term of the relay, which is the link lifetime of its shorter-lived hop, scaled to 0 to 1.
+        height: Height term of the relay, -1 to 1 (`RelayView.height`).
+        mobility: Mobility term of the relay, -1 to 1 (`RelayView.mobility`).
         score: Score of the relay under the relay rule.
         others: Rows of further candidates that forward too, the best first, if the rule lets several do so; -1 where there is none.
     """
