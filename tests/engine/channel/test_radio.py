@@ -241,6 +241,22 @@ def test_a_relayed_packet_is_ready_at_once_and_somebody_waits_for_it(setup):
     assert this.heard[1].start_us == 5000
 
 
+@pytest.mark.parametrize(("spread_ms", "most_us"), [(50.0, 2000), (1.0, 1000)])
+def test_relays_of_one_packet_do_not_begin_at_the_same_instant(setup, spread_ms, most_us):
+    """All of them receive it at the same instant; without a spread, they would collide where they are heard together."""
+    this = setup(processing_spread_ms=spread_ms)
+    this.air.send(ReportMessage(1, 2, EVERYBODY, NOBODY, 300, 0, report()))
+    this.run(60_000)
+    for relay in (5, 7, 8):
+        this.air.forward(this.heard[0].packet, sender=relay, target=EVERYBODY)
+    this.air.settle()
+    waits = [int(packet.ready_us[0]) - this.clock.now_us for packet in this.layer.submitted[1:]]
+    assert len(waits) == 3
+    assert len(set(waits)) == 3
+    assert min(waits) >= 0
+    assert max(waits) < most_us
+
+
 def test_nobody_waits_any_more_once_a_packet_has_arrived(setup):
     this = setup()
     this.clock.call(10_000, Order.TICK, lambda: this.air.send(asked()))

@@ -39,6 +39,8 @@ from v2xsim.streams import Streams
 # Packets of a station that left are forgotten after this time: by then its packets on the air have ended, and its queued
 # packets are never sent.
 _GIVEN_UP_US = 1_000_000
+# Largest delay with which a relay passes on a packet, if radio.processing_spread_ms is not shorter: it computes nothing; our choice.
+_FORWARDING_SPREAD_US = 2_000.0
 
 # A sender that does not notice the acknowledgement of its last try gives the packet up while the acknowledgement is still on the air: at most
 # for its airtime, below 0.1 ms at 10 MHz.
@@ -129,10 +131,18 @@ class RadioAir:
 
     def forward(self, packet: Packet, *, sender: int, target: int) -> None:
         """Send a received packet again, unchanged, from a relay to a station or to EVERYBODY."""
-        copy = Packet(
-            packet.message, packet.hop + 1, packet.fragment, packet.fragments, sender, target, packet.size_bytes
+        message = packet.message
+        copy = Packet(message, packet.hop + 1, packet.fragment, packet.fragments, sender, target, packet.size_bytes)
+        # Several stations may pass on the same packet, which ended at the same instant for all of them: without a spread, each finds the
+        # channel idle, and all begin in the same slot.
+        spread_us = min(self._radio.processing_spread_ms * 1e3, _FORWARDING_SPREAD_US)
+        names = (
+            self._streams.agent_key(sender),
+            self._streams.agent_key(message.origin),
+            self._own_number_of(message),
+            packet.fragment,
         )
-        self._enqueue([copy], 0)
+        self._enqueue([copy], int(self._streams.uniform(f"forwarding.{message.kind}", *names) * spread_us))
 
     def relays(self, origins: Set[int]) -> None:
         """Note the stations whose broadcasts a relay forwards: a relay acts on those that are under way, too."""
