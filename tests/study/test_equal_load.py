@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2xsim.study.equal_load import at_loads, complete_seeds, rising_blocks
+from v2xsim.study.equal_load import at_loads, best_within, complete_seeds, rising_blocks
 from v2xsim.study.verdicts import differences
 
 
@@ -149,3 +149,42 @@ def test_an_interval_covers_the_true_difference_of_curves_that_flatten():
     reach = ([0.1, 0.2, 0.3, 0.4], [0.08, 0.15, 0.28, 0.44])
     share = covered(20, reach, lambda busy: 1.0 - np.exp(-4.0 * busy), 0.003, 0.003, 400)
     assert 0.95 - 0.033 <= share <= 0.99
+
+
+# The best at no more than a load
+
+
+def within(busy, metric, loads, higher=True):
+    return best_within(np.array(busy, float)[:, None], np.array(metric, float)[:, None], np.array(loads), higher)[
+        :, 0
+    ].tolist()
+
+
+def test_a_curve_that_rises_is_best_at_the_load_itself():
+    assert within([0.1, 0.2, 0.3], [1, 2, 3], [0.1, 0.25, 0.3]) == pytest.approx([1.0, 2.5, 3.0])
+
+
+def test_what_more_load_makes_worse_is_left_at_its_best():
+    assert within([0.1, 0.2, 0.3], [3, 2, 1], [0.1, 0.25, 0.9]) == [3.0, 3.0, 3.0]
+    assert within([0.1, 0.2, 0.3], [1, 2, 3], [0.25, 0.9], higher=False) == [1.0, 1.0]
+
+
+def test_beyond_its_end_a_curve_keeps_its_best_and_before_its_beginning_it_has_none():
+    assert within([0.1, 0.2], [1, 2], [0.5]) == [2.0]
+    assert np.isnan(within([0.1, 0.2], [1, 2], [0.09])).all()
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=7), st.lists(st.floats(0.05, 1.0), min_size=1, max_size=4))
+def test_a_larger_load_never_costs_anything(metric, loads):
+    loads = np.sort(loads)
+    best = np.array(within(0.1 * np.arange(1, len(metric) + 1), metric, loads))
+    reached = ~np.isnan(best)
+    assert (reached == (loads >= 0.1 - 1e-12)).all()
+    assert (np.diff(best[reached]) >= -1e-9).all()
+
+
+def test_all_seeds_are_read_at_the_place_of_the_best_mean():
+    busy = np.array([[0.1, 0.1], [0.2, 0.2]])
+    metric = np.array([[0.0, 10.0], [6.0, 0.0]])
+    # The first setting has the better mean, although it is worse in the first seed.
+    assert best_within(busy, metric, np.array([0.2])).tolist() == [[0.0, 10.0]]

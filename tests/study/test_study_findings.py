@@ -133,3 +133,17 @@ def test_a_family_whose_runs_have_not_ended_is_named_and_not_used(tmp_path):
     (folder / "town" / "results.parquet").unlink()
     with pytest.raises(StudyError, match="no family of the study was run to its end; run it with v2xsim study run"):
         found(folder)
+
+
+def test_at_no_more_than_a_load_a_rule_is_read_at_its_best_place(tmp_path):
+    """More load makes direct worse here: at equal load that counts against it, at no more than the load it does not."""
+
+    def value(metric, family, rule, load, seed):
+        busy = 0.1 + 0.1 * [500, 2000, 8000].index(load)
+        return busy if metric == "channel_busy_ratio" else 0.5 + 0.01 * seed - (busy if rule == "direct" else 0.1)
+
+    findings = found(made(tmp_path, value))
+    rows = {(one.rule, one.load): row for row, one in enumerate(findings.comparisons)}
+    assert findings.differences.mean[rows["direct", 0.25]] == pytest.approx(0.15)
+    assert findings.within.mean[rows["direct", 0.25]] == pytest.approx(0.0, abs=1e-12)
+    assert findings.within.pairs[rows["direct", 0.25]] == 5

@@ -14,6 +14,9 @@ busy ratio. Its value at a load is interpolated between the two neighbouring poi
 - A single seed then has a little more or less than the load. Its value is corrected for that by the slope of the mean curve. The
   correction is 0 in the mean over seeds, so it does not move a result; it lets an interval know that the load itself was measured.
 - Nothing is extrapolated: beyond the lowest and the highest mean busy ratio of a rule, its value is NaN.
+
+A rule need not use the whole channel. So a second reading of the same curves is the best value at no more than a load (`best_within`): it
+does not count against a rule that more of the load axis makes it worse, and a rule whose curve ends below the load is still read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -102,6 +105,37 @@ def at_loads(
         load[row] = weight @ knot_busy
         value[row] = weight @ knot_metric - slope * (load[row] - wanted)
     return AtLoads(value, load, float(mean_busy[0]), float(mean_busy[-1]), settings - len(blocks))
+
+
+def best_within(
+    busy: Float[np.ndarray, "settings seeds"],
+    metric: Float[np.ndarray, "settings seeds"],
+    loads: Float[np.ndarray, " loads"],
+    higher: bool = True,
+) -> Float[np.ndarray, "loads seeds"]:
+    """Return the best value of a rule at no more than each load; NaN if even its lowest load is higher.
+
+    The place on the curve is that of the best mean over seeds, among its points up to the load and the load itself; all seeds are read
+    there. Noise makes the best of several points look a little better than it is, for every rule alike.
+
+    Args:
+        busy: As for `at_loads`.
+        metric: As for `at_loads`.
+        loads: Largest channel busy ratios.
+        higher: Whether a higher metric is better.
+    """
+    settings, seeds = busy.shape
+    best = np.full((len(loads), seeds), np.nan)
+    if seeds == 0 or settings == 0:
+        return best
+    knots = np.array([busy.mean(axis=1)[block].mean() for block in rising_blocks(busy.mean(axis=1))])
+    for row, most in enumerate(loads.tolist()):
+        within = np.append(knots[knots < most], most)
+        value = at_loads(busy, metric, within).value
+        mean = value.mean(axis=1) * (1.0 if higher else -1.0)
+        if np.isfinite(mean).any():
+            best[row] = value[np.nanargmax(mean)]
+    return best
 
 
 def _weights(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from v2xsim.study.equal_load import AtLoads, at_loads, used_seeds
+from v2xsim.study.equal_load import AtLoads, at_loads, best_within, used_seeds
 from v2xsim.study.folders import StudyError
 from v2xsim.study.gather import RESULTS
 from v2xsim.study.statistics import Paired, paired
@@ -169,6 +169,24 @@ class Findings:
                 values = self.levels[metric, one.family.name, rule].value[one.column]
                 sides[side, row, : len(values)] = sign * values
         return differences(sides[0], sides[1], self.file.margin, self.file.confidence)
+
+    @cached_property
+    def within(self) -> Paired:
+        """Differences of the primary metric at the best place of each rule at no more than the load, in the order of `comparisons`; positive where the reference is better."""
+        higher = self.file.better == "higher"
+        most = max((len(family.study.seeds) for family in self.families), default=0)
+        sides = np.full((2, len(self.comparisons), most), np.nan)
+        for row, one in enumerate(self.comparisons):
+            used, names = one.family.used, (self.file.reference, one.rule)
+            if set(names) & set(one.family.lost):
+                continue
+            for side, rule in enumerate(names):
+                busy, metric = (
+                    one.family.curve(rule, name)[:, used] for name in (self.file.load_metric, self.file.metric)
+                )
+                sides[side, row, : int(used.sum())] = best_within(busy, metric, np.array([one.load]), higher)[0]
+        sign = 1.0 if higher else -1.0
+        return paired(sign * sides[1], sign * sides[0], self.file.confidence)
 
     def load_gap(self, one: Comparison) -> float:
         """Return the largest difference in load between both rules in a seed, before the correction for it; NaN without overlap."""

@@ -98,6 +98,18 @@ def other_rows(findings: Findings) -> Rows:
     return rows
 
 
+def within_rows(findings: Findings) -> Rows:
+    """Return the differences of the primary metric at the best place of each rule at no more than each load, without verdicts."""
+    found = findings.within
+    return [
+        {
+            "family": one.family.name, "rule": one.rule, "load": one.load, "seeds": int(found.pairs[n]), "difference": _number(found.mean[n]),
+            "low": _number(found.low[n]), "high": _number(found.high[n]),
+        }
+        for n, one in enumerate(findings.comparisons)
+    ]  # fmt: skip
+
+
 def bound_rows(findings: Findings) -> Rows:
     """Return what bounds have over the reference, and the oracle over direct, at each load; positive where the bound is better."""
     return [
@@ -140,6 +152,7 @@ def _lines(findings: Findings, known: Provenance) -> Iterator[str]:
     yield from _load_lines(findings)
     for family in findings.families:
         yield from _family_lines(findings, family.name)
+    yield from _within_lines(findings)
     yield from _bound_lines(findings)
     yield from _other_lines(findings)
     yield from _seed_lines(findings)
@@ -261,6 +274,22 @@ def _family_lines(findings: Findings, family: str) -> Iterator[str]:
             yield f"| {one.rule} | {load:g} | {found.mean[n]:+.4f} | {interval} | {p} | {verdict} | {_way(findings, family, one.rule, column)} |"
         for rule in findings.file.bounds:
             yield f"| {rule} (bound) | {load:g} | | | | | {_way(findings, family, rule, column)} |"
+
+
+def _within_lines(findings: Findings) -> Iterator[str]:
+    """Yield the differences at the best place of each rule at no more than the load."""
+    yield from (
+        "",
+        "## Best at no more than the load",
+        "",
+        f"A rule need not use the whole channel: {findings.file.reference} minus other rule, each at the best place of its curve up to the load. Nothing is tested.",
+        "",
+        "| family | rule | load | difference | interval |",
+        "|---|---|---|---|---|",
+    )
+    for row in within_rows(findings):
+        missing = "not reached |"
+        yield f"| {row['family']} | {row['rule']} | {row['load']:g} | {_difference_text(row) if row['difference'] is not None else missing} |"
 
 
 def _bound_lines(findings: Findings) -> Iterator[str]:

@@ -21,7 +21,15 @@ from v2xsim.study.folders import StudyError
 from v2xsim.study.study_findings import Findings
 from v2xsim.study.study_folder import Provenance
 from v2xsim.study.study_provenance import provenance_lines
-from v2xsim.study.study_tables import bound_rows, curve_rows, difference_rows, level_rows, other_rows, summary
+from v2xsim.study.study_tables import (
+    bound_rows,
+    curve_rows,
+    difference_rows,
+    level_rows,
+    other_rows,
+    summary,
+    within_rows,
+)
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import Picture
 from v2xsim.viz.study.load_figures import figure_makers
@@ -43,6 +51,7 @@ def write_report(findings: Findings, known: Provenance, folder: Path) -> Path:
     """
     tables = {
         "curves.csv": curve_rows(findings), "at-loads.csv": level_rows(findings), "differences.csv": difference_rows(findings), "other-metrics.csv": other_rows(findings), "bounds.csv": bound_rows(findings),
+        "within-loads.csv": within_rows(findings),
     }  # fmt: skip
     with staged(folder, lambda target: check_replaceable(target, folder), StudyError) as draft:
         try:
