@@ -113,6 +113,13 @@ def test_of_several_houses_the_worst_counts():
     assert clearance(obstacles=walls(narrow, top_m=12.0)) < clearance(obstacles=walls(narrow))
 
 
+@pytest.mark.parametrize(("near_m", "far_m"), [((5, -5, 15, 5), (60, -5, 70, 5)), ((30, -5, 40, 5), (85, -5, 95, 5))])
+def test_of_two_houses_apart_the_worse_counts_whichever_comes_first(near_m, far_m):
+    alone = [clearance(obstacles=walls(house)) for house in (near_m, far_m)]
+    assert alone[0] != alone[1]
+    assert clearance(obstacles=walls(near_m, far_m)) == clearance(obstacles=walls(far_m, near_m)) == min(alone)
+
+
 def test_a_hop_from_a_mast_on_a_roof_into_the_house_passes_through_the_roof():
     assert clearance(obstacles=walls((-10, -10, 110, 10)), second_m=(100, 0, 20.0)) == 0.0
 
