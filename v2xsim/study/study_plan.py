@@ -97,7 +97,7 @@ def _plan(file: StudyFile, document: Document, folder: Path, member: Member, see
         for key in keys:
             place["list", str(number), key] = _rule_place(document, rule, key)
     # A key that a rule sets has a value in each row: its own, or that of `set` for the rules without one.
-    of_rules = {key for rule, _ in settings for key in rule.values} - set(member.chosen)
+    of_rules = {key for rule, _ in settings for key in rule.values}
     data["set"] = {key: value for key, value in fixed.items() if key not in of_rules}
     plan = plan_of(Document(source, {**data, "list": rows}, place, {(): folder}))
     _check_bounds(file, document, plan)
