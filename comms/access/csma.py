@@ -118,6 +118,7 @@ class Csma:
             milliwatts(params.cca_preamble_dbm), milliwatts(params.cca_energy_dbm), milliwatts(params.busy_threshold_dbm),
         )  # fmt: skip
         self._agenda, self._waiting = no_events(), Packets.none()
+        self._no_arrivals = self._arrivals_of(Packets.none())
         no_key = np.zeros(0, np.uint64)
         self._stations = tables.Stations(
             np.zeros((0, tables.INTEGERS), np.int64), np.zeros((0, tables.FLOATS)), np.zeros((0, tables.RARE)), no_key
@@ -137,16 +138,11 @@ class Csma:
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
         """Return the packets that ended by `until_us`, and each station's busy time in us since the call before."""
-        ready = int(np.searchsorted(self._waiting.ready_us, until_us))
-        new = self._waiting[:ready]
-        self._waiting = self._waiting[ready:]
-        widest = int(np.diff(field.offset).max(initial=0))
+        new, self._waiting = self._waiting.split(int(self._waiting.ready_us.searchsorted(until_us)))
+        widest = field.most_links
         if widest > self._on_air.receiver.shape[1]:
             self._on_air = _widened(self._on_air, widest + widest // 4)
-        arrivals = tables.Arrivals(
-            new.number, new.sender, new.target, new.ready_us, self._airtime_us(new), self._over_db[new.mcs], new.key,
-            np.where(new.retries > 0, new.retries * tables.RATES + ACK_MCS[new.mcs], 0), np.zeros(1, np.int64),
-        )  # fmt: skip
+        arrivals = self._arrivals_of(new) if len(new) else self._no_arrivals
         self._agenda, outcome, busy_us = run_events(
             self._stations, self._queues, self._on_air, self._agenda, arrivals, field.rows, self._rules, self._replies,
             self._thresholds, self._curve, int(until_us),
@@ -154,6 +150,13 @@ class Csma:
         self._now_us = int(until_us)
         self.dropped += outcome.dropped[: outcome.size[DROPS]].tolist()
         return receptions_of(outcome), busy_us
+
+    def _arrivals_of(self, new: Packets) -> tables.Arrivals:
+        reply = np.where(new.retries > 0, new.retries * tables.RATES + ACK_MCS[new.mcs], 0)
+        airtime_us, over_db, admitted = self._airtime_us(new), self._over_db[new.mcs], np.zeros(1, np.int64)
+        return tables.Arrivals(
+            new.number, new.sender, new.target, new.ready_us, airtime_us, over_db, new.key, reply, admitted
+        )
 
     def _airtime_us(self, packets: Packets) -> Int64[np.ndarray, " packets"]:
         size = packets.size_bytes + self._params.header_bytes - MAC_HEADER_BYTES

@@ -118,6 +118,8 @@ def close_outcome(outcome):  # type: ignore[no-untyped-def]
 def receptions_of(outcome: Outcome) -> Receptions:
     """Convert the outcome of a compiled loop into `Receptions`."""
     packets, count = int(outcome.size[PACKETS]), int(outcome.size[RECEPTIONS])
+    if packets == 0:
+        return Receptions.none()
     offset, noise_dbm = outcome.offset[: packets + 1], outcome.noise_dbm[:packets]
     power_dbm = np.float32(10.0) * np.log10(outcome.power_mw[:count])
     sinr_db = power_dbm - np.repeat(noise_dbm.astype(np.float32), np.diff(offset))

@@ -67,6 +67,14 @@ class Packets:
     def __getitem__(self, rows: np.ndarray | slice) -> "Packets":
         return Packets(**{name: getattr(self, name)[rows] for name in Packets.__dataclass_fields__})
 
+    def split(self, first: int) -> tuple["Packets", "Packets"]:
+        """Return the first packets, as many as `first`, and the others."""
+        if first == 0:
+            return _NO_PACKETS, self
+        if first == len(self.number):
+            return self, _NO_PACKETS
+        return self[:first], self[first:]
+
     @staticmethod
     def none() -> "Packets":
         """Return an empty set of packets."""
@@ -78,9 +86,14 @@ class Packets:
 
         So the fragments of one message enter their sender's queue in their order.
         """
-        names = Packets.__dataclass_fields__
-        both = Packets(**{n: np.concatenate([getattr(self, n), getattr(packets, n)]) for n in names})
-        return both[np.lexsort((both.number, both.ready_us))]
+        both = packets
+        if len(self.number):
+            names = Packets.__dataclass_fields__
+            both = Packets(**{n: np.concatenate([getattr(self, n), getattr(packets, n)]) for n in names})
+        return both[np.lexsort((both.number, both.ready_us))] if len(both.number) > 1 else both
+
+
+_NO_PACKETS = Packets.none()
 
 
 class LinkRows(NamedTuple):
@@ -115,6 +128,11 @@ class Field:
     def stations(self) -> int:
         """Number of stations."""
         return len(self.offset) - 1
+
+    @cached_property
+    def most_links(self) -> int:
+        """Largest number of links of one sender."""
+        return int(np.diff(self.offset).max(initial=0))
 
     @cached_property
     def rows(self) -> LinkRows:
