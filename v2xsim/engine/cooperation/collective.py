@@ -1,6 +1,7 @@
 """Collective perception: stations broadcast the objects that they detected, by the rules of `v2xsim.comms.messages.cpm`."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +13,7 @@ from v2xsim.engine.stations.agent_set import grown
 from v2xsim.engine.stations.contents import Report
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.knowledge import GRACE_US, Knowledge, ReportedObject
-from v2xsim.records import Boxes, Detections
+from v2xsim.records import Detections
 
 
 class Reporting:
@@ -92,18 +93,28 @@ def reported_to(knowledge: Knowledge, ego: Frame) -> list[tuple[ReportedObject, 
         if not usable:
             continue
         newest = max(usable, key=lambda item: item.report.frame.time_us)
-        by_sender.append((newest, Detections.joined([_moved(item, newest.report.frame) for item in usable])))
+        by_sender.append((newest, _moved(usable, newest.report.frame)))
     return by_sender
 
 
-def _moved(item: ReportedObject, to: Frame) -> Detections:
-    """Return an object extrapolated by its reported velocity to the instant of another frame of the same sender."""
-    detection = item.report.detections[np.array([item.row])]
-    age_s = (to.stamp_us - item.report.frame.stamp_us) * 1e-6
-    center_m = detection.boxes.center_m.copy()
-    center_m[:, :2] += detection.velocity_mps * age_s
-    boxes = Boxes(center_m, detection.boxes.size_m, detection.boxes.yaw_rad)
-    return Detections(boxes, detection.velocity_mps, detection.score, detection.truth)
+def _moved(items: Sequence[ReportedObject], to: Frame) -> Detections:
+    """Return objects of one sender, each extrapolated by its reported velocity to the instant of another frame of that sender."""
+    first_row: dict[int, int] = {}
+    reports: list[Report] = []
+    rows, wait_us, count = [], [], 0
+    for item in items:
+        report = item.report
+        if id(report) not in first_row:
+            first_row[id(report)], count = count, count + len(report.number)
+            reports.append(report)
+        rows.append(first_row[id(report)] + item.row)
+        wait_us.append(to.stamp_us - report.frame.stamp_us)
+    found = (
+        Detections.joined([report.detections for report in reports]) if len(reports) > 1 else reports[0].detections
+    )[np.array(rows)]
+    center_m = found.boxes.center_m
+    center_m[:, :2] += found.velocity_mps * (np.array(wait_us) * 1e-6)[:, None]
+    return found
 
 
 def _copies(knowledge: Knowledge, now_us: int) -> Copies:
@@ -131,5 +142,5 @@ def _valid_us(item: ReportedObject) -> float:
 
     The time of validity is at most SLOWEST_US, plus two check intervals for the transmission.
     """
-    speed_mps = float(np.linalg.norm(item.report.detections.velocity_mps[item.row]))
+    speed_mps = item.report.speed_mps[item.row]
     return GRACE_US + min(float(SLOWEST_US), 1e6 * MOVE_M / max(speed_mps, 1e-3))

@@ -6,6 +6,7 @@ receivers use only the frame's times and pose, which are sent.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -172,3 +173,9 @@ class Report:
     number: Int64[np.ndarray, " objects"]
     detections: Detections
     size_bytes: int
+
+    @cached_property
+    def speed_mps(self) -> list[float]:
+        """Speed of each object; every receiver asks for it."""
+        speed: list[float] = np.linalg.norm(self.detections.velocity_mps, axis=1).tolist()
+        return speed
