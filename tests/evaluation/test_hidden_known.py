@@ -28,7 +28,16 @@ def at(*places_m):
 
 
 def evaluated(
-    users, reported=(), *, frames=2, own_points=0, announces=False, top_mps=WALKER_MPS, own_tracks=(), step_us=STEP_US
+    users,
+    reported=(),
+    *,
+    frames=2,
+    own_points=0,
+    announces=False,
+    top_mps=WALKER_MPS,
+    own_tracks=(),
+    step_us=STEP_US,
+    begin_us=0,
 ):
     """Return value and number of samples of each metric, after some frames of an ego that drives east at 10 m/s.
 
@@ -41,12 +50,15 @@ def evaluated(
         top_mps: Top speed of the road users.
         own_tracks: Places of confirmed tracks of the ego alone.
         step_us: Time between two frames.
+        begin_us: Beginning of the run.
     """
     evaluator = Evaluator(RANGE_M, tracker_at(step_us))
     awareness, fusion = Columns("awareness"), {}
     agents = [EGO, *range(CHILD, CHILD + len(users))]
     for number in range(frames):
-        around = scene(agents, [(0, 0), *users], own_points=[0] + [own_points] * len(users), time_us=number * step_us)
+        around = scene(
+            agents, [(0, 0), *users], own_points=[0] + [own_points] * len(users), time_us=begin_us + number * step_us
+        )
         tick = EgoFrames.of(
             [around], [Detections.none()], [at(*reported)], [Detections.none()],
             [confirmed_tracks(own_tracks) if len(own_tracks) else Tracks.none(0)], [np.zeros(len(agents), np.int64)],
@@ -57,7 +69,7 @@ def evaluated(
         for name, column in counts_of(scores).items():
             fusion.setdefault(name, []).extend(column.tolist())
     tables = {"awareness": awareness.finished(), "fusion": table("fusion", **fusion)}
-    rows = all_metrics(read(tables), {}, 1.0, 150.0, step_us=step_us)
+    rows = all_metrics(read(tables), {}, 1.0, 150.0, step_us=step_us, begin_us=begin_us)
     of, samples = values(rows), counts(rows)
     return {name: (of[name, ""], samples[name, ""]) for name, part in of if part == ""}
 
@@ -221,3 +233,18 @@ def test_tracks_with_the_same_number_of_two_egos_are_two():
         tick = EgoFrames.of(scenes, nothing, reported, nothing, [Tracks.none(0)] * 2, [np.zeros(2, np.int64)] * 2)
         new.append(evaluator.add(tick).new_false_tracks[:, 1].tolist())
     assert new == [[0, 0], [1, 0], [0, 1]]
+
+
+# Before the run has settled
+
+
+def test_the_settled_share_counts_the_frames_from_one_second_after_the_beginning_on():
+    found = evaluated([(20, 2), (20, -2)], [(20, 2)], frames=13, begin_us=60_000_000)
+    # A track is confirmed with its second detection, so the first frame of the run knows none.
+    assert found["hidden_known_settled_fused"] == (0.5, 3 * 2)
+    assert found["hidden_known_fused"][1] == 13 * 2
+    assert found["hidden_known_fused"][0] <= 0.5
+
+
+def test_a_run_of_less_than_a_second_has_no_settled_share():
+    assert evaluated([(20, 2)], frames=10)["hidden_known_settled_fused"][1] == 0

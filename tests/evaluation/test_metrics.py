@@ -118,7 +118,8 @@ def test_every_metric_is_there_without_any_row_and_in_a_fixed_order():
     bounds = [f"{bound} ms" for bound in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)]
     assert [(name, part) for name, part, _ in rows_of()] == [
         ("coverage_before", ""), ("coverage_after", ""), ("blind_covered", ""), ("object_awareness_ego", ""),
-        ("object_awareness_fused", ""), ("hidden_known_ego", ""), ("hidden_known_fused", ""), ("false_tracks_ego", ""),
+        ("object_awareness_fused", ""), ("hidden_known_ego", ""), ("hidden_known_fused", ""),
+        ("hidden_known_settled_ego", ""), ("hidden_known_settled_fused", ""), ("false_tracks_ego", ""),
         ("false_tracks_fused", ""), ("hidden_conflicts", ""), *((name, "") for mode in ("ego", "fused") for name in (
             *(f"time_to_awareness_{mode}{group}" for group in ("", "_announced", "_unannounced", "_p90")), f"never_aware_{mode}",
         )), ("helpers_used", ""), ("helpers_used_by_relay", ""),

@@ -72,6 +72,12 @@ def _kinds() -> dict[str, MetricKind]:
             for mode, state in (("ego", "alone"), ("fused", "after fusion"))
         },
         **{
+            f"hidden_known_settled_{mode}": _share(
+                seen, f"as hidden_known_{mode}, without the frames of the first second of the run"
+            )
+            for mode in ("ego", "fused")
+        },
+        **{
             f"false_tracks_{mode}": MetricKind(
                 seen, "1/s", f"new tracks of an ego that belong to no road user, in a second, {state}"
             )

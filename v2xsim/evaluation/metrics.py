@@ -24,7 +24,7 @@ METRIC_COLUMNS: Mapping[str, tuple[str, ...]] = {
         "coverage_before", "coverage_after", "blind_covered", "used", "used_by_relay", "age_us", "requested_bytes", "received_bytes",
         "objects", "unannounced", "new_false_ego", "new_false_fused",
     ),
-    "awareness": ("tracked_ego", "tracked_fused", "occluded", "announces", "relevant"),
+    "awareness": ("frame_us", "tracked_ego", "tracked_fused", "occluded", "announces", "relevant"),
     "episodes": ("start_us", "aware_ego_us", "aware_fused_us", "end_us", "announces"),
     "transfers": ("kind", "queue_us", "arrive_us", "relay", "outcome"),
     "cycles": ("ask_us", "complete", "complete_us", "outcome"),
@@ -38,6 +38,8 @@ METRIC_COLUMNS: Mapping[str, tuple[str, ...]] = {
 """The columns from which metrics are computed, by table."""
 READ_AGAIN = "packets"
 """The table whose row groups may be needed once more when all are known."""
+SETTLED_US = 1_000_000
+"""Time after the beginning of a run from which the metrics `hidden_known_settled_*` count frames."""
 
 
 class RunMetrics:
@@ -49,6 +51,7 @@ class RunMetrics:
         link_period_us: Time between two ticks of the table `links`; 0 if the run has no such table.
         end_us: End of the run.
         step_us: Time between two frames of an ego.
+        begin_us: Beginning of the run.
 
     Attributes:
         ages: The ages of information. They need the rows of `packets` and `links` in turn, in pieces of any length, and not by `add`.
@@ -56,9 +59,10 @@ class RunMetrics:
 
     def __init__(
         self, prr_range_m: float, packet_share: float = 1.0, link_period_us: int = 100_000, end_us: int = 2**62,
-        step_us: int = 100_000,
+        step_us: int = 100_000, begin_us: int = 0,
     ) -> None:  # fmt: skip
-        self._coverage, self._awareness, self._episodes = _Coverage(), _Awareness(), AwarenessTimes()
+        self._coverage, self._awareness = _Coverage(), _Awareness(begin_us + SETTLED_US)
+        self._episodes = AwarenessTimes()
         self._false_tracks = _FalseTracks(step_us)
         self._helpers, self._transfers, self._links = _Helpers(), _Transfers(), LinkStates()
         self._cycles, self._foresight = Cycles(), Foresight()
@@ -115,7 +119,7 @@ class RunMetrics:
 
 def all_metrics(
     groups: RowGroups, precision: Mapping[str, list[tuple[float, float]]], duration_s: float, prr_range_m: float,
-    packet_share: float = 1.0, link_period_us: int = 100_000, end_us: int = 2**62, step_us: int = 100_000,
+    packet_share: float = 1.0, link_period_us: int = 100_000, end_us: int = 2**62, step_us: int = 100_000, begin_us: int = 0,
 ) -> Rows:  # fmt: skip
     """Return every metric of a run whose tables can be read as a whole; see `RunMetrics`.
 
@@ -128,8 +132,9 @@ def all_metrics(
         link_period_us: Time between two ticks of the table `links`; 0 if the run has no such table.
         end_us: End of the run.
         step_us: Time between two frames of an ego.
+        begin_us: Beginning of the run.
     """
-    metrics = RunMetrics(prr_range_m, packet_share, link_period_us, end_us, step_us)
+    metrics = RunMetrics(prr_range_m, packet_share, link_period_us, end_us, step_us, begin_us)
     for table, columns in METRIC_COLUMNS.items():
         for group in groups(table, columns):
             metrics.add(table, group)
@@ -161,23 +166,31 @@ class _Coverage:
 
 
 class _Awareness:
-    """Share of the road users in range that an ego knows: of all, and of the relevant ones that only others could tell it of."""
+    """Share of the road users in range that an ego knows: of all, and of the relevant ones that only others could tell it of.
 
-    def __init__(self) -> None:
+    Args:
+        settled_us: Time from which a frame also counts for the metrics of a run that has settled.
+    """
+
+    def __init__(self, settled_us: int) -> None:
+        self._settled_us = settled_us
         self._of_all = [Mean(f"object_awareness_{mode}", "1") for mode in MODES]
         self._of_hidden = [Mean(f"hidden_known_{mode}", "1") for mode in MODES]
+        self._of_settled = [Mean(f"hidden_known_settled_{mode}", "1") for mode in MODES]
 
     def add(self, awareness: pa.Table) -> None:
-        occluded, announces, relevant, *tracked = arrays_of(
-            awareness, "occluded", "announces", "relevant", *(f"tracked_{mode}" for mode in MODES)
+        frame_us, occluded, announces, relevant, *tracked = arrays_of(
+            awareness, "frame_us", "occluded", "announces", "relevant", *(f"tracked_{mode}" for mode in MODES)
         )
         is_hidden = occluded & ~announces & relevant
-        for of_all, of_hidden, is_known in zip(self._of_all, self._of_hidden, tracked, strict=True):
-            of_all.add(is_known)
-            of_hidden.add(is_known[is_hidden])
+        has_settled = is_hidden & (frame_us >= self._settled_us)
+        for n, is_known in enumerate(tracked):
+            self._of_all[n].add(is_known)
+            self._of_hidden[n].add(is_known[is_hidden])
+            self._of_settled[n].add(is_known[has_settled])
 
     def rows(self) -> Rows:
-        return _rows_of([*self._of_all, *self._of_hidden])
+        return _rows_of([*self._of_all, *self._of_hidden, *self._of_settled])
 
 
 class _FalseTracks:

@@ -77,12 +77,15 @@ def evaluated(
     for tick in frames.ticks(step_us, track):
         new.add(tick, evaluator.add(tick))
     add_episodes(new.episodes, evaluator.episodes())
-    duration_s = simulated_s(setting(manifest, "run.duration_s"), setting(manifest, "run.step_s"))
+    begin_s, duration_s = (
+        setting(manifest, "run.begin_s"),
+        simulated_s(setting(manifest, "run.duration_s"), setting(manifest, "run.step_s")),
+    )
     rows = all_metrics(
         new.groups, evaluator.average_precision(),
         duration_s,
         prr_range_m, setting(manifest, "record.packet_share"), setting(manifest, "record.link_ticks") * step_us,
-        round((setting(manifest, "run.begin_s") + duration_s) * 1e6), step_us,
+        round((begin_s + duration_s) * 1e6), step_us, round(begin_s * 1e6),
     )  # fmt: skip
     new.metrics = metrics_table(rows)
     metrics = {name: metric for name, part, metric in rows if part == ""}

@@ -11,6 +11,7 @@ from v2xsim.study.study_findings import FamilyRuns, Findings
 from v2xsim.study.verdicts import Verdict
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import SMALL_PT, Picture, drawable, finish, new_axes
+from v2xsim.viz.study.overview_figure import OVERVIEW, has_overview, overview
 from v2xsim.viz.study.vary_figures import drawn_rules, look, vary_makers
 
 _VERDICT_COLORS = {
@@ -26,6 +27,8 @@ _ROW_IN = 0.17
 def figure_makers(findings: Findings) -> dict[str, Callable[[], Picture]]:
     """Return a function that draws each figure of a study, by the figure's name."""
     makers: dict[str, Callable[[], Picture]] = {}
+    if has_overview(len(findings.families)):
+        makers[OVERVIEW] = partial(overview, findings)
     for family in findings.families:
         makers[f"curves-{family.name}"] = partial(_curves, findings, family)
         makers[f"differences-{family.name}"] = partial(_forest, findings, family)

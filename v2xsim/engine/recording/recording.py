@@ -80,7 +80,7 @@ class Recording:
         self._keeps_us = fuse_us + self._step_us
         end_us = begin_us + round(scenario.run.duration_s * 1e6 / self._step_us) * self._step_us
         self._metrics = RunMetrics(
-            record.prr_range_m, record.packet_share, record.link_ticks * self._step_us, end_us, self._step_us
+            record.prr_range_m, record.packet_share, record.link_ticks * self._step_us, end_us, self._step_us, begin_us
         )
         self._later = InOrder(workers or Workers(1))
         write_buildings(self.tables["buildings"], prisms or Prisms.none())
