@@ -174,7 +174,7 @@ def test_a_users_rule_joins_by_its_name_in_the_list(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "families", "settings", "seeds"), [("relay", 2, 3 * 3, 3), ("relay_worth", 4, 14 * 3 + 4 + 3, 40)]
+    ("name", "families", "settings", "seeds"), [("relay", 2, 3 * 3, 3), ("relay_worth", 4, 18 * 3 + 4, 40)]
 )
 def test_the_packaged_studies_can_be_planned(name, families, settings, seeds):
     file, plans = planned(name, "test")
