@@ -11,9 +11,9 @@ PAGE = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
 
 
 def cells(heading, column):
-    """Return a column of the table whose first row begins with a heading."""
-    rows = PAGE.split(heading)[1].split("\n\n")[0].splitlines()[2:]
-    return [row.split("|")[column] for row in rows]
+    """Return a column of all tables whose first row begins with a heading."""
+    tables = [rest.split("\n\n")[0].splitlines()[2:] for rest in PAGE.split(heading)[1:]]
+    return [row.split("|")[column] for rows in tables for row in rows]
 
 
 CELLS = cells("| step | file and function", 2) + cells("| what | until", 3)
