@@ -30,8 +30,8 @@ class MatchingView:
         agent: Identity of each helper, in rising order.
         distance_m: Distance between the requester, where it believes it is, and the position that each helper last
             announced.
-        delivery: Predicted probability, 0 to 1, that a packet of the helper's answer arrives over the path that would
-            be used.
+        delivery: Predicted probability, 0 to 1, that the request arrives at the helper and its whole answer at the
+            requester by the deadline, over the path that would be used.
         relayed: Whether the path of each helper's answer uses a relay.
         cost_bytes: Predicted size of each helper's answer, above 0.
         budget_bytes: Largest total size of the answers that the requester may request from all helpers.
@@ -80,7 +80,7 @@ class MatchingViews:
         offset: Index of the first helper of each requester; one entry more than requesters.
         agent: Identity of each helper, in rising order for each requester.
         distance_m: Distance between the requester and each helper, as in `MatchingView`.
-        delivery: Predicted probability that a packet of each helper's answer arrives, 0 to 1.
+        delivery: Predicted probability that the cycle with each helper succeeds, 0 to 1, as in `MatchingView`.
         relayed: Whether the path of each helper's answer uses a relay.
         cost_bytes: Predicted size of each helper's answer, above 0.
         matrix: Row of each helper's announced matrix in `codes` and `lowers`.
