@@ -8,7 +8,7 @@ from v2xsim.study.study_findings import FamilyRuns, Findings, rule_names
 from v2xsim.study.studyfile import rules_of
 from v2xsim.study.verdicts import Verdict
 from v2xsim.viz.drawing import style
-from v2xsim.viz.study.figures import COLUMN_IN, LOOKS, SMALL_PT, Picture
+from v2xsim.viz.study.figures import COLUMN_IN, LOOKS, SMALL_PT, Picture, drawable
 from v2xsim.viz.study.vary_figures import look
 
 OVERVIEW = "overview"
@@ -81,11 +81,13 @@ def _draw(axes: Axes, findings: Findings, family: FamilyRuns, chosen: list[str],
         busy, mean = (family.curve(rule, name)[:, used].mean(axis=1) for name in (file.load_metric, file.metric))
         if rule in others:
             label = "other rules" if rule == others[0] else None
-            axes.plot(busy, mean, color=style.GREY, marker=".", markersize=3, linewidth=0.5, label=label)
+            axes.plot(busy, drawable(mean), color=style.GREY, marker=".", markersize=3, linewidth=0.5, label=label)
             continue
         color, marker, dash = look(chosen.index(rule))
         label = f"{rule} (bound)" if rule in file.bounds else rule
-        axes.plot(busy, mean, color=color, marker=marker, linestyle=dash, markersize=3.5, linewidth=1.2, label=label)
+        axes.plot(
+            busy, drawable(mean), color=color, marker=marker, linestyle=dash, markersize=3.5, linewidth=1.2, label=label
+        )
 
 
 def _gain(findings: Findings, family: FamilyRuns) -> str:
