@@ -16,7 +16,7 @@ from v2xsim.plugins import ask
 
 @dataclass(frozen=True)
 class TrueChannel:
-    """The true probability that a packet crosses each link, without interference, at the present tick and the next ones.
+    """The true probability that a packet crosses each link, without interference, at the present tick and, if the bound looks ahead, later ones.
 
     Attributes:
         delivery: By instant, sender and receiver, 0 to 1; the first instant is now, the last one the latest tick before the
