@@ -1,13 +1,12 @@
 """The result of a compiled access loop: packets that ended and their receptions, in arrays that grow as they fill."""
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Int8, Int32, Int64
 from numba import njit
 
-from v2xsim.comms.access.acknowledged import ACK, FINISHED, parts_of
+from v2xsim.comms.access.acknowledged import ACK, FINISHED, kind_in, number_in, repeat_in
 from v2xsim.comms.access.events import longer_rows
 from v2xsim.comms.access.packets import Receptions
 from v2xsim.comms.phases import INLINED_PHASE, PHASE
@@ -116,19 +115,57 @@ def close_outcome(outcome):  # type: ignore[no-untyped-def]
 
 
 def receptions_of(outcome: Outcome) -> Receptions:
-    """Convert the outcome of a compiled loop into `Receptions`."""
-    packets, count = int(outcome.size[PACKETS]), int(outcome.size[RECEPTIONS])
-    if packets == 0:
-        return Receptions.none()
-    offset, noise_dbm = outcome.offset[: packets + 1], outcome.noise_dbm[:packets]
+    """Convert the outcome of a compiled loop into `Receptions`; the arrays of the outcome are used up."""
+    count = int(outcome.size[RECEPTIONS])
+    if outcome.size[PACKETS] == 0:
+        return _NOTHING
+    # Logarithms are those of numpy, because compiled ones may differ in the last bit.
     power_dbm = np.float32(10.0) * np.log10(outcome.power_mw[:count])
-    sinr_db = power_dbm - np.repeat(noise_dbm.astype(np.float32), np.diff(offset))
-    sinr_db = sinr_db - np.float32(10.0) * np.log10(np.float32(1.0) + outcome.interference_ratio[:count])
-    number, repeat, kind = parts_of(outcome.number[:packets])
-    receptions = Receptions(
+    over_noise_db = np.float32(10.0) * np.log10(np.float32(1.0) + outcome.interference_ratio[:count])
+    number, repeat, is_ack, finished, heard, sinr_db = _parted(outcome, power_dbm, over_noise_db)
+    packets = len(number)
+    return Receptions(
         number, outcome.sender[:packets], outcome.began_us[:packets], outcome.ended_us[:packets],
-        noise_dbm, offset, outcome.receiver[:count], outcome.cause[:count], power_dbm, sinr_db,
-        repeat, kind == ACK,
+        outcome.noise_dbm[:packets], outcome.offset[: packets + 1], outcome.receiver[:heard], outcome.cause[:heard],
+        power_dbm[:heard], sinr_db, repeat, is_ack, finished,
     )  # fmt: skip
-    is_over = kind == FINISHED
-    return replace(receptions.of(~is_over), finished=number[is_over]) if is_over.any() else receptions
+
+
+_NOTHING = Receptions.none()
+
+
+@njit(cache=True, nogil=True)
+def _parted(outcome, power_dbm, over_noise_db):  # type: ignore[no-untyped-def]
+    """Move the packets that were sent to the front of the outcome, in place, and take those that are only reported as finished out.
+
+    Args:
+        outcome: The outcome.
+        power_dbm: Received power of each reception; changed likewise.
+        over_noise_db: Noise and interference of each reception, over the noise.
+
+    Returns:
+        Number, repetition and whether it is an acknowledgement of each packet that was sent, the numbers of the finished packets, the number
+        of receptions, and the ratio of signal to noise and interference of each.
+    """
+    packets = outcome.size[PACKETS]
+    number, repeat, is_ack = np.empty(packets, np.int64), np.empty(packets, np.int64), np.empty(packets, np.bool_)
+    finished, sinr_db = np.empty(packets, np.int64), np.empty(outcome.size[RECEPTIONS], np.float32)
+    sent, over, heard = 0, 0, 0
+    for n in range(packets):
+        code, first, last = outcome.number[n], outcome.offset[n], outcome.offset[n + 1]
+        if kind_in(code) == FINISHED:
+            finished[over] = number_in(code)
+            over += 1
+            continue
+        number[sent], repeat[sent], is_ack[sent] = number_in(code), repeat_in(code), kind_in(code) == ACK
+        outcome.sender[sent], outcome.noise_dbm[sent] = outcome.sender[n], outcome.noise_dbm[n]
+        outcome.began_us[sent], outcome.ended_us[sent] = outcome.began_us[n], outcome.ended_us[n]
+        outcome.offset[sent], noise_dbm = heard, np.float32(outcome.noise_dbm[n])
+        for m in range(first, last):
+            outcome.receiver[heard], outcome.cause[heard] = outcome.receiver[m], outcome.cause[m]
+            sinr_db[heard] = (power_dbm[m] - noise_dbm) - over_noise_db[m]
+            power_dbm[heard] = power_dbm[m]
+            heard += 1
+        sent += 1
+    outcome.offset[sent] = heard
+    return number[:sent], repeat[:sent], is_ack[:sent], finished[:over], heard, sinr_db[:heard]

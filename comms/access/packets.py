@@ -65,7 +65,24 @@ class Packets:
         return len(self.number)
 
     def __getitem__(self, rows: np.ndarray | slice) -> "Packets":
-        return Packets(**{name: getattr(self, name)[rows] for name in Packets.__dataclass_fields__})
+        return Packets._of(self._table[:, rows])
+
+    @cached_property
+    def _table(self) -> Int64[np.ndarray, "9 packets"]:
+        """All columns in one array, because sorting and cutting it takes a fifth of the time of nine arrays."""
+        return np.array(
+            [self.number, self.sender, self.target, self.ready_us, self.size_bytes, self.mcs, self.period_us, self.retries,
+             self.key.view(np.int64)], np.int64,
+        )  # fmt: skip
+
+    @staticmethod
+    def _of(table: Int64[np.ndarray, "9 packets"]) -> "Packets":
+        """Return packets from the array of all their columns."""
+        packets = Packets(
+            table[0], table[1], table[2], table[3], table[4], table[5], table[6], table[8].view(np.uint64), table[7]
+        )  # fmt: skip
+        packets.__dict__["_table"] = table
+        return packets
 
     def split(self, first: int) -> tuple["Packets", "Packets"]:
         """Return the first packets, as many as `first`, and the others."""
@@ -86,11 +103,10 @@ class Packets:
 
         So the fragments of one message enter their sender's queue in their order.
         """
-        both = packets
-        if len(self.number):
-            names = Packets.__dataclass_fields__
-            both = Packets(**{n: np.concatenate([getattr(self, n), getattr(packets, n)]) for n in names})
-        return both[np.lexsort((both.number, both.ready_us))] if len(both.number) > 1 else both
+        if len(self.number) == 0 and len(packets.number) <= 1:
+            return packets
+        both = np.concatenate([self._table, packets._table], axis=1) if len(self.number) else packets._table
+        return Packets._of(both[:, np.lexsort((both[0], both[3]))])
 
 
 _NO_PACKETS = Packets.none()
@@ -186,6 +202,8 @@ class Receptions:
     finished: Int64[np.ndarray, " finished"] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        if all(getattr(self, name) is not None for name in ("repeat", "is_ack", "finished")):
+            return
         packets = np.size(self.number)
         for name, missing, dtype in (
             ("repeat", packets, np.int64),

@@ -358,15 +358,20 @@ class RadioAir:
 
     def _without_duplicates(self, receptions: Receptions) -> Receptions:
         """Mark the receptions of packets at stations that have received them before: they drop the copies."""
-        outcome = receptions.outcome.copy()
-        rows = zip(receptions.number.tolist(), receptions.is_ack.tolist(), strict=True)
-        for row, (number, is_ack) in enumerate(rows):
-            if is_ack or number not in self._received:
+        offset, copies = receptions.offset, []
+        for row, (number, is_ack) in enumerate(
+            zip(receptions.number.tolist(), receptions.is_ack.tolist(), strict=True)
+        ):
+            received = self._received.get(number)
+            if is_ack or received is None:
                 continue
-            received, own = self._received[number], slice(int(receptions.offset[row]), int(receptions.offset[row + 1]))
-            for place in np.flatnonzero(outcome[own] == DELIVERED).tolist():
-                agent = int(self._fleet.agent[receptions.receiver[own][place]])
-                if agent in received:
-                    outcome[own][place] = DUPLICATE
-                received.add(agent)
+            first = int(offset[row])
+            places = first + np.flatnonzero(receptions.outcome[first : offset[row + 1]] == DELIVERED)
+            agents = self._fleet.agent[receptions.receiver[places]].tolist()
+            copies += [place for place, agent in zip(places.tolist(), agents, strict=True) if agent in received]
+            received.update(agents)
+        if not copies:
+            return receptions
+        outcome = receptions.outcome.copy()
+        outcome[copies] = DUPLICATE
         return replace(receptions, outcome=outcome)
