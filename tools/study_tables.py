@@ -11,7 +11,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-COPIED = ("at-loads.csv", "differences.csv", "within-loads.csv", "other-metrics.csv", "bounds.csv", "SHA256SUMS")
+COPIED = (
+    "at-loads.csv", "differences.csv", "within-loads.csv", "other-metrics.csv", "bounds.csv", "curves.csv", "SHA256SUMS", "provenance.md",
+)  # fmt: skip
+FAMILIES = ("grid_reports", "rural_reports", "grid_asked", "rural_asked")
 _TABLE = re.compile(r"(<!-- table ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 Row = dict[str, str]
 
@@ -51,11 +54,33 @@ def page_tables(metric: str, reference: str, direct: str, bound: str) -> dict[st
                 lines.append(_line(f"`{family}`, {load}", *known, ", ".join(false)))
         return lines
 
-    def differences(report: Report) -> list[str]:
-        lines = _head(f"`{reference}` minus", *(f"`{family}`" for family in report.families))
-        for rule in report.rules:
-            lines.append(_line(f"`{rule}`", *(_difference(report, family, rule) for family in report.families)))
-        return lines
+    def differences(family: str) -> Callable[[Report], list[str]]:
+        def of_family(report: Report) -> list[str]:
+            if family not in report.families:
+                return ["Not run yet."]
+            loads = report.loads(family)
+            lines = _head(f"`{reference}` minus", *(f"load {load}" for load in loads))
+            for rule in report.rules:
+                lines.append(_line(f"`{rule}`", *(_difference(report, family, rule, load) for load in loads)))
+            return lines
+
+        return of_family
+
+    def others(name: str) -> Callable[[Report], list[str]]:
+        def of_metric(report: Report) -> list[str]:
+            lines = _head(
+                f"`{reference}` minus", *(f"`{family}`, {report.middle(family)}" for family in report.families)
+            )
+            for rule in report.rules:
+                cells = []
+                for family in report.families:
+                    load = report.middle(family)
+                    found = report.rows("other-metrics", family=family, rule=rule, load=load, metric=name)
+                    cells.append(_interval(found[0]) if found and found[0]["difference"] else "-")
+                lines.append(_line(f"`{rule}`", *cells))
+            return lines
+
+        return of_metric
 
     def within(report: Report) -> list[str]:
         lines = _head(
@@ -91,7 +116,11 @@ def page_tables(metric: str, reference: str, direct: str, bound: str) -> dict[st
             )
         return lines
 
-    return {"levels": levels, "differences": differences, "within": within, "verdicts": verdicts, "way": way}
+    return {
+        "levels": levels, **{f"differences-{family.replace('_', '-')}": differences(family) for family in FAMILIES},
+        "within": within, "verdicts": verdicts, "way": way, "false-tracks": others("false_tracks_fused"),
+        "awareness": others("object_awareness_fused"),
+    }  # fmt: skip
 
 
 MADE = page_tables("hidden_known_settled_fused", "hybrid", "direct", "oracle")
@@ -107,16 +136,14 @@ def _level(report: Report, family: str, rule: str, load: str, metric: str, digit
     return f"{float(found[0]['mean']):.{digits}f}" if found and found[0]["mean"] else "-"
 
 
-def _difference(report: Report, family: str, rule: str) -> str:
-    """Return the difference at the middle one of the loads that both rules reach, and the verdicts at all of them."""
-    rows = [row for row in report.rows("differences", family=family, rule=rule) if row["verdict"] != "no overlap"]
-    if not rows:
+def _difference(report: Report, family: str, rule: str, load: str) -> str:
+    """Return the difference at a load with its interval and its verdict, and the verdict without Holm's method if that is another one."""
+    found = report.rows("differences", family=family, rule=rule, load=load)
+    if not found or found[0]["verdict"] == "no overlap":
         return "no overlap"
-    row = next((row for row in rows if row["load"] == report.middle(family)), rows[-1])
-    verdicts = [row["verdict"] for row in rows]
-    said = ", ".join(f"{word} {verdicts.count(word)}" for word in dict.fromkeys(verdicts))
-    at = "" if row["load"] == report.middle(family) else f" at {row['load']}"
-    return f"{_interval(row)}{at}; {said}"
+    row = found[0]
+    alone = "" if row["verdict_alone"] == row["verdict"] else f" (alone: {row['verdict_alone']})"
+    return f"{_interval(row)} {row['verdict']}{alone}"
 
 
 def _interval(row: Row) -> str:

@@ -188,3 +188,13 @@ def test_all_seeds_are_read_at_the_place_of_the_best_mean():
     metric = np.array([[0.0, 10.0], [6.0, 0.0]])
     # The first setting has the better mean, although it is worse in the first seed.
     assert best_within(busy, metric, np.array([0.2])).tolist() == [[0.0, 10.0]]
+
+
+def test_of_equally_good_places_that_with_the_least_load_is_taken():
+    busy, metric = np.array([[0.1, 0.1], [0.2, 0.2]]), np.array([[0.0, 1.0], [1.0, 0.0]])
+    assert best_within(busy, metric, np.array([0.2])).tolist() == [[0.0, 1.0]]
+    # Also if rounding makes the other one look a little better.
+    assert best_within(busy, metric + np.array([[0.0], [1e-16]]), np.array([0.2])).tolist() == [[0.0, 1.0]]
+    assert best_within(busy, metric + np.array([[0.0], [1e-9]]), np.array([0.2]))[0].tolist() == pytest.approx(
+        [1.0, 0.0], abs=1e-8
+    )

@@ -134,7 +134,8 @@ def best_within(
         value = at_loads(busy, metric, within).value
         mean = value.mean(axis=1) * (1.0 if higher else -1.0)
         if np.isfinite(mean).any():
-            best[row] = value[np.nanargmax(mean)]
+            # Of places that are equally good but for rounding, that with the least load.
+            best[row] = value[np.flatnonzero(mean >= np.nanmax(mean) - _ROUNDING)[0]]
     return best
 
 
