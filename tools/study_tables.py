@@ -66,33 +66,21 @@ def page_tables(metric: str, reference: str, direct: str, bound: str) -> dict[st
 
         return of_family
 
-    def others(name: str) -> Callable[[Report], list[str]]:
-        def of_metric(report: Report) -> list[str]:
-            lines = _head(
-                f"`{reference}` minus", *(f"`{family}`, {report.middle(family)}" for family in report.families)
-            )
+    def at_middle(table: str, word: str = "", **values: str) -> Callable[[Report], list[str]]:
+        """Return a function that makes a table of the differences at the middle load of each family."""
+
+        def of_report(report: Report) -> list[str]:
+            families = report.families
+            lines = _head(f"`{reference}` minus", *(f"`{one}`, {word}{report.middle(one)}" for one in families))
             for rule in report.rules:
-                cells = []
-                for family in report.families:
-                    load = report.middle(family)
-                    found = report.rows("other-metrics", family=family, rule=rule, load=load, metric=name)
-                    cells.append(_interval(found[0]) if found and found[0]["difference"] else "-")
+                found = (
+                    report.rows(table, family=one, rule=rule, load=report.middle(one), **values) for one in families
+                )
+                cells = [_interval(rows[0]) if rows and rows[0]["difference"] else "-" for rows in found]
                 lines.append(_line(f"`{rule}`", *cells))
             return lines
 
-        return of_metric
-
-    def within(report: Report) -> list[str]:
-        lines = _head(
-            f"`{reference}` minus", *(f"`{family}`, at most {report.middle(family)}" for family in report.families)
-        )
-        for rule in report.rules:
-            cells = []
-            for family in report.families:
-                found = report.rows("within-loads", family=family, rule=rule, load=report.middle(family))
-                cells.append(_interval(found[0]) if found and found[0]["difference"] else "-")
-            lines.append(_line(f"`{rule}`", *cells))
-        return lines
+        return of_report
 
     def verdicts(report: Report) -> list[str]:
         words = ("better", "equal", "worse", "undecided", "no overlap")
@@ -118,8 +106,9 @@ def page_tables(metric: str, reference: str, direct: str, bound: str) -> dict[st
 
     return {
         "levels": levels, **{f"differences-{family.replace('_', '-')}": differences(family) for family in FAMILIES},
-        "within": within, "verdicts": verdicts, "way": way, "false-tracks": others("false_tracks_fused"),
-        "awareness": others("object_awareness_fused"),
+        "within": at_middle("within-loads", "at most "), "verdicts": verdicts, "way": way,
+        "false-tracks": at_middle("other-metrics", metric="false_tracks_fused"),
+        "awareness": at_middle("other-metrics", metric="object_awareness_fused"),
     }  # fmt: skip
 
 

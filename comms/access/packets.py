@@ -28,6 +28,10 @@ NOT_SENT, DUPLICATE = 6, 7
 ALL_OUTCOME_NAMES = (*OUTCOME_NAMES, "not_sent", "duplicate")
 
 
+# Rows of `Packets._table` by which it is sorted.
+_NUMBER, _READY_US = 0, 3
+
+
 @dataclass(frozen=True)
 class Packets:
     """Packets for an access layer, which chooses when to send them.
@@ -106,7 +110,7 @@ class Packets:
         if len(self.number) == 0 and len(packets.number) <= 1:
             return packets
         both = np.concatenate([self._table, packets._table], axis=1) if len(self.number) else packets._table
-        return Packets._of(both[:, np.lexsort((both[0], both[3]))])
+        return Packets._of(both[:, np.lexsort((both[_NUMBER], both[_READY_US]))])
 
 
 _NO_PACKETS = Packets.none()
