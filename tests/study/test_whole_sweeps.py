@@ -286,6 +286,7 @@ def test_an_estimate_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = estimate(plan_of(SMALL), workers=2)
     assert found.points == 4
-    assert found.outcome.wall_s < found.wall_s < 4 * found.outcome.wall_s
+    # The measured share of a point that a group spends only once may be anything from 0 to 1: two of the points take two to one times a point.
+    assert 0.99 * found.outcome.wall_s <= found.wall_s < 4 * found.outcome.wall_s
     assert found.disk_bytes > 4 * 1000
     assert not list(tmp_path.iterdir())
