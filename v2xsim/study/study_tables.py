@@ -73,8 +73,8 @@ def difference_rows(findings: Findings) -> Rows:
             {
                 "family": one.family.name, "rule": one.rule, "load": one.load, "recommended": one.recommended, "seeds": seeds,
                 "difference": _number(found.mean[n]), "low": _number(found.low[n]), "high": _number(found.high[n]), "half_width": _number(half),
-                "half_width_wanted": wanted, "half_width_reached": bool(half <= wanted), "p": _number(found.p[n]), "p_holm": _number(found.p_holm[n]),
-                "p_equal": _number(found.p_equal[n]), "p_equal_holm": _number(found.p_equal_holm[n]), "verdict_alone": str(found.alone[n]),
+                "half_width_wanted": wanted, "half_width_reached": bool(half <= wanted), "p": _p_value(found.p[n]), "p_holm": _p_value(found.p_holm[n]),
+                "p_equal": _p_value(found.p_equal[n]), "p_equal_holm": _p_value(found.p_equal_holm[n]), "verdict_alone": str(found.alone[n]),
                 "verdict": str(found.verdict[n]), "identical": _is_identical(findings, n), "largest_load_gap_in_a_seed": _number(findings.load_gap(one)), "spread": _number(spread),
                 "seeds_needed": seeds_needed(spread, wanted, file.confidence) if needed else None,
                 "seeds_needed_cautious": seeds_needed(cautious_spread(spread, seeds), wanted, file.confidence) if needed else None,
@@ -124,6 +124,11 @@ def bound_rows(findings: Findings) -> Rows:
 def _number(value: float) -> float | None:
     """Return a number with nine digits, so that the last bits of a sum do not show; None for NaN."""
     return None if math.isnan(value) else float(f"{value:.9g}")
+
+
+def _p_value(value: float) -> float | None:
+    """Return a p-value with four digits, more than it is worth; None for NaN."""
+    return None if math.isnan(value) else float(f"{value:.4g}")
 
 
 def summary(findings: Findings, known: Provenance) -> str:
