@@ -5,11 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "study_relay.md"
 sys.path.insert(0, str(ROOT / "tools"))
+from study_picture import drawn  # noqa: E402
 from study_tables import COPIED, MADE, Report, filled  # noqa: E402
+
+from v2xsim.viz.drawing import style  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="this copy of the project has no docs/")
 
@@ -35,3 +39,11 @@ def test_the_tables_beside_the_page_have_the_digests_of_the_report(name):
         for line in (PAGE.with_suffix("") / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     )
     assert hashlib.sha256((PAGE.with_suffix("") / name).read_bytes()).hexdigest() == digests[name]
+
+
+def test_the_picture_of_the_page_has_the_numbers_of_the_report():
+    with style.in_style():
+        texts = style.texts_on(drawn(Report(PAGE.with_suffix(""))))
+    assert any("relay +0." in text for text in texts)
+    with Image.open(PAGE.with_suffix(".png")) as picture:
+        assert picture.text["Description"] == "\n".join(texts)

@@ -23,7 +23,7 @@ from v2xsim.parts import parts_of
 from v2xsim.scenario import Scenario
 from v2xsim.simulate import Simulation
 
-FAMILIES = ("nlos_grid", "t_junction", "overtaking", "motorway")
+FAMILIES = ("nlos_grid", "t_junction", "overtaking", "motorway", "hidden_grid", "rural_trucks")
 """The packaged scenarios of the tables in docs/nlos.md."""
 
 JUDGED = ("hybrid", "height", "mobility", "best_snr")

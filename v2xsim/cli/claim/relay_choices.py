@@ -16,7 +16,7 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="[SCENARIO]...",
-            help="Scenarios: YAML files or packaged ones. Default: nlos_grid, t_junction, overtaking and motorway.",
+            help="Scenarios: YAML files or packaged ones. Default: the six of docs/nlos.md, from nlos_grid to rural_trucks.",
             show_default=False,
         ),
     ] = None,
