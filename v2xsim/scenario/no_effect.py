@@ -56,6 +56,11 @@ def without_effect(scenario: Scenario) -> Iterator[Problem]:
             ("cooperation", "redundancy"),
             f"has no effect: it is for collective perception messages, and fusion scheme {work.fusion.name} sends none",
         )
+    if work.fusion.shares is not Share.REPORTS and _is_chosen(scenario, "cooperation", "report_interval_ms"):
+        yield Problem(
+            ("cooperation", "report_interval_ms"),
+            f"has no effect: it is for collective perception messages, and fusion scheme {work.fusion.name} sends none",
+        )
     used = {part.file for part in parts_in(scenario)}
     for number, plugin in enumerate(scenario.loaded_plugins):
         if plugin.path not in used:

@@ -93,6 +93,13 @@ class Cooperation(Section):
         "none",
         "Rule that leaves objects out of a collective perception message because others report them already",
     )
+    report_interval_ms: float = quantity(
+        100.0,
+        "ms",
+        "Least time between two collective perception messages of a station (T_GenCpm of ETSI TS 103 324); congestion control may demand more",
+        ge=100,
+        le=1000,
+    )
     max_helpers: int = quantity(
         3, "1", "Largest number of helpers from which an ego requests data per frame", ge=0, le=50
     )

@@ -80,6 +80,16 @@ def test_congestion_control_makes_a_station_wait():
     assert Reporter().third_look(CAR, wait_us=250_000.0) is None
 
 
+def test_messages_of_a_station_are_as_far_apart_as_the_scenario_demands():
+    reporter = Reporter(rules=Reporting(cooperation(redundancy="none").redundancy, 500_000))
+    sent_us = []
+    for time_us in range(0, 2_000_000, 100_000):
+        # It moves by 5 m from look to look, so it is always due.
+        if reporter.look(time_us, detections([(30 + time_us / 2e4, 0)], velocity_mps=(50.0, 0.0))) is not None:
+            sent_us.append(time_us)
+    assert sent_us == [0, 500_000, 1_000_000, 1_500_000]
+
+
 def test_each_station_has_objects_of_its_own():
     one = Reporter()
     one.third_look(CAR)
@@ -219,6 +229,17 @@ HOLDS = [
 def test_a_reported_object_holds_until_its_sender_would_have_had_to_report_it_again(velocity_mps, holds_us):
     assert objects_of(after_reports((HELPER, FRAME_US - holds_us, velocity_mps, [1]))) == [[1]]
     assert objects_of(after_reports((HELPER, FRAME_US - holds_us - 1, velocity_mps, [1]))) == []
+
+
+@pytest.mark.parametrize(
+    ("interval_us", "holds_us"), [(300_000, 800_000), (700_000, 1_200_000), (1_000_000, 1_200_000)]
+)
+def test_a_report_holds_longer_if_its_sender_may_have_to_wait_for_its_next_message(interval_us, holds_us):
+    # 4 m at 10 m/s take 0.4 s; the next message may follow up to an interval later, but not after a second.
+    for age_us, held in ((holds_us, [[1]]), (holds_us + 1, [])):
+        known = after_reports((HELPER, FRAME_US - age_us, (10.0, 0.0), [1]))
+        found = reported_to(known, frame(EGO, FRAME_US), interval_us)
+        assert [seen.truth.tolist() for _, seen in found] == held
 
 
 def test_an_object_that_no_longer_holds_is_forgotten_and_the_others_are_not():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.comms.messages.cpm import MOVE_M, SLOWEST_US, UNUSED_US, CpmRules
+from v2xsim.comms.messages.cpm import CHECK_US, MOVE_M, SLOWEST_US, UNUSED_US, CpmRules
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
 from v2xsim.comms.messages.sizes import cpm_bytes
 from v2xsim.engine.stations.agent_set import grown
@@ -21,10 +21,11 @@ class Reporting:
 
     Args:
         redundancy: Redundancy rule: which objects a station leaves out because others report them as well.
+        interval_us: Least time between two messages of a station.
     """
 
-    def __init__(self, redundancy: RedundancyRule) -> None:
-        self._redundancy = redundancy
+    def __init__(self, redundancy: RedundancyRule, interval_us: int = CHECK_US) -> None:
+        self._redundancy, self._interval_us = redundancy, interval_us
         # By agent: time of the last use of the rules, and the rules; in the order of these times.
         self._rules: OrderedDict[int, tuple[int, CpmRules]] = OrderedDict()
         # By agent id, of stations whose rules are forgotten: number of the next object that they report.
@@ -53,7 +54,12 @@ class Reporting:
         omitted = omitted_by(self._redundancy, view)
         rules = self._rules_of(frame.agent, now_us)
         included = rules.included(
-            position_m, detections.velocity_mps, detections.boxes.yaw_rad, omitted, now_us, wait_us
+            position_m,
+            detections.velocity_mps,
+            detections.boxes.yaw_rad,
+            omitted,
+            now_us,
+            max(wait_us, self._interval_us),
         )
         if included is None:
             return None
@@ -76,17 +82,24 @@ class Reporting:
         return rules
 
 
-def reported_to(knowledge: Knowledge, ego: Frame) -> list[tuple[ReportedObject, Detections]]:
+def reported_to(
+    knowledge: Knowledge, ego: Frame, interval_us: int = CHECK_US
+) -> list[tuple[ReportedObject, Detections]]:
     """Return the reported objects that an ego fuses, by sender, and forget objects that are no longer valid.
 
     Each item has the sender's most recently captured object, and all its valid objects, extrapolated to the instant of
     that capture.
+
+    Args:
+        knowledge: Knowledge of the ego, with the reports that it received.
+        ego: Frame of the ego.
+        interval_us: Least time between two messages of a sender.
     """
     by_sender = []
     for origin in sorted(knowledge.reported):
         objects = {
             number: item for number, item in knowledge.reported[origin].items()
-            if ego.time_us - item.report.frame.time_us <= _valid_us(item)
+            if ego.time_us - item.report.frame.time_us <= _valid_us(item, interval_us)
         }  # fmt: skip
         knowledge.reported[origin] = objects
         usable = [item for _, item in sorted(objects.items()) if item.report.frame.time_us <= ego.time_us]
@@ -137,10 +150,11 @@ def _copies(knowledge: Knowledge, now_us: int) -> Copies:
     return Copies(*(np.concatenate(parts) for parts in (position_m, speed_mps, arrived_us, sender_m)))
 
 
-def _valid_us(item: ReportedObject) -> float:
-    """Return how long a reported object is valid: until its sender must report it again because it moved by MOVE_M.
+def _valid_us(item: ReportedObject, interval_us: int) -> float:
+    """Return how long a reported object is valid: until its sender must have reported it again because it moved by MOVE_M.
 
-    The time of validity is at most SLOWEST_US, plus two check intervals for the transmission.
+    A sender whose messages are further apart than the checks may have to wait for the next one. The time of validity is at most
+    SLOWEST_US, plus two check intervals for the transmission.
     """
     speed_mps = item.report.speed_mps[item.row]
-    return GRACE_US + min(float(SLOWEST_US), 1e6 * MOVE_M / max(speed_mps, 1e-3))
+    return GRACE_US + min(float(SLOWEST_US), 1e6 * MOVE_M / max(speed_mps, 1e-3) + (interval_us - CHECK_US))

@@ -69,11 +69,11 @@ class Cooperation:
     ) -> None:  # fmt: skip
         rule = scenario.cooperation
         self._rule, self._mtu_bytes, self._max_age_us = rule, scenario.radio.mtu_bytes, round(rule.max_age_ms * 1e3)
-        self._detect_us = round(rule.detect_ms * 1e3)
+        self._detect_us, self._report_us = round(rule.detect_ms * 1e3), round(rule.report_interval_ms * 1e3)
         self._clock, self._streams, self._air, self._exchange = clock, streams, air, exchange
         self._stations, self._tracks, self._blind_zones, self._transfers = stations, tracks, blind_zones, transfers
         self._forecast, self._stages = forecast, stages or Stages()
-        self._announcing, self._reporting = Announcing(rule.awareness_rule), Reporting(rule.redundancy)
+        self._announcing, self._reporting = Announcing(rule.awareness_rule), Reporting(rule.redundancy, self._report_us)
 
     def announce(self, states: OwnStates) -> None:
         """Let each station whose announcement is due by the message rule make and send it at its own phase of the period."""
@@ -155,7 +155,7 @@ class Cooperation:
                     arrived_reports(newest.report.frame, detections, ego), newest.report.frame.time_us + self._detect_us,
                     newest.relay,
                 )
-                for newest, detections in reported_to(knowledge, ego)
+                for newest, detections in reported_to(knowledge, ego, self._report_us)
             ]  # fmt: skip
         self._forecast.of(ego.agent).learn(ego.time_us, answered_whole(knowledge, ego.time_us))
         contributions = []
