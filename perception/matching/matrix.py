@@ -2,8 +2,9 @@
 
 The definition of the matrix is our reading of the abstract of arXiv 2307.06615, whose full text was not available to
 us. A cell is free if a lidar ray crosses it lower than LOW_M above the ground before its return, or returns from the
-ground there. A cell is occupied if a return from anything but the ground lies in it at a height between LEAST_M and
-MOST_M. A cell that is both free and occupied counts as occupied. All other cells are unobserved.
+ground there. Where a share of its area must be seen, rays must do so in that share of its parts (`of_whole_cells`). A cell
+is occupied if a return from anything but the ground lies in it at a height between LEAST_M and MOST_M. A cell that is both
+free and occupied counts as occupied. All other cells are unobserved.
 """
 
 import math
@@ -24,6 +25,9 @@ LOW_M = 1.0
 LEAST_M, MOST_M = 0.3, 4.0
 # Depth behind the hit surface of the point whose cell is marked.
 _SURFACE_M = 0.02
+PARTS = 4
+"""Number of parts into which each side of a cell is divided where a share of its area must be seen."""
+
 # Samples of a ray per cell length: a cell between two samples is missed only if the ray just touches its corner.
 _SAMPLES_PER_CELL = 2.0
 
@@ -265,6 +269,29 @@ def _walk(code, first, last, u, v, du, dv):  # type: ignore[no-untyped-def]
             break
         if code[int(x), int(y)] == UNOBSERVED:
             code[int(x), int(y)] = FREE
+
+
+@njit(cache=True, nogil=True)
+def of_whole_cells(code, parts, free_share):  # type: ignore[no-untyped-def]
+    """Return the codes of cells from those of their parts, parts x parts for each cell.
+
+    A cell is occupied if one of its parts is, and free if the share of its parts that were seen is at least `free_share`.
+    """
+    nx, ny = code.shape[0] // parts, code.shape[1] // parts
+    whole = np.full((nx, ny), UNOBSERVED, np.uint8)
+    least = free_share * parts * parts - 1e-9
+    for i in range(nx):
+        for j in range(ny):
+            seen, is_occupied = 0, False
+            for a in range(i * parts, (i + 1) * parts):
+                for b in range(j * parts, (j + 1) * parts):
+                    seen += code[a, b] != UNOBSERVED
+                    is_occupied |= code[a, b] == OCCUPIED
+            if is_occupied:
+                whole[i, j] = OCCUPIED
+            elif seen >= least:
+                whole[i, j] = FREE
+    return whole
 
 
 def shifted(

@@ -34,6 +34,13 @@ class Matrix(Section):
         2.0, "m", "Side of a square cell; smaller cells give a finer matrix and larger messages", ge=0.25, le=20
     )
     extent_m: float = quantity(50.0, "m", "Distance from the station to each edge of its matrix", ge=5, le=300)
+    free_share: float | None = quantity(
+        None,
+        "1",
+        "Share of the area of a cell that must be seen so that the cell counts as free; without a value, one ray across the cell is enough",
+        gt=0,
+        le=0.95,
+    )
 
 
 class Cooperation(Section):

@@ -9,7 +9,7 @@ from v2xsim.gpu.lidar.cast import cast
 from v2xsim.gpu.lidar.models import evenly_spaced, mount_transform
 from v2xsim.gpu.lidar.returns import Noise, hits_per_agent, returns
 from v2xsim.perception.matching.matrix import observed_matrix
-from v2xsim.records import Boxes, Prisms
+from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, Boxes, Prisms
 from v2xsim.spatial.grid import indexed
 from v2xsim.spatial.poses import pose_matrix
 
@@ -60,6 +60,26 @@ def test_scans_of_several_stations_are_those_of_each_lidar_alone(on_device):
         matrix = observed_matrix(2.0, 30.0, (given.lower[station] + 15.5) * 2.0, sensors)
         np.testing.assert_array_equal(scan.matrix.lower, matrix.lower)
         np.testing.assert_array_equal(scan.matrix.code, matrix.code)
+
+
+@pytest.mark.parametrize("on_device", [None, cast], ids=["in one call", "lidar by lidar on another device"])
+def test_a_cell_is_free_if_so_much_of_its_area_was_seen(on_device):
+    scanner = Scanner(HOUSE, 2.0, 30.0, on_device, 0.6)
+    given = lidars(scanner)
+    for station, scan in enumerate(scanner.scan(given, WORLD.boxes, WORLD.agent)):
+        own, skip = np.flatnonzero(given.station == station).tolist(), int(given.agent[station])
+        casts = [cast(given.beams[n], given.world_from_sensor[n], WORLD.boxes, WORLD.agent, HOUSE, skip) for n in own]
+        sensors = [(given.beams[n], given.believed[n], rays) for n, rays in zip(own, casts, strict=True)]
+        fine = observed_matrix(0.5, 30.0, (given.lower[station] + 15.0) * 2.0 + 0.1, sensors)
+        assert fine.lower.tolist() == (4 * given.lower[station]).tolist()
+        parts = fine.code.reshape(30, 4, 30, 4).transpose(0, 2, 1, 3).reshape(30, 30, 16)
+        occupied, share = (parts == OCCUPIED).any(axis=2), (parts != UNOBSERVED).mean(axis=2)
+        expected = np.where(occupied, OCCUPIED, np.where(share >= 0.6, FREE, UNOBSERVED))
+        # One of the stations has no lidar.
+        assert set(np.unique(expected).tolist()) == ({FREE, OCCUPIED, UNOBSERVED} if own else {UNOBSERVED})
+        assert ((share > 0.0) & (expected == UNOBSERVED)).any() == bool(own)
+        np.testing.assert_array_equal(scan.matrix.code, expected)
+        np.testing.assert_array_equal(scan.matrix.lower, given.lower[station])
 
 
 def test_a_later_scan_leaves_an_earlier_one_as_it_was():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int32, Int64
+from jaxtyping import Float, Int32, Int64, UInt8
 from numba import carray, njit  # type: ignore[attr-defined]
 
 from v2xsim.engine.stations.lent_memory import ReturnMemory, address_of, parts, pointer, written_parts
@@ -17,7 +17,7 @@ from v2xsim.gpu.lidar.cast import Scan, as_cast, cast_rays, plain
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.rays import Rays, rays_of
 from v2xsim.gpu.lidar.returns import LidarReturns, Noise, Returns, kept_returns
-from v2xsim.perception.matching.matrix import mark
+from v2xsim.perception.matching.matrix import PARTS, mark, of_whole_cells
 from v2xsim.records import NOTHING, Boxes, Obstacles, PerceptionMatrix
 
 
@@ -70,14 +70,17 @@ class Scanner:
         obstacles: Buildings.
         cell_m: Side length of a cell of the perception matrices.
         extent_m: Distance from a station to the edge of its matrix, rounded up to whole cells.
+        free_share: Share of the area of a cell that a station must see so that the cell is free; None if one ray is enough.
         cast: Casts the rays of one lidar on another device, called like `v2xsim.gpu.lidar.cast.cast`; None for the processor.
     """
 
     def __init__(
-        self, obstacles: Obstacles, cell_m: float, extent_m: float, cast: Callable[..., Scan] | None = None
-    ) -> None:
+        self, obstacles: Obstacles, cell_m: float, extent_m: float, cast: Callable[..., Scan] | None = None,
+        free_share: float | None = None,
+    ) -> None:  # fmt: skip
         self.obstacles, self.buildings, self.cast = obstacles, plain(obstacles), cast
         self.cell_m, self.half = cell_m, int(np.ceil(extent_m / cell_m))
+        self.free_share, self.parts = free_share, 1 if free_share is None else PARTS
         self._rays: dict[int, tuple[Beams, Rays]] = {}
         self._joined: dict[tuple[int, ...], tuple[Any, ...]] = {}
         self.memory = ReturnMemory()
@@ -130,7 +133,7 @@ class Scans:
         self._rays = [scanner.rays_of(beams) for beams in lidars.beams]
         sizes = [len(one.elevation) * len(one.cos_az) for one in self._rays]
         most_beams = max((len(one.elevation) for one in self._rays), default=0)
-        stations, side = len(lidars.agent), 2 * scanner.half
+        stations, side = len(lidars.agent), 2 * scanner.half * scanner.parts
         # Returns and codes have memory of their own for each lidar and station, so that none keeps that of another.
         self._blocks = [scanner.memory.block(size) for size in sizes]
         self._codes = [np.zeros((side, side), np.uint8) for _ in range(stations)]
@@ -175,10 +178,15 @@ class Scans:
                 if len(ids[s - begin]) == 1
                 else np.concatenate([np.zeros(0, np.int32), *ids[s - begin]]),
                 self._hits_of(s),
-                PerceptionMatrix(lidars.lower[s], self._scanner.cell_m, self._codes[s]),
+                PerceptionMatrix(lidars.lower[s], self._scanner.cell_m, self._code_of(s)),
             )
             for s in range(begin, end)
         ]
+
+    def _code_of(self, station: int) -> UInt8[np.ndarray, "nx ny"]:
+        """Return the codes of the matrix of a station."""
+        code, share = self._codes[station], self._scanner.free_share
+        return code if share is None else of_whole_cells(code, self._scanner.parts, share)
 
     def _hits_of(self, station: int) -> Int64[np.ndarray, " agents"]:
         """Return the number of returns of a station on each road user."""
@@ -196,9 +204,10 @@ class Scans:
             np.array([noise.key for noise in lidars.noise], np.uint64),
             np.array([noise.lost_below for noise in lidars.noise], np.uint64),
             *self._scanner.joined(patterns), boxes.center_m, boxes.size_m, boxes.yaw_rad, self._box_id,
-            self._carrier_id, lidars.agent, self._own_rear, self._lower_m, float(self._scanner.cell_m), *self._scanner.buildings,
+            self._carrier_id, lidars.agent, self._own_rear, self._lower_m, self._scanner.cell_m / self._scanner.parts, *self._scanner.buildings,
             self._address, self._first, self._count, self.hits,
-            np.array([address_of(code) for code in self._codes], np.int64), 2 * self._scanner.half,
+            np.array([address_of(code) for code in self._codes], np.int64),
+            2 * self._scanner.half * self._scanner.parts,
         )  # fmt: skip
 
     def _on_device(self, first: int, last: int) -> None:
@@ -215,7 +224,7 @@ class Scans:
             depth, row = as_cast(scan, rows)
             arguments = (
                 depth, row, np.uint64(lidars.noise[n].key), lidars.noise[n].lost_below, self._box_id, self._own_rear[s],
-                lidars.believed[n], self._lower_m[s, 0], self._lower_m[s, 1], float(scanner.cell_m), *self._rays[n], self._address[n],
+                lidars.believed[n], self._lower_m[s, 0], self._lower_m[s, 1], scanner.cell_m / scanner.parts, *self._rays[n], self._address[n],
                 self._first[n], self.hits[s], self._codes[s],
             )  # fmt: skip
             self._count[n] = _measure(*arguments)

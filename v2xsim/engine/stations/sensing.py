@@ -65,7 +65,7 @@ class Sensing:
         self._scenario, self._obstacles, self._streams = scenario, obstacles, streams
         self._rigs = Rigs(scenario)
         grid = scenario.cooperation.matrix
-        self._scanner = Scanner(obstacles, grid.cell_m, grid.extent_m, _caster(scenario.run.device))
+        self._scanner = Scanner(obstacles, grid.cell_m, grid.extent_m, _caster(scenario.run.device), grid.free_share)
         self._mount = lru_cache(_KEPT_MOUNTS)(self._vehicle_from_sensor)
         self._workers, self._callers = workers, workers.count + 1
         self._turn: AbstractContextManager[object] = nullcontext()
