@@ -35,7 +35,7 @@ VARIANTS = [
         "radio.slot_ms": 1, "radio.selection_window_ms": 30, "radio.retries": 1, "radio.ack_timeout_ms": 2,
     },
     {"cooperation.fusion": "cpm", "cooperation.redundancy": "distance", "cooperation.report_interval_ms": 300, "record.states": False},
-    {"cooperation.fusion": "late", "cooperation.transport": "synchronous", "cooperation.shortlist": 2},
+    {"cooperation.fusion": "late", "cooperation.boxes_by": "body", "cooperation.transport": "synchronous", "cooperation.shortlist": 2},
     # This one looks at the next tick before the others are there.
     {"cooperation.bound": "clairvoyant", "cooperation.deadline_ms": 160},
 ]  # fmt: skip

@@ -56,6 +56,11 @@ def without_effect(scenario: Scenario) -> Iterator[Problem]:
             ("cooperation", "redundancy"),
             f"has no effect: it is for collective perception messages, and fusion scheme {work.fusion.name} sends none",
         )
+    if not work.fusion.shares.is_boxes and _is_chosen(scenario, "cooperation", "boxes_by"):
+        yield Problem(
+            ("cooperation", "boxes_by"),
+            f"has no effect: it is for requested boxes, and fusion scheme {work.fusion.name} sends none",
+        )
     if work.fusion.shares is not Share.REPORTS and _is_chosen(scenario, "cooperation", "report_interval_ms"):
         yield Problem(
             ("cooperation", "report_interval_ms"),

@@ -100,6 +100,10 @@ class Cooperation(Section):
         "none",
         "Rule that leaves objects out of a collective perception message because others report them already",
     )
+    boxes_by: Literal["centre", "body"] = choice(
+        "centre",
+        "Which boxes an answer contains: those whose centre lies in a requested cell (centre), or those whose body reaches into one (body)",
+    )
     report_interval_ms: float = quantity(
         100.0,
         "ms",

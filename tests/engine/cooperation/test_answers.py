@@ -1,13 +1,17 @@
 """What a helper answers: the cells asked for, nearest first, as many as the allowance holds, in fragments."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shapely import affinity, box
 
 from tests.engine.small_world import HELPER, detections, frame, obstacles, request
 from v2xsim.engine.cooperation.answer_sizes import codes_bytes, predicted_bytes
-from v2xsim.engine.cooperation.answers import answer
+from v2xsim.engine.cooperation.answers import answer, in_asked_cells
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, Detections
 
@@ -17,10 +21,10 @@ BOXES_HEAD_BYTES = 37 + 4
 POINTS_HEAD_BYTES = 24 + 4
 
 
-def boxes_of(asked, positions_m, *, code=ALL_FREE, lower=(0, 0), mtu_bytes=1400):
+def boxes_of(asked, positions_m, *, code=ALL_FREE, lower=(0, 0), mtu_bytes=1400, by_body=False):
     """Return a helper's answer in boxes, from a frame with detections at these places."""
     captured = frame(HELPER, code=code, lower=lower)
-    return answer(asked, captured, detections(positions_m), Share.BOXES, 0.3, mtu_bytes, obstacles())
+    return answer(asked, captured, detections(positions_m), Share.BOXES, 0.3, mtu_bytes, obstacles(), by_body)
 
 
 def points_of(asked, points_m, *, shares=Share.POINTS, voxel_m=0.3, mtu_bytes=1400, house_m=None, **about):
@@ -78,6 +82,42 @@ def test_an_answer_of_points_has_six_bytes_a_point():
 def test_boxes_outside_the_cells_asked_for_are_not_sent():
     sent = boxes_of(request(only((0, 0))), [(3, 1), (1, 1), (1, 3), (-1, 1), (9, 1)]).detections
     assert sent.truth.tolist() == [1]
+
+
+def test_a_box_of_which_only_a_part_lies_in_a_cell_asked_for_is_sent_by_its_body_alone():
+    # A car of 4.5 m in cells of 2 m: from x = 2.75 to 7.25, so it reaches into the second and the fourth cell.
+    for cell, is_reached in (((0, 0), False), ((1, 0), True), ((2, 0), True), ((3, 0), True), ((2, 1), False)):
+        asked = request(only(cell))
+        assert len(boxes_of(asked, [(5, 1)], by_body=True).detections) == is_reached
+        assert len(boxes_of(asked, [(5, 1)]).detections) == (cell == (2, 0))
+
+
+def test_the_place_of_a_turned_body_is_where_it_really_reaches():
+    # At 45 degrees, the car's box along the axes reaches into the cell (0, 3), its body does not.
+    car = replace(detections([(4, 4)]).boxes, yaw_rad=np.array([np.pi / 4]))
+    assert in_asked_cells(car, request(only((0, 3))))[0].tolist() == car.center_m[0].tolist()
+    assert in_asked_cells(car, request(only((1, 1), (0, 0))))[0, :2].tolist() == [3.0, 3.0]
+
+
+@settings(deadline=None)
+@given(st.floats(0, 8), st.floats(0, 8), st.floats(-4, 4), st.integers(0, 2**16 - 1))
+def test_a_box_is_placed_where_its_body_and_a_cell_asked_for_overlap(x_m, y_m, yaw_rad, bits):
+    cells = np.array([(bits >> n) & 1 for n in range(16)], bool).reshape(4, 4)
+    car = replace(detections([(x_m, y_m)]).boxes, yaw_rad=np.array([yaw_rad]))
+    (place_m,) = in_asked_cells(car, request(cells))
+    body = affinity.translate(
+        affinity.rotate(box(*(-car.size_m[0, :2] / 2), *(car.size_m[0, :2] / 2)), yaw_rad, (0, 0), use_radians=True),
+        x_m, y_m,
+    )  # fmt: skip
+    reached = [
+        cell for cell in np.argwhere(cells) if body.intersection(box(*(2.0 * cell), *(2.0 * cell + 2.0))).area > 1e-6
+    ]
+    if place_m[:2].tolist() != [x_m, y_m]:
+        cell = np.floor(place_m[:2] / 2.0).astype(int)
+        assert cells[tuple(cell)]
+        assert body.distance(box(*(2.0 * cell), *(2.0 * cell + 2.0))) < 1e-9
+    elif reached:
+        assert cells[tuple(np.clip(np.floor([x_m / 2.0, y_m / 2.0]).astype(int), 0, 3))]
 
 
 def test_codes_of_cells_that_were_not_asked_for_are_not_sent():

@@ -24,6 +24,7 @@ class Answering:
         self, scenario: Scenario, clock: Clock, stations: Stations, tracks: OwnTracks, obstacles: Obstacles
     ) -> None:
         self._scheme, self._mtu_bytes = scenario.cooperation.fusion, scenario.radio.mtu_bytes
+        self._by_body = scenario.cooperation.boxes_by == "body"
         self._clock, self._stations, self._tracks, self._obstacles = clock, stations, tracks, obstacles
 
     def answer_to(self, request: Request) -> Answer | None:
@@ -33,4 +34,7 @@ class Answering:
             return None
         scheme = self._scheme
         detections = self._tracks.with_velocities(frame) if scheme.shares.is_boxes else frame.detections
-        return answer(request, frame, detections, scheme.shares, scheme.thinned_to_m, self._mtu_bytes, self._obstacles)
+        return answer(
+            request, frame, detections, scheme.shares, scheme.thinned_to_m, self._mtu_bytes, self._obstacles,
+            self._by_body,
+        )  # fmt: skip

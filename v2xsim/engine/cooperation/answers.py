@@ -19,7 +19,7 @@ from v2xsim.engine.stations.contents import Answer, Request
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.gpu.lidar.points import as_sent, thinned, transform
-from v2xsim.records import UNOBSERVED, Detections, Obstacles
+from v2xsim.records import UNOBSERVED, Boxes, Detections, Obstacles
 from v2xsim.spatial.poses import pose_matrix
 from v2xsim.world.on_buildings import on_buildings
 
@@ -30,7 +30,8 @@ _NO_POINTS, _NO_ROWS = np.zeros((0, 3)), np.zeros(0, np.int64)
 
 
 def answer(
-    request: Request, frame: Frame, detections: Detections, shares: Share, voxel_m: float, mtu_bytes: int, obstacles: Obstacles
+    request: Request, frame: Frame, detections: Detections, shares: Share, voxel_m: float, mtu_bytes: int,
+    obstacles: Obstacles, by_body: bool = False,
 ) -> Answer:  # fmt: skip
     """Return a helper's answer from one of its frames.
 
@@ -46,15 +47,15 @@ def answer(
         voxel_m: Side of the cubes to which points are thinned: one point remains in each cube.
         mtu_bytes: Largest payload of one fragment.
         obstacles: Buildings of the map.
+        by_body: Whether a box is sent if its body reaches into a requested cell; otherwise its centre must lie in one.
     """
     code, asked = _codes(request.cells, request.lower, frame.matrix.code, frame.matrix.lower)
     head_bytes = codes_bytes(asked)
     if shares is Share.FRAMES:
         return _whole_frame(request, frame, code, mtu_bytes, obstacles)
     if shares.is_boxes:
-        fit = _fitted(
-            detections.boxes.center_m, request, code, CPM_BASE_BYTES + head_bytes, CPM_OBJECT_BYTES, mtu_bytes
-        )
+        place_m = in_asked_cells(detections.boxes, request) if by_body else detections.boxes.center_m
+        fit = _fitted(place_m, request, code, CPM_BASE_BYTES + head_bytes, CPM_OBJECT_BYTES, mtu_bytes)
         return Answer(
             request, frame, fit.code, fit.code_part, _NO_POINTS, _NO_ROWS, _NO_ROWS, detections[fit.rows], fit.part,
             fit.size_bytes,
@@ -64,6 +65,17 @@ def answer(
     return Answer(
         request, frame, fit.code, fit.code_part, points_m[fit.rows], point_row[fit.rows], fit.part, Detections.none(),
         _NO_ROWS, fit.size_bytes,
+    )  # fmt: skip
+
+
+def in_asked_cells(boxes: Boxes, request: Request) -> Float[np.ndarray, "boxes 3"]:
+    """Return a place of each box in a requested cell: the middle of the cell nearest to its centre into which its body reaches.
+
+    The place of a box whose own cell is requested, or that reaches into none, is its centre.
+    """
+    return _in_asked_cells(
+        np.ascontiguousarray(boxes.center_m, np.float64), np.ascontiguousarray(boxes.size_m, np.float64),
+        np.ascontiguousarray(boxes.yaw_rad, np.float64), request.lower, float(request.cell_m), request.cells,
     )  # fmt: skip
 
 
@@ -172,6 +184,38 @@ def _cells(position_m, lower, cell_m, cells):  # type: ignore[no-untyped-def]
         if 0 <= i < cells.shape[0] and 0 <= j < cells.shape[1] and cells[i, j]:
             cell[n] = i * cells.shape[1] + j
     return cell
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _in_asked_cells(center_m, size_m, yaw_rad, lower, cell_m, cells):  # type: ignore[no-untyped-def]
+    """Return the centre of each box, or the middle of the nearest requested cell that its body reaches; see `in_asked_cells`."""
+    place_m = center_m.copy()
+    for n in range(len(center_m)):
+        x, y = center_m[n, 0], center_m[n, 1]
+        cos, sin = np.cos(yaw_rad[n]), np.sin(yaw_rad[n])
+        half, wide = size_m[n, 0] / 2.0, size_m[n, 1] / 2.0
+        # Half the extent of the body along the axes of the grid, and of a cell along those of the body.
+        reach_x, reach_y = abs(cos) * half + abs(sin) * wide, abs(sin) * half + abs(cos) * wide
+        corner_m = (abs(cos) + abs(sin)) * cell_m / 2.0
+        own_i, own_j = int(np.floor(x / cell_m)) - lower[0], int(np.floor(y / cell_m)) - lower[1]
+        least = np.inf
+        for i in range(
+            int(np.floor((x - reach_x) / cell_m)) - lower[0], int(np.floor((x + reach_x) / cell_m)) - lower[0] + 1
+        ):
+            for j in range(
+                int(np.floor((y - reach_y) / cell_m)) - lower[1], int(np.floor((y + reach_y) / cell_m)) - lower[1] + 1
+            ):
+                if not (0 <= i < cells.shape[0] and 0 <= j < cells.shape[1] and cells[i, j]):
+                    continue
+                east, north = (lower[0] + i + 0.5) * cell_m - x, (lower[1] + j + 0.5) * cell_m - y
+                # Two rectangles are apart only if an axis of one of them separates them.
+                if abs(east * cos + north * sin) >= half + corner_m or abs(north * cos - east * sin) >= wide + corner_m:
+                    continue
+                gap = 0.0 if i == own_i and j == own_j else np.hypot(east, north) + 1e-9
+                if gap < least:
+                    least = gap
+                    place_m[n, 0], place_m[n, 1] = (x, y) if gap == 0.0 else (x + east, y + north)
+    return place_m
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
