@@ -184,7 +184,7 @@ def matching_view(size: int) -> MatchingView:
     return MatchingView(
         np.where(_numbers(6, 6) > 0.3, _numbers(6, 6), 0.0), code, identities(size),
         20.0 + 10.0 * np.arange(size), np.linspace(0.6, 1.0, size), np.arange(size) % 2 == 1, 300.0 + 50.0 * np.arange(size),
-        1000.0, 3, lambda: _numbers(size),
+        1000.0, 3, lambda: _numbers(size), lambda: _experience(size),
     )  # fmt: skip
 
 
@@ -196,7 +196,13 @@ def matching_views(size: int) -> MatchingViews:
         np.repeat(view.blind_weight[None], requesters, axis=0), lower, np.array([0, size, size, 2 * size]), view.agent[helpers],
         view.distance_m[helpers[::-1]], view.delivery[helpers], view.relayed[helpers], view.cost_bytes[helpers], helpers, view.code,
         np.zeros((size, 2), np.int64), view.budget_bytes, view.max_helpers, lambda row: _numbers(size + row)[row:],
+        lambda row: _experience(size + row)[row:],
     )  # fmt: skip
+
+
+def _experience(size: int) -> np.ndarray:
+    """Return shares of a blind zone that helpers filled; every third one was never asked."""
+    return np.where(np.arange(size) % 3 == 0, np.nan, _numbers(size))
 
 
 def path_loss_view(size: int) -> PathLossView:

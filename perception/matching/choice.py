@@ -17,7 +17,8 @@ class Choices:
     Attributes:
         requester: Row of the requester in the `MatchingViews` that the rule was given.
         helper: Row of the helper in their arrays over helpers.
-        cells: Which cells are requested from the helper, at least one; a requester requests no cell from two helpers.
+        cells: Which cells are requested from the helper, at least one. A requester requests no cell from two helpers, unless its rule
+            compares no matrices.
     """
 
     requester: Int64[np.ndarray, " choices"]
@@ -34,7 +35,8 @@ def chosen_helpers(rule: MatchingRule, views: MatchingViews) -> Choices:
     if not rule.asks or len(views.agent) == 0:
         none = np.zeros(0, np.int64)
         return Choices(none, none, np.zeros((0, *views.blind_weight.shape[1:]), bool))
-    return shared_out(orders_of(rule, views), views)
+    orders = orders_of(rule, views)
+    return shared_out(orders, views) if rule.compares else all_from_each(orders, views)
 
 
 def orders_of(rule: MatchingRule, views: MatchingViews) -> Orders:
@@ -87,3 +89,32 @@ def shared_out(orders: Orders, views: MatchingViews) -> Choices:
         orders.offset, orders.helper, views.blind_weight, views.lower, views.offset, views.matrix, views.codes, views.lowers,
         np.asarray(views.cost_bytes, np.float64), float(views.budget_bytes), int(views.max_helpers),
     ))  # fmt: skip
+
+
+def all_from_each(orders: Orders, views: MatchingViews) -> Choices:
+    """Return the helpers to ask of those that a rule chose without a look into matrices, each with all blind cells of its requester.
+
+    Helpers are taken as in `shared_out`, but nobody knows which of them have something to give. Who is blind nowhere asks nobody.
+    """
+    blind = views.blind_weight > 0.0
+    is_blind: Bool[np.ndarray, " requesters"] = np.any(blind, axis=(1, 2))
+    is_taken = _fitting(orders, views) & is_blind[orders.requester]
+    requester = orders.requester[is_taken]
+    return Choices(requester, views.offset[requester] + orders.helper[is_taken], blind[requester])
+
+
+def _fitting(orders: Orders, views: MatchingViews) -> Bool[np.ndarray, " chosen"]:
+    """Return which of the chosen helpers are within the number of helpers and the byte budget of their requester."""
+    first, count = orders.offset[:-1], np.diff(orders.offset)
+    cost = np.asarray(views.cost_bytes, np.float64)[views.offset[orders.requester] + orders.helper]
+    spent_bytes, taken = np.zeros(len(count)), np.zeros(len(count), np.int64)
+    is_taken = np.zeros(len(orders.helper), bool)
+    for place in range(int(count.max(initial=0))):
+        open_to = np.flatnonzero((count > place) & (taken < views.max_helpers))
+        row = first[open_to] + place
+        # Equal shares of the budget may add up to a rounding error more than the budget.
+        fits = spent_bytes[open_to] + cost[row] <= views.budget_bytes * (1.0 + 1e-9)
+        is_taken[row] = fits
+        spent_bytes[open_to] += cost[row] * fits
+        taken[open_to] += fits
+    return is_taken

@@ -38,6 +38,7 @@ class MatchingView:
         max_helpers: Largest number of helpers that may be asked.
         draw: Function that returns a uniform random number in (0, 1) for each helper; the numbers differ from frame to
             frame.
+        recall: Function that returns `gained`.
     """
 
     blind_weight: Float[np.ndarray, "nx ny"]
@@ -50,6 +51,7 @@ class MatchingView:
     budget_bytes: float
     max_helpers: int
     draw: Callable[[], Float[np.ndarray, " helpers"]]
+    recall: Callable[[], Float[np.ndarray, " helpers"]]
 
     @LockedProperty
     def observed(self) -> Bool[np.ndarray, "helpers nx ny"]:
@@ -65,6 +67,15 @@ class MatchingView:
     def uniform(self) -> Float[np.ndarray, " helpers"]:
         """A uniform random number in (0, 1) for each helper, from the seed of the run."""
         return self.draw()
+
+    @LockedProperty
+    def gained(self) -> Float[np.ndarray, " helpers"]:
+        """Share of the blind weight that earlier answers of each helper to this requester filled, 0 to 1; NaN for a helper never asked.
+
+        It is the requester's own experience: a mean over the frames for which it asked the helper, in which older frames count less. Data that
+        did not arrive by the deadline filled nothing. A helper that was not asked for long is forgotten, and has NaN again.
+        """
+        return self.recall()
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,7 @@ class MatchingViews:
         budget_bytes: Largest total size of the answers to one requester.
         max_helpers: Largest number of helpers that one requester may ask.
         draw: Function that takes the row of a requester and returns a random number for each of its helpers.
+        recall: Function that takes the row of a requester and returns `MatchingView.gained` of each of its helpers.
     """
 
     blind_weight: Float[np.ndarray, "requesters nx ny"]
@@ -105,6 +117,7 @@ class MatchingViews:
     budget_bytes: float
     max_helpers: int
     draw: Callable[[int], Float[np.ndarray, " helpers"]]
+    recall: Callable[[int], Float[np.ndarray, " helpers"]]
 
     def __len__(self) -> int:
         return len(self.lower)
@@ -116,7 +129,7 @@ class MatchingViews:
         return MatchingViews(
             view.blind_weight[None], here, np.array([0, helpers]), view.agent, view.distance_m, view.delivery, view.relayed,
             view.cost_bytes, np.arange(helpers), view.code, np.repeat(here, helpers, axis=0), view.budget_bytes, view.max_helpers,
-            lambda _: view.draw(),
+            lambda _: view.draw(), lambda _: view.recall(),
         )  # fmt: skip
 
     def of(self, row: int) -> MatchingView:
@@ -128,8 +141,18 @@ class MatchingViews:
         code = window(self.codes, self.lowers, self.matrix[own], self.lower[row], *self.blind_weight.shape[1:])
         return MatchingView(
             self.blind_weight[row], code, self.agent[own], self.distance_m[own], self.delivery[own], self.relayed[own],
-            self.cost_bytes[own], self.budget_bytes, self.max_helpers, lambda: self.draw(row),
+            self.cost_bytes[own], self.budget_bytes, self.max_helpers, lambda: self.draw(row), lambda: self.recall(row),
         )  # fmt: skip
+
+    @property
+    def requester(self) -> Int64[np.ndarray, " helpers"]:
+        """Row of the requester of each helper."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offset))
+
+    def of_each_helper(self, values: Callable[[int], Float[np.ndarray, " _"]]) -> Float[np.ndarray, " helpers"]:
+        """Return what `draw` or `recall` returns, for all helpers of all requesters."""
+        rows = np.flatnonzero(np.diff(self.offset) > 0).tolist()
+        return np.concatenate([np.zeros(0), *map(values, rows)])
 
 
 @dataclass(frozen=True)
@@ -144,11 +167,22 @@ class Orders:
     offset: Int64[np.ndarray, " requesters_plus_1"]
     helper: Int64[np.ndarray, " chosen"]
 
+    @property
+    def requester(self) -> Int64[np.ndarray, " chosen"]:
+        """Row of the requester of each chosen helper."""
+        return np.repeat(np.arange(len(self.offset) - 1), np.diff(self.offset))
+
     @staticmethod
     def of(rows: Sequence[Int64[np.ndarray, " _"]]) -> "Orders":
         """Return the choices of requesters, given one by one."""
         offset = np.cumsum([0, *map(len, rows)], dtype=np.int64)
         return Orders(offset, np.concatenate([np.zeros(0, np.int64), *rows]))
+
+    @staticmethod
+    def sorted(views: MatchingViews, *keys: Float[np.ndarray, " helpers"]) -> "Orders":
+        """Return all helpers of each requester, those with the smallest key first; each further key decides between equal ones."""
+        requester = views.requester
+        return Orders(views.offset, np.lexsort((*keys[::-1], requester)) - views.offset[requester])
 
 
 class MatchingRule(Part):
@@ -159,10 +193,14 @@ class MatchingRule(Part):
 
     Attributes:
         asks: Whether the rule asks helpers at all (False switches requests off).
+        compares: Whether the rule compares announced matrices. With False, an ego that follows the rule reads no matrix of a helper: it asks
+            each chosen helper for all cells in which the ego itself is blind, and predicts that each answer takes an equal share of the
+            byte budget. So answers may be useless, and several helpers may answer for one cell. The rule must not read `code`.
     """
 
     kind = Kind("matching rule", "rule", ("choose",), "v2xsim.perception.matching.rules")
     asks: ClassVar[bool] = True
+    compares: ClassVar[bool] = True
 
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
         """Return the rows of the chosen helpers, best first and without repetitions.
@@ -170,7 +208,8 @@ class MatchingRule(Part):
         Helpers are selected in this order until `max_helpers` are selected. A helper whose predicted answer does not fit
         into the rest of the byte budget is skipped. A blind cell that several selected helpers observed is requested
         from the first of them. A selected helper from which no cell would be requested is not asked, but it counts
-        towards `max_helpers` and the byte budget.
+        towards `max_helpers` and the byte budget. If `compares` is False, all blind cells are requested from every
+        selected helper instead.
         """
         raise NotImplementedError
 

@@ -78,6 +78,8 @@ class TestEveryRelayRule:
 
 
 ASKING = every(MatchingRule, lambda rule: rule.asks)
+COMPARING = every(MatchingRule, lambda rule: rule.asks and rule.compares)
+NOT_COMPARING = every(MatchingRule, lambda rule: rule.asks and not rule.compares)
 
 
 @ASKING
@@ -90,13 +92,6 @@ class TestEveryMatchingRule:
                 assert view.cost_bytes[helpers].sum() <= budget
                 assert len(set(helpers)) == len(helpers) <= most
 
-    def test_asks_each_blind_cell_of_one_helper_that_sees_it(self, part):
-        view = replace(trials.matching_view(8), budget_bytes=1e6, max_helpers=8)
-        choices = chosen_helpers(part, MatchingViews.only(view))
-        assert len(choices.helper) > 1
-        assert choices.cells.sum(axis=0).max() == 1
-        assert (choices.cells <= (view.observed[choices.helper] & (view.blind_weight > 0.0))).all()
-
     def test_chooses_for_many_requesters_what_it_chooses_for_each_of_them_alone(self, part):
         views = trials.matching_views(8)
         nobody = np.zeros(0, np.int64)
@@ -107,8 +102,33 @@ class TestEveryMatchingRule:
     def test_gives_rows_no_meaning(self, part):
         view, order = trials.matching_view(8), np.array([5, 2, 7, 0, 3, 6, 1, 4])
         columns = ("code", "agent", "distance_m", "delivery", "relayed", "cost_bytes")
-        moved = replace(view, **{name: getattr(view, name)[order] for name in columns})
+        own = {"draw": lambda: view.uniform[order], "recall": lambda: view.gained[order]}
+        moved = replace(view, **{name: getattr(view, name)[order] for name in columns}, **own)
         assert view.agent[order_of(part, view)].tolist() == moved.agent[order_of(part, moved)].tolist()
+
+
+@COMPARING
+def test_a_rule_that_compares_matrices_asks_each_blind_cell_of_one_helper_that_sees_it(part):
+    view = replace(trials.matching_view(8), budget_bytes=1e6, max_helpers=8)
+    choices = chosen_helpers(part, MatchingViews.only(view))
+    assert len(choices.helper) > 1
+    assert choices.cells.sum(axis=0).max() == 1
+    assert (choices.cells <= (view.observed[choices.helper] & (view.blind_weight > 0.0))).all()
+
+
+@NOT_COMPARING
+class TestEveryMatchingRuleThatComparesNoMatrices:
+    def test_asks_every_helper_for_all_blind_cells(self, part):
+        view = replace(trials.matching_view(8), budget_bytes=1e6, max_helpers=8)
+        choices = chosen_helpers(part, MatchingViews.only(view))
+        assert len(choices.helper) == 8
+        assert (choices.cells == (view.blind_weight > 0.0)).all()
+
+    def test_asks_the_same_whatever_helpers_announce(self, part):
+        views, chance = trials.matching_views(8), np.random.default_rng(1)
+        for _ in range(20):
+            other = replace(views, codes=chance.integers(0, 3, views.codes.shape).astype(np.uint8))
+            assert_same(chosen_helpers(part, other), chosen_helpers(part, views))
 
 
 @dataclass(frozen=True)

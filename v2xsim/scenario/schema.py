@@ -58,7 +58,7 @@ class Cooperation(Section):
     matching: Annotated[MatchingRule, PartChoice(MatchingRule, "blind_cells")] = chosen(
         MatchingRule,
         "blind_cells",
-        "Rule that chooses helpers: those that cover most blind cells per byte, the nearest ones, or none",
+        "Rule that chooses helpers: those that cover most blind cells per byte; or, without a look into announced matrices, the nearest ones, some at random, or those whose answers filled most so far; or none",
     )
     shortlist: int = quantity(
         0,

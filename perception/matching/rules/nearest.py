@@ -1,6 +1,7 @@
-"""Matching rule by distance: the nearest helpers first; the baseline that does not compare matrices."""
+"""Matching rule by distance: the nearest helpers first; a baseline that looks into no announced matrix."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Int64
@@ -12,7 +13,9 @@ from v2xsim.perception.matching.rule import MatchingRule, MatchingView, Matching
 @part("nearest")
 @dataclass(frozen=True)
 class Nearest(MatchingRule):
-    """Ask the nearest helpers first; of two at the same distance, the one with the lower identity."""
+    """Ask the nearest helpers first, for all blind cells; of two at the same distance, the one with the lower identity."""
+
+    compares: ClassVar[bool] = False
 
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
         """Return the rows of all helpers, sorted by their distance from the requester."""
@@ -20,5 +23,4 @@ class Nearest(MatchingRule):
 
     def choose_all(self, views: MatchingViews) -> Orders:
         """Return the choice of each requester."""
-        requester = np.repeat(np.arange(len(views)), np.diff(views.offset))
-        return Orders(views.offset, np.lexsort((views.distance_m, requester)) - views.offset[requester])
+        return Orders.sorted(views, views.distance_m)

@@ -170,6 +170,7 @@ class Ego:
         view = MatchingView(
             weight, code, agent, np.hypot(*(announced_m - frame.pose[:2]).T), success, relay >= 0, cost_bytes, rule.budget_bytes,
             rule.max_helpers, lambda: streams.uniforms("matching", streams.agent_key(own), frame.time_us, streams.agent_keys(agent))[:, 0],
+            lambda: np.full(len(agent), np.nan),
         )  # fmt: skip
         choice = chosen_helpers(rule.matching, MatchingViews.only(view))
         total = cost_bytes[choice.helper].sum()

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from tests.engine.small_world import (
     EGO,
@@ -175,6 +178,70 @@ def test_the_nearest_helpers_are_asked_first_by_where_they_said_they_were():
     known = (helper(HELPER, columns(0, 2), position_m=(4, 8)), helper(OTHER, columns(2, 4), position_m=(9, 8)))
     requests = asked(*known, ego=frame(EGO, pose=(8, 8, 0, 0)), matching="nearest")
     assert agents_of(requests) == [OTHER, HELPER]
+
+
+def test_the_nearest_helper_is_asked_for_all_blind_cells_even_if_it_saw_none_of_them():
+    weight = np.zeros((4, 4))
+    weight[0] = 1.0
+    known = (helper(HELPER, columns(2, 4), position_m=(4, 0)), helper(OTHER, columns(0, 1), position_m=(9, 0)))
+    (only,) = asked(*known, weight=weight, matching="nearest", max_helpers=1, budget_bytes=700)
+    assert only.helper == HELPER
+    assert (only.cells == (weight > 0.0)).all()
+    assert only.allowance_bytes == 700
+
+
+@given(
+    arrays(np.uint8, (3, 4, 4), elements=st.integers(0, 2)), st.sampled_from(["nearest", "random_helpers", "history"])
+)
+@settings(max_examples=60, deadline=None)
+def test_a_request_under_a_rule_that_compares_nothing_does_not_depend_on_what_helpers_announce(codes, name):
+    def requests_for(codes):
+        places = zip((HELPER, OTHER, RELAY), codes, ((4, 0), (9, 0), (2, 0)), strict=True)
+        known = [helper(agent, code, position_m=place_m) for agent, code, place_m in places]
+        requests = asks(
+            [frame(EGO)], ALL_BLIND[None], candidates_from(known), cooperation(matching=name, max_helpers=2), Streams(1),
+            CycleForecast("ieee80211p", 0, 1400),
+        )[0]  # fmt: skip
+        return [(one.helper, one.cells.tolist(), one.allowance_bytes, one.predicted) for one in requests]
+
+    assert len(requests_for(codes)) == 2
+    assert requests_for(codes) == requests_for(np.zeros((3, 4, 4), np.uint8))
+
+
+def random_choices(time_us):
+    """Return whom an ego asks by chance among nine helpers that are all alike, for its frame at a time."""
+    known = [helper(HELPER + n, columns(0, 2)) for n in range(9)]
+    return agents_of(asked(*known, ego=frame(EGO, time_us), matching="random_helpers", max_helpers=3))
+
+
+def test_a_random_choice_is_the_same_in_a_second_run_and_another_one_in_another_frame():
+    frames = [random_choices(time_us) for time_us in range(0, 500_000, 100_000)]
+    assert frames == [random_choices(time_us) for time_us in range(0, 500_000, 100_000)]
+    assert len({tuple(choice) for choice in frames}) == 5
+
+
+def after_answers(shares):
+    """Return whom an ego asks by its history, after answers of helpers that each filled a share of its blind zone."""
+    forecast = AsTold("ideal", 0, 1400)
+    forecast.of(EGO).gained.learn(0, shares, shares)
+    known = [helper(agent, columns(0, 2)) for agent in (HELPER, OTHER, RELAY)]
+    requests = asks(
+        [frame(EGO, 100_000)],
+        ALL_BLIND[None],
+        candidates_from(known),
+        cooperation(matching="history"),
+        Streams(1),
+        forecast,
+    )
+    return agents_of(requests[0])
+
+
+def test_by_history_an_ego_asks_those_first_who_filled_most_of_its_own_blind_zone():
+    assert after_answers({HELPER: 0.1, OTHER: 0.4, RELAY: 0.2}) == [OTHER, RELAY, HELPER]
+
+
+def test_by_history_an_ego_asks_those_first_whom_it_never_tried():
+    assert after_answers({HELPER: 0.9, RELAY: 0.2}) == [OTHER, HELPER, RELAY]
 
 
 @pytest.mark.parametrize("keys", [{"max_helpers": 0}, {"budget_bytes": 0}, {"matching": "none"}])

@@ -1,5 +1,6 @@
 """The data that an ego fuses at its deadline: the newest answer that has arrived from each helper, complete or in part."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,3 +93,14 @@ def arrived_reports(frame: Frame, detections: Detections, ego: Frame) -> Arrived
     """
     unknown = np.full(ego.matrix.code.shape, UNOBSERVED, np.uint8)
     return Arrived(frame, unknown, np.zeros((0, 3)), np.zeros(0, np.int64), detections)
+
+
+def filled_by(arrived: Sequence[Arrived], weight: Float[np.ndarray, "nx ny"]) -> list[float]:
+    """Return the share of an ego's blind weight that the data of each helper fills alone, 0 to 1.
+
+    Args:
+        arrived: The data that has arrived, on the grid of the ego's matrix. A cell for which several helpers answered counts for each.
+        weight: Relevance of each blind cell; 0 for cells that are not blind.
+    """
+    total = float(weight.sum())
+    return [float(weight[item.code != UNOBSERVED].sum()) / total if total > 0.0 else 0.0 for item in arrived]

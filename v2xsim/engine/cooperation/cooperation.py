@@ -11,7 +11,14 @@ from v2xsim.engine.channel.air import Air
 from v2xsim.engine.clock import Clock, Order
 from v2xsim.engine.cooperation.announcing import Announcing, announcements
 from v2xsim.engine.cooperation.blind_zone import BlindZones
-from v2xsim.engine.cooperation.collecting import Arrived, answered_whole, arrived_of, arrived_reports, newest_answers
+from v2xsim.engine.cooperation.collecting import (
+    Arrived,
+    answered_whole,
+    arrived_of,
+    arrived_reports,
+    filled_by,
+    newest_answers,
+)
 from v2xsim.engine.cooperation.collective import Reporting, reported_to
 from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
 from v2xsim.engine.cooperation.exchange import Exchange
@@ -157,8 +164,10 @@ class Cooperation:
                 )
                 for newest, detections in reported_to(knowledge, ego, self._report_us)
             ]  # fmt: skip
-        self._forecast.of(ego.agent).learn(ego.time_us, answered_whole(knowledge, ego.time_us))
-        contributions = []
+        experience = self._forecast.of(ego.agent)
+        asked = [cycle.helper for cycle in experience.asked.get(ego.time_us, [])]
+        experience.learn(ego.time_us, answered_whole(knowledge, ego.time_us))
+        contributions: list[Contribution] = []
         for received in newest_answers(knowledge, ego, self._max_age_us):
             transfer, size_bytes = self._transfers.of_message(received.number), received.answer.size_bytes
             transfer.fused(self._clock.now_us, ego.time_us)
@@ -170,4 +179,8 @@ class Cooperation:
                 arrived_of(received, ego), received.answer.request.frame_us + self._detect_us,
                 transfer.relay if transfer.by_relay else NOBODY,
             ))  # fmt: skip
+        filled = filled_by([item.arrived for item in contributions], self._blind_zones.of(ego).weight)
+        experience.gained.learn(
+            ego.time_us, asked, {item.helper: share for item, share in zip(contributions, filled, strict=True)}
+        )
         return contributions

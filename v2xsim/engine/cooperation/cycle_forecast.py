@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.engine.cooperation.cycle_weights import PATH_FEATURES, WEIGHTS
+from v2xsim.engine.cooperation.gained import Gained
 from v2xsim.engine.cooperation.paths import Paths
 
 # Probabilities are kept this far from 0 and 1 before their log odds are taken.
@@ -85,12 +86,14 @@ class Experience:
         covariance: Their covariance.
         of_helper: Term of each helper.
         asked: By capture time of a frame: the cycles begun for it.
+        gained: How much of the ego's blind zone the data of each helper filled.
     """
 
     mean: Float[np.ndarray, " 3"] = field(default_factory=lambda: np.array(_PRIOR_MEAN))
     covariance: Float[np.ndarray, "3 3"] = field(default_factory=lambda: np.diag(_PRIOR_VARIANCE))
     of_helper: dict[int, Term] = field(default_factory=dict)
     asked: dict[int, list[Asked]] = field(default_factory=dict)
+    gained: Gained = field(default_factory=Gained)
 
     def learn(self, frame_us: int, succeeded: set[int]) -> None:
         """Learn from the cycles of one frame, at its deadline.

@@ -112,8 +112,8 @@ def asks(
 ) -> list[list[Ask]]:
     """Return for each ego the helpers that it asks, with cells and allowance of each, best helper first.
 
-    The size of each answer is predicted from the matrices, and limited to an equal share of the budget before the choice.
-    The whole budget is then divided among the chosen helpers in proportion to the predicted sizes.
+    The size of each answer is predicted from the matrices, and limited to an equal share of the budget before the choice. Under a rule that
+    compares no matrices, it is such a share. The whole budget is then divided among the chosen helpers in proportion to the predicted sizes.
 
     Args:
         egos: Frame of each ego.
@@ -155,7 +155,6 @@ def _views(
     lower = np.array([ego.matrix.lower for ego in egos])
     codes: UInt8[np.ndarray, "matrices mx my"] = np.array([matrix.code for matrix in known.matrices])
     lowers = np.array([matrix.lower for matrix in known.matrices])
-    observed, occupied = counted(weight, lower, known.offset, known.matrix, codes, lowers)
     count = np.diff(known.offset)
     gap_m = known.position_m - np.repeat(np.array([ego.pose[:2] for ego in egos]), count, axis=0)
 
@@ -163,14 +162,22 @@ def _views(
         ego, agent = egos[row], known.agent[known.offset[row] : known.offset[row + 1]]
         return streams.uniforms("matching", streams.agent_key(ego.agent), ego.time_us, streams.agent_keys(agent))[:, 0]
 
-    cost_bytes = _cost_bytes(observed, occupied, np.repeat(count, count), rule)
+    def recall(row: int) -> Float[np.ndarray, " helpers"]:
+        ego, agent = egos[row], known.agent[known.offset[row] : known.offset[row + 1]]
+        return forecast.of(ego.agent).gained.shares(agent, ego.time_us)
+
+    if rule.matching.compares:
+        observed, occupied = counted(weight, lower, known.offset, known.matrix, codes, lowers)
+        cost_bytes = _cost_bytes(observed, occupied, np.repeat(count, count), rule)
+    else:
+        cost_bytes = _equal_shares(np.repeat(count, count), rule)
     predicted = forecast.predicted(
         np.repeat(np.array([ego.agent for ego in egos], np.int64), count), known.agent, known.evidence, known.there, known.back,
         request_bytes(weight[0].size), cost_bytes,
     )  # fmt: skip
     views = MatchingViews(
         weight, lower, known.offset, known.agent, np.hypot(gap_m[:, 0], gap_m[:, 1]), predicted.success, known.relay != NOBODY,
-        cost_bytes, known.matrix, codes, lowers, rule.budget_bytes, rule.max_helpers, draw,
+        cost_bytes, known.matrix, codes, lowers, rule.budget_bytes, rule.max_helpers, draw, recall,
     )  # fmt: skip
     return views, predicted
 
@@ -193,8 +200,14 @@ def _cost_bytes(
         return np.full(len(asked), rule.budget_bytes / rule.max_helpers)
     predicted = predicted_bytes(occupied, asked, scheme.shares, scheme.thinned_to_m, rule.matrix.cell_m)
     # Without this limit, a helper with much data would seem too expensive to ask at all.
-    share = rule.budget_bytes / np.minimum(rule.max_helpers, others)
+    share = _equal_shares(others, rule)
     # An answer without any item still carries the codes and a header of about 64 bytes.
     least = codes_bytes(asked) + 64.0
     cost: np.ndarray = np.maximum(np.minimum(predicted, share), np.minimum(least, rule.budget_bytes))
     return cost
+
+
+def _equal_shares(others: Int64[np.ndarray, " helpers"], rule: Cooperation) -> Float[np.ndarray, " helpers"]:
+    """Return an equal share of the budget for each helper, given the number of the ego's possible helpers, this one included."""
+    share: np.ndarray = rule.budget_bytes / np.minimum(rule.max_helpers, others)
+    return share
