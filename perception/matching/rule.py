@@ -196,11 +196,14 @@ class MatchingRule(Part):
         compares: Whether the rule compares announced matrices. With False, an ego that follows the rule reads no matrix of a helper: it asks
             each chosen helper for all cells in which the ego itself is blind, and predicts that each answer takes an equal share of the
             byte budget. So answers may be useless, and several helpers may answer for one cell. The rule must not read `code`.
+        seeks_bodies: Whether the rule looks for bodies only. With True, it sees the occupied cells of the announced matrices, and all others
+            as unobserved. Cells in which a vehicle stands that announced itself to the ego have no weight.
     """
 
     kind = Kind("matching rule", "rule", ("choose",), "v2xsim.perception.matching.rules")
     asks: ClassVar[bool] = True
     compares: ClassVar[bool] = True
+    seeks_bodies: ClassVar[bool] = False
 
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
         """Return the rows of the chosen helpers, best first and without repetitions.

@@ -23,6 +23,7 @@ from v2xsim.engine.cooperation.collective import Reporting, reported_to
 from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
 from v2xsim.engine.cooperation.exchange import Exchange
 from v2xsim.engine.cooperation.matching import asks
+from v2xsim.engine.cooperation.sought import sought_weight
 from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.stages import Stages
 from v2xsim.engine.stations.contents import NOBODY
@@ -119,7 +120,9 @@ class Cooperation:
         if not egos:
             return
         weight = np.stack([zone.weight for zone in zones])
-        requests = asks(egos, weight, known, self._rule, self._streams, self._forecast)
+        seeks_bodies = self._rule.matching.seeks_bodies
+        sought = sought_weight(weight, egos, self.announced_vehicles(egos)) if seeks_bodies else weight
+        requests = asks(egos, sought, known, self._rule, self._streams, self._forecast)
         self._transfers.cycles.wanted(now_us, egos, weight, known, requests)
         for ego, of_ego in zip(egos, requests, strict=True):
             self._forecast.of(ego.agent).asked[frame_us] = [ask.predicted for ask in of_ego]

@@ -17,7 +17,7 @@ from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.perception.matching.choice import chosen_helpers
 from v2xsim.perception.matching.greedy_loops import counted
 from v2xsim.perception.matching.rule import MatchingViews
-from v2xsim.records import PerceptionMatrix
+from v2xsim.records import OCCUPIED, UNOBSERVED, PerceptionMatrix
 from v2xsim.scenario.schema import Cooperation
 from v2xsim.streams import Streams
 
@@ -154,6 +154,8 @@ def _views(
     """Return what the matching rule is shown, and the predictions for all possible cycles; arguments as in `asks`."""
     lower = np.array([ego.matrix.lower for ego in egos])
     codes: UInt8[np.ndarray, "matrices mx my"] = np.array([matrix.code for matrix in known.matrices])
+    if rule.matching.seeks_bodies:
+        codes = np.where(codes == OCCUPIED, codes, np.uint8(UNOBSERVED))
     lowers = np.array([matrix.lower for matrix in known.matrices])
     count = np.diff(known.offset)
     gap_m = known.position_m - np.repeat(np.array([ego.pose[:2] for ego in egos]), count, axis=0)
