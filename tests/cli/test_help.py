@@ -27,6 +27,7 @@ FAMILIES = {
         "situations",
         "tall-relay",
         "relay-choices",
+        "matching",
     ],
     "study": ["run", "report"],
     "train": ["sequence"],
@@ -48,6 +49,7 @@ OPTIONS = {
     "claim situations": {"--seeds", "--every", "--set"},
     "claim tall-relay": {"--truck-share", "--seeds"},
     "claim relay-choices": {"--seeds", "--set"},
+    "claim matching": {"--cases", "--repeats"},
     "study run": {"--seeds", "--family", "--out", "--workers", "--retry-failed", "--dry-run"},
     "study report": {"--out", "--figure"},
     "train sequence": {

@@ -5,6 +5,7 @@ from v2xsim.cli.claim import (
     city,
     descriptors,
     kv_sharing,
+    matching,
     memory,
     relay_choices,
     sharedllm,
@@ -16,4 +17,16 @@ from v2xsim.cli.claim import (
 NAME = "claim"
 HELP = "Repeat the experiment behind a claim of the documentation (docs/benchmarks.md, docs/nlos.md)."
 EXAMPLE = "Example: v2xsim claim memory --seeds 1"
-COMMANDS = (memory, block, kv_sharing, skip, sharedllm, descriptors, city, situations, tall_relay, relay_choices)
+COMMANDS = (
+    memory,
+    block,
+    kv_sharing,
+    skip,
+    sharedllm,
+    descriptors,
+    city,
+    situations,
+    tall_relay,
+    relay_choices,
+    matching,
+)

@@ -168,11 +168,7 @@ def _views(
         ego, agent = egos[row], known.agent[known.offset[row] : known.offset[row + 1]]
         return forecast.of(ego.agent).gained.shares(agent, ego.time_us)
 
-    if rule.matching.compares:
-        observed, occupied = counted(weight, lower, known.offset, known.matrix, codes, lowers)
-        cost_bytes = _cost_bytes(observed, occupied, np.repeat(count, count), rule)
-    else:
-        cost_bytes = _equal_shares(np.repeat(count, count), rule)
+    cost_bytes = answer_costs(weight, lower, known.offset, known.matrix, codes, lowers, rule)
     predicted = forecast.predicted(
         np.repeat(np.array([ego.agent for ego in egos], np.int64), count), known.agent, known.evidence, known.there, known.back,
         request_bytes(weight[0].size), cost_bytes,
@@ -182,6 +178,30 @@ def _views(
         cost_bytes, known.matrix, codes, lowers, rule.budget_bytes, rule.max_helpers, draw, recall,
     )  # fmt: skip
     return views, predicted
+
+
+def answer_costs(
+    weight: Float[np.ndarray, "egos nx ny"], lower: Int64[np.ndarray, "egos 2"], offset: Int64[np.ndarray, " egos_plus_1"],
+    matrix: Int64[np.ndarray, " helpers"], codes: UInt8[np.ndarray, "matrices mx my"], lowers: Int64[np.ndarray, "matrices 2"],
+    rule: Cooperation,
+) -> Float[np.ndarray, " helpers"]:  # fmt: skip
+    """Return the predicted size of the answer of each possible helper, from announced matrices if the matching rule compares them.
+
+    Args:
+        weight: Relevance of each blind cell of each ego, 0 to 1.
+        lower: World cell index of cell (0, 0) of each ego's grid.
+        offset: Index of the first helper of each ego; one entry more than egos.
+        matrix: Row of each helper's announced matrix.
+        codes: Announced matrices as codes.
+        lowers: World cell index of cell (0, 0) of each announced matrix.
+        rule: Section `cooperation` of the scenario.
+    """
+    count = np.diff(offset)
+    others = np.repeat(count, count)
+    if not rule.matching.compares:
+        return _equal_shares(others, rule)
+    observed, occupied = counted(weight, lower, offset, matrix, codes, lowers)
+    return _cost_bytes(observed, occupied, others, rule)
 
 
 def _cost_bytes(
