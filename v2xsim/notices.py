@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 _USUAL = frozenset(
     {
-        "buildings.height_assumed", "buildings.other_polygons", "buildings.outside_region", "buildings.repeated", "radio.no_corner",
+        "buildings.height_assumed", "buildings.other_polygons", "buildings.outside_region", "buildings.repeated", "cooperation.left_out",
+        "radio.no_corner",
         "sumo.outputs_left_out",
         "sumo.seed_replaced", "trace.containers", "trace.interpolated", "trace.no_speeds", "trace.riders", "traffic.elevation", "traffic.one_body", "traffic.riders",
     }

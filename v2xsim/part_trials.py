@@ -20,7 +20,7 @@ from v2xsim.comms.channel.fading.model import Fading, FadingView, shape_of
 from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView, loss_of, pieces_of, range_of
 from v2xsim.comms.channel.path_loss.tr37885_urban import Tr37885Urban
 from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
-from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
+from v2xsim.comms.messages.redundancy.rule import Copies, Nearby, RedundancyRule, RedundancyView, omitted_by
 from v2xsim.comms.relay.believed_channel import ChannelModel
 from v2xsim.comms.relay.bound import RelayBound, TrueChannel, usable_links
 from v2xsim.comms.relay.choice import scores_of
@@ -251,8 +251,23 @@ def awareness_view(size: int, now_us: int) -> AwarenessView:
 def redundancy_view(size: int) -> RedundancyView:
     """Return a trial input for redundancy rules: objects, some of which other stations have reported."""
     place_m = np.column_stack([12.0 * np.arange(size), np.zeros(size)])
-    copies = Copies(place_m + 0.5, np.full(size, 9.0), np.full(size, 900_000), np.zeros((size, 2)))
-    return RedundancyView(place_m, np.full(size, 9.0), np.zeros(2), copies, place_m[: size // 2], 1_000_000)
+    copies = Copies(
+        place_m + 0.5,
+        np.full(size, 9.0),
+        np.full(size, 900_000),
+        np.zeros((size, 2)),
+        identities(size),
+        np.arange(size) > 0,
+    )
+    # Three other stations: one that sees every second object, one that sees nothing, and one without a matrix.
+    sees = (np.arange(size)[:, None] % 2 == 0) & (np.arange(3) == 0)
+    nearby = Nearby(
+        identities(3), 10.0 * np.ones((3, 2)), np.arange(3) < 2, np.full(3, 80_000), sees, np.zeros((size, 3), bool), np.zeros((size, 3)),
+        np.full((size, 3), 0.5),
+    )  # fmt: skip
+    return RedundancyView(
+        place_m, np.full(size, 9.0), np.zeros(2), copies, place_m[: size // 2], 1_000_000, 100_000 * np.arange(size), nearby
+    )  # fmt: skip
 
 
 def detector_view(size: int) -> DetectorView:

@@ -38,22 +38,39 @@ class CpmRules:
 
     Args:
         first_number: Number of the first object.
+
+    Attributes:
+        due: Number of objects that were due at the last check; 0 if no message was.
+        left_out: Number of these objects that a redundancy rule left out.
     """
 
     def __init__(self, first_number: int = 0) -> None:
         self._number = self._seen_us = self._looks = self._looked_us = self._included_us = np.zeros(0, np.int64)
+        self._unsent_since_us = np.zeros(0, np.int64)
         self._position = self._velocity = self._sent_position = np.zeros((0, 2))
         self._sent_speed = self._sent_heading = np.zeros(0)
         self._next = first_number
         self._sent_us, self._sensors_us = -SLOWEST_US, -SENSORS_EVERY_US
+        self.due, self.left_out = 0, 0
 
     @property
     def next_number(self) -> int:
         """Number of the next object that is recognised for the first time."""
         return self._next
 
+    def unsent_us(self, row: Int64[np.ndarray, " objects"], now_us: int) -> Int64[np.ndarray, " objects"]:
+        """Return for how long known objects have not been sent: since they were sent last, or since they were first perceived.
+
+        Args:
+            row: Rows of the objects in the list of known objects, from `recognised`.
+            now_us: Present simulation time.
+        """
+        waited_us: Int64[np.ndarray, " objects"] = now_us - self._unsent_since_us[row]
+        return waited_us
+
     def included(
         self,
+        row: Int64[np.ndarray, " objects"],
         place_m: Float[np.ndarray, "objects 2"],
         velocity_mps: Float[np.ndarray, "objects 2"],
         heading_rad: Float[np.ndarray, " objects"],
@@ -66,16 +83,15 @@ class CpmRules:
         The result is None if no message is sent.
 
         Args:
-            place_m: Position of each object perceived now.
+            row: Row of each object perceived now in the list of known objects, from `recognised`.
+            place_m: Position of each object.
             velocity_mps: Velocity of each object.
             heading_rad: Heading of each object.
             omitted: Whether a redundancy rule leaves each object out of the message.
             now_us: Present simulation time; later than in the call before.
             wait_us: Least time between two messages of the station, set by congestion control.
         """
-        # Recognise objects even if no message is due, because they must be perceived in LOOKS checks before they are
-        # reported.
-        row = self._recognised(place_m, velocity_mps, now_us)
+        self.due = self.left_out = 0
         if now_us - self._sent_us < max(CHECK_US, wait_us):
             return None
         speed = np.linalg.norm(velocity_mps, axis=1)
@@ -87,7 +103,9 @@ class CpmRules:
             | (np.abs(speed - self._sent_speed[row]) > SPEED_MPS)
             | (turn > TURN_RAD)
         )
-        due &= ~omitted & (self._looks[row] >= LOOKS)
+        due &= self._looks[row] >= LOOKS
+        self.due, self.left_out = int(due.sum()), int((due & omitted).sum())
+        due &= ~omitted
         sensors = now_us - self._sensors_us >= SENSORS_EVERY_US
         if not due.any() and not sensors:
             return None
@@ -95,16 +113,18 @@ class CpmRules:
         known_rows = row[included_rows]
         self._sent_position[known_rows], self._sent_speed[known_rows] = place_m[included_rows], speed[included_rows]
         self._sent_heading[known_rows], self._included_us[known_rows] = heading_rad[included_rows], now_us
+        self._unsent_since_us[known_rows] = now_us
         self._sent_us = now_us
         self._sensors_us = now_us if sensors else self._sensors_us
         return included_rows, self._number[known_rows], bool(sensors)
 
-    def _recognised(
+    def recognised(
         self, place_m: Float[np.ndarray, "objects 2"], velocity_mps: Float[np.ndarray, "objects 2"], now_us: int
     ) -> Int64[np.ndarray, " objects"]:
         """Return the row of each perceived object in the list of known objects.
 
-        A perceived object and the expected position of a known one are matched if they are less than 3 m apart, the
+        This comes first at each check, also if no message is due, because objects must be perceived in LOOKS checks before they are
+        reported. A perceived object and the expected position of a known one are matched if they are less than 3 m apart, the
         nearest pairs first. Objects without a match are added to the list.
         """
         # Old objects are removed before matching, so that a new object does not get the number of one that left long
@@ -119,6 +139,7 @@ class CpmRules:
             "_sent_speed",
             "_sent_heading",
             "_included_us",
+            "_unsent_since_us",
             "_looks",
             "_looked_us",
         ):
@@ -146,6 +167,7 @@ class CpmRules:
             np.append(self._sent_heading, np.zeros(more)),
         )
         self._included_us = np.append(self._included_us, np.full(more, -1, np.int64))
+        self._unsent_since_us = np.append(self._unsent_since_us, np.full(more, now_us))
         self._looks = np.append(self._looks, np.zeros(more, np.int64))
         self._looked_us = np.append(self._looked_us, np.full(more, now_us - CHECK_US))
         checked = row[now_us - self._looked_us[row] >= CHECK_US]

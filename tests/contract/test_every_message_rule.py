@@ -5,7 +5,7 @@ import numpy as np
 from tests.contract.kinds import assert_same, every
 from v2xsim import part_trials as trials
 from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
-from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
+from v2xsim.comms.messages.redundancy.rule import Copies, Nearby, RedundancyRule, RedundancyView, omitted_by
 
 
 def driving(count, now_us, wait_us=0.0):
@@ -54,15 +54,22 @@ def copies(place_m, speed_mps, age_us, sender_m):
     count = len(place_m)
     return Copies(
         np.asarray(place_m, float), np.full(count, speed_mps), np.full(count, 5_000_000 - age_us),
-        np.tile(sender_m, (count, 1)).astype(float),
+        np.tile(sender_m, (count, 1)).astype(float), np.arange(count), np.ones(count, bool),
     )  # fmt: skip
 
 
 def perceived(place_m, heard, announced=()):
+    """Return the view of a station with one station near it, which sees none of its objects and may meet all of them."""
     place_m = np.asarray(place_m, float)
+    count, shape = len(place_m), (len(place_m), 1)
+    blind = Nearby(
+        np.array([99]), np.full((1, 2), 30.0), np.ones(1, bool), np.zeros(1, np.int64), np.zeros(shape, bool), np.zeros(shape, bool),
+        np.zeros(shape), np.ones(shape),
+    )  # fmt: skip
     return RedundancyView(
-        place_m, np.full(len(place_m), 10.0), np.zeros(2), heard, np.array(announced, float).reshape(-1, 2), 5_000_000
-    )
+        place_m, np.full(count, 10.0), np.zeros(2), heard, np.array(announced, float).reshape(-1, 2), 5_000_000,
+        np.zeros(count, np.int64), blind,
+    )  # fmt: skip
 
 
 @every(RedundancyRule)

@@ -151,6 +151,8 @@ class Simulation:
             and rule.transport == "radio"
             and not scenario.radio.access.ideal
         )
+        # So does one that leaves out what these stations see. Not every station with a lidar is an ego.
+        all_listen |= rule.redundancy.reads_matrices and rule.fusion.shares is Share.REPORTS
         self.stations = Stations(
             frames_kept, self._detect_us, forget_us, max_age_us, round(rule.awareness_rule.longest_us), all_listen
         )
@@ -204,11 +206,16 @@ class Simulation:
         return self._blocked_links.corners
 
     def notices(self, names: Names) -> tuple[Notice, ...]:
-        """Return what looked wrong in the ticks so far, and which links found no way round a corner."""
+        """Return what looked wrong in the ticks so far, which links found no way round a corner, and what was left out of reports."""
         bound = self.scenario.cooperation.bound
         text = f"cooperation.bound {bound.name}: relays are chosen with the true channel, as no station can; an upper bound, for comparison only"
         bounds = (Notice("relay.bound", 1, text),) if bound.sees else ()
-        return (*bounds, *self.plausibility.notices(names), *self._blocked_links.notices())
+        return (
+            *bounds,
+            *self.plausibility.notices(names),
+            *self._blocked_links.notices(),
+            *self._cooperation.notices(),
+        )
 
     @property
     def has_begun(self) -> bool:

@@ -30,17 +30,60 @@ class Copies:
         speed_mps: Speed of each reported object.
         told_us: Time at which each report was received.
         sender_m: Position of the sender of each report.
+        sender: Agent id of the sender of each report.
+        is_valid: Whether each is valid for fusion: its sender need not have reported the object again yet.
     """
 
     place_m: Float[np.ndarray, "copies 2"]
     speed_mps: Float[np.ndarray, " copies"]
     told_us: Int64[np.ndarray, " copies"]
     sender_m: Float[np.ndarray, "copies 2"]
+    sender: Int64[np.ndarray, " copies"]
+    is_valid: Bool[np.ndarray, " copies"]
 
     @staticmethod
     def nothing() -> "Copies":
         """Return an empty set of reports."""
-        return Copies(np.zeros((0, 2)), np.zeros(0), np.zeros(0, np.int64), np.zeros((0, 2)))
+        numbers = np.zeros(0, np.int64)
+        return Copies(np.zeros((0, 2)), np.zeros(0), numbers, np.zeros((0, 2)), numbers, np.zeros(0, bool))
+
+
+@dataclass(frozen=True)
+class Nearby:
+    """The stations that want data of others, as a station knows them from the announcements that reached it.
+
+    All of it holds at the capture of the station's own frame. Where the station of an object is meant, it is the announced vehicle
+    nearest to the object, less than 3 m away.
+
+    Attributes:
+        agent: Agent ids of these stations, in rising order.
+        place_m: Their announced positions, extrapolated with their announced velocities.
+        has_matrix: Whether each announced a perception matrix. Without one nobody knows what it sees; it has a lidar, or had one.
+        age_us: Time since the state that each announced with its matrix.
+        sees: Whether the matrix of each has an occupied cell where each object was when that matrix was announced; false without
+            a matrix, and where the object was outside the matrix.
+        is_itself: Whether each object is this station.
+        hears: Share of the announcements of the object's station that arrive at each of these stations, by the list that it announced, 0
+            to 1; 0 for objects that announce nothing.
+        relevance: Relevance of each object's place to each of these stations, 0 to 1, as for hidden road users (`docs/models.md`,
+            "Choice of helpers and relays"): exp(-t / 4 s) with the time t after which they can meet at the earliest; 0 if never.
+    """
+
+    agent: Int64[np.ndarray, " stations"]
+    place_m: Float[np.ndarray, "stations 2"]
+    has_matrix: Bool[np.ndarray, " stations"]
+    age_us: Int64[np.ndarray, " stations"]
+    sees: Bool[np.ndarray, "objects stations"]
+    is_itself: Bool[np.ndarray, "objects stations"]
+    hears: Float[np.ndarray, "objects stations"]
+    relevance: Float[np.ndarray, "objects stations"]
+
+    @staticmethod
+    def nobody(objects: int) -> "Nearby":
+        """Return no stations, for a number of objects."""
+        flags, shares = np.zeros((objects, 0), bool), np.zeros((objects, 0))
+        numbers = np.zeros(0, np.int64)
+        return Nearby(numbers, np.zeros((0, 2)), np.zeros(0, bool), numbers, flags, flags, shares, shares)
 
 
 @dataclass(frozen=True)
@@ -54,6 +97,8 @@ class RedundancyView:
         copies: Reports that the station received from others within the last second.
         announced_m: Positions of the vehicles from which this station received awareness messages.
         now_us: Present simulation time.
+        unsent_us: Time since the station last sent each object, or since it first perceived the object if it never sent it.
+        nearby: The stations that want data of others, and what they see of each object; nobody unless the rule sets `reads_matrices`.
     """
 
     place_m: Float[np.ndarray, "objects 2"]
@@ -62,6 +107,8 @@ class RedundancyView:
     copies: Copies
     announced_m: Float[np.ndarray, "stations 2"]
     now_us: int
+    unsent_us: Int64[np.ndarray, " objects"]
+    nearby: Nearby
 
     def apart_m(self, within_us: int = 1_000_000) -> Float[np.ndarray, "objects copies"]:
         """Return the distance in metres of each object from each report; infinity for reports older than `within_us`."""
@@ -74,10 +121,12 @@ class RedundancyRule(Part):
 
     Attributes:
         reads_copies: Whether the rule reads the reports of other stations; if not, reports are not stored for it.
+        reads_matrices: Whether the rule reads `RedundancyView.nearby`. If so, all stations keep announcements, not only egos.
     """
 
     kind = Kind("redundancy rule", "rule", ("omitted",), "v2xsim.comms.messages.redundancy")
     reads_copies: ClassVar[bool] = True
+    reads_matrices: ClassVar[bool] = False
 
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
         """Return whether each object is left out of the message."""

@@ -5,11 +5,17 @@ import pytest
 
 from v2xsim.comms.messages.cpm import CpmRules
 from v2xsim.comms.messages.redundancy.frequency import COPIES
-from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
+from v2xsim.comms.messages.redundancy.rule import Copies, Nearby, RedundancyRule, RedundancyView, omitted_by
 from v2xsim.comms.messages.sizes import cpm_bytes
 from v2xsim.parts import parts_of
 
 TICK_US = 100_000
+
+
+def included(rules, place_m, velocity_mps, heading_rad, omitted, now_us, wait_us):
+    """Return what a message of these objects contains, which the rules recognise first."""
+    row = rules.recognised(place_m, velocity_mps, now_us)
+    return rules.included(row, place_m, velocity_mps, heading_rad, omitted, now_us, wait_us)
 
 
 def told(velocity=(0.0, 0.0), heading_of=lambda t: 0.0, start=(0.0, 0.0), until_s=6.0, wait_us=0.0, omit=False):
@@ -18,7 +24,9 @@ def told(velocity=(0.0, 0.0), heading_of=lambda t: 0.0, start=(0.0, 0.0), until_
     velocity = np.array([velocity], float)
     for k in range(round(until_s * 10)):
         place = np.array([start], float) + velocity * 0.1 * k
-        found = rules.included(place, velocity, np.array([heading_of(0.1 * k)]), np.array([omit]), 100_000 * k, wait_us)
+        found = included(
+            rules, place, velocity, np.array([heading_of(0.1 * k)]), np.array([omit]), 100_000 * k, wait_us
+        )
         if found is not None and len(found[0]):
             when.append(round(0.1 * k, 1))
             numbers |= set(found[1].tolist())
@@ -35,7 +43,7 @@ def test_an_object_is_told_of_once_it_was_recognised_three_times():
 def test_frames_faster_than_checks_do_not_make_an_object_known_sooner(step_us, told_us):
     rules, place = CpmRules(), np.zeros((1, 2))
     times_us = range(0, 2_000_000, step_us)
-    answers = [rules.included(place, place, np.zeros(1), np.zeros(1, bool), time_us, 0.0) for time_us in times_us]
+    answers = [included(rules, place, place, np.zeros(1), np.zeros(1, bool), time_us, 0.0) for time_us in times_us]
     assert next(t for t, answer in zip(times_us, answers, strict=True) if answer and len(answer[0])) == told_us
 
 
@@ -63,7 +71,7 @@ def test_congestion_control_spaces_messages():
 def test_nothing_to_tell_means_no_message_but_the_sensors_once_a_second():
     rules, nothing = CpmRules(), np.zeros((0, 2))
     found = [
-        rules.included(nothing, nothing, np.zeros(0), np.zeros(0, bool), 100_000 * k, 0.0) is not None
+        included(rules, nothing, nothing, np.zeros(0), np.zeros(0, bool), 100_000 * k, 0.0) is not None
         for k in range(30)
     ]
     assert np.flatnonzero(found).tolist() == [0, 10, 20]
@@ -73,7 +81,7 @@ def test_flickering_false_alarms_are_never_told_of():
     rng, rules, count = np.random.default_rng(3), CpmRules(), 0
     for k in range(100):
         place = rng.uniform(-200, 200, (2, 2))
-        found = rules.included(place, np.zeros((2, 2)), np.zeros(2), np.zeros(2, bool), 100_000 * k, 0.0)
+        found = included(rules, place, np.zeros((2, 2)), np.zeros(2), np.zeros(2, bool), 100_000 * k, 0.0)
         count += 0 if found is None else len(found[0])
     assert count == 0
 
@@ -83,8 +91,8 @@ def test_two_cars_in_a_queue_keep_their_numbers():
     for k in range(20):
         place = np.array([[0.0, 0.0], [6.5, 0.0]]) + np.array([8.0 * 0.1 * k, 0.0])
         order = [0, 1] if k % 2 else [1, 0]
-        found = rules.included(
-            place[order], np.full((2, 2), [8.0, 0.0]), np.zeros(2), np.zeros(2, bool), 100_000 * k, 0.0
+        found = included(
+            rules, place[order], np.full((2, 2), [8.0, 0.0]), np.zeros(2), np.zeros(2, bool), 100_000 * k, 0.0
         )
         if found is not None:
             for row, number in zip(found[0], found[1], strict=True):
@@ -94,8 +102,8 @@ def test_two_cars_in_a_queue_keep_their_numbers():
 
 def copies(count, apart_m=0.0, speed=10.0, told_us=900_000, sender=(50.0, 0.0)):
     return Copies(
-        np.tile([apart_m, 0.0], (count, 1)), np.full(count, speed), np.full(count, told_us), np.tile(sender, (count, 1))
-    )
+        np.tile([apart_m, 0.0], (count, 1)), np.full(count, speed), np.full(count, told_us), np.tile(sender, (count, 1)), np.arange(count), np.ones(count, bool)
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -115,14 +123,18 @@ def copies(count, apart_m=0.0, speed=10.0, told_us=900_000, sender=(50.0, 0.0)):
 )
 def test_what_others_tell_of_may_be_left_out(rule, heard, expected):
     nobody = np.zeros((0, 2))
-    view = RedundancyView(np.zeros((1, 2)), np.array([10.0]), np.zeros(2), heard, nobody, 1_000_000)
+    view = RedundancyView(
+        np.zeros((1, 2)), np.array([10.0]), np.zeros(2), heard, nobody, 1_000_000, np.zeros(1, np.int64), Nearby.nobody(1)
+    )  # fmt: skip
     found = omitted_by(parts_of(RedundancyRule)[rule](), view)
     assert found.tolist() == [expected]
 
 
 def test_who_announces_itself_needs_not_be_told_of():
     place = np.array([[0.0, 0.0], [20.0, 0.0]])
-    view = RedundancyView(place, np.zeros(2), np.zeros(2), Copies.nothing(), np.array([[21.0, 0.5]]), 1_000_000)
+    view = RedundancyView(
+        place, np.zeros(2), np.zeros(2), Copies.nothing(), np.array([[21.0, 0.5]]), 1_000_000, np.zeros(2, np.int64), Nearby.nobody(2)
+    )  # fmt: skip
     found = omitted_by(parts_of(RedundancyRule)["self_announcing"](), view)
     assert found.tolist() == [False, True]
 
@@ -145,8 +157,7 @@ class Station:
 
     def look(self, place=(0.0, 0.0), velocity=(0.0, 0.0), heading=0.0, omitted=False, wait_us=0.0):
         """Return whether the object is in the message of this look, None where there is no message."""
-        found = self.rules.included(
-            np.array([place], float), np.array([velocity], float), np.array([heading]), np.array([omitted]),
+        found = included(self.rules, np.array([place], float), np.array([velocity], float), np.array([heading]), np.array([omitted]),
             TICK_US * self.tick, wait_us,
         )  # fmt: skip
         self.tick += 1
@@ -207,10 +218,10 @@ def test_an_object_is_recognised_less_than_3_m_from_where_it_is_expected():
 def test_of_two_objects_near_one_memory_the_nearer_has_it():
     rules, none = CpmRules(), np.zeros((1, 2))
     one = np.zeros((1, 2))
-    rules.included(one, none, np.zeros(1), np.zeros(1, bool), 0, 0.0)
-    rules.included(one, none, np.zeros(1), np.zeros(1, bool), TICK_US, 0.0)
+    included(rules, one, none, np.zeros(1), np.zeros(1, bool), 0, 0.0)
+    included(rules, one, none, np.zeros(1), np.zeros(1, bool), TICK_US, 0.0)
     two = np.array([[2.0, 0.0], [0.5, 0.0]])
-    told = rules.included(two, np.zeros((2, 2)), np.zeros(2), np.zeros(2, bool), 2 * TICK_US, 0.0)
+    told = included(rules, two, np.zeros((2, 2)), np.zeros(2), np.zeros(2, bool), 2 * TICK_US, 0.0)
     assert told is not None
     assert (told[0].tolist(), told[1].tolist()) == ([1], [0])
 
@@ -219,7 +230,7 @@ def test_of_two_objects_near_one_memory_the_nearer_has_it():
 def test_an_object_that_was_not_seen_for_more_than_two_seconds_is_a_new_one(gap_us, number):
     rules, still, numbers = CpmRules(), np.zeros((1, 2)), []
     for now_us in (0, 100_000, 200_000, 200_000 + gap_us, 300_000 + gap_us, 400_000 + gap_us, 1_500_000 + gap_us):
-        told = rules.included(still, still, np.zeros(1), np.zeros(1, bool), now_us, 0.0)
+        told = included(rules, still, still, np.zeros(1), np.zeros(1, bool), now_us, 0.0)
         numbers += [] if told is None else told[1].tolist()
     assert numbers[-1] == number
 
@@ -235,15 +246,15 @@ def test_sensors_are_described_in_the_first_message_and_once_a_second():
     rules, none = CpmRules(), np.zeros((0, 2))
     described = []
     for tick in range(25):
-        told = rules.included(none, none, np.zeros(0), np.zeros(0, bool), TICK_US * tick, 0.0)
+        told = included(rules, none, none, np.zeros(0), np.zeros(0, bool), TICK_US * tick, 0.0)
         described += [tick] if told is not None and told[2] else []
     assert described == [0, 10, 20]
 
 
 def test_a_message_that_is_due_for_an_object_alone_describes_no_sensors():
     station = Station().told()
-    told = station.rules.included(
-        np.zeros((1, 2)), np.full((1, 2), 9.0), np.zeros(1), np.zeros(1, bool), TICK_US * 4, 0.0
+    told = included(
+        station.rules, np.zeros((1, 2)), np.full((1, 2), 9.0), np.zeros(1), np.zeros(1, bool), TICK_US * 4, 0.0
     )
     assert told is not None
     assert told[2] is False
@@ -255,7 +266,9 @@ def test_objects_are_numbered_from_0_as_they_are_first_seen():
         # A second object appears in the fourth look.
         places = np.array([[0.0, 0.0], [50.0, 0.0]])[: 1 + (tick >= 3)]
         count = len(places)
-        told = rules.included(places, np.zeros((count, 2)), np.zeros(count), np.zeros(count, bool), TICK_US * tick, 0.0)
+        told = included(
+            rules, places, np.zeros((count, 2)), np.zeros(count), np.zeros(count, bool), TICK_US * tick, 0.0
+        )
         numbers += [] if told is None else told[1].tolist()
     assert numbers == [0, 1]
 
@@ -264,8 +277,8 @@ def test_an_object_near_two_memories_keeps_the_number_of_the_nearer():
     rules, numbers = CpmRules(), []
     for tick, places in enumerate(([[0.0, 0.0], [2.9, 0.0]], [[0.5, 0.0]], [[0.5, 0.0]])):
         count = len(places)
-        told = rules.included(
-            np.array(places), np.zeros((count, 2)), np.zeros(count), np.zeros(count, bool), TICK_US * tick, 0.0
+        told = included(
+            rules, np.array(places), np.zeros((count, 2)), np.zeros(count), np.zeros(count, bool), TICK_US * tick, 0.0
         )
         numbers += [] if told is None else told[1].tolist()
     assert numbers == [0]

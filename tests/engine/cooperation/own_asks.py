@@ -39,7 +39,7 @@ class Ego:
         radio, map_of = relaying._radio, zones._footprints
         self._relaying, self._rule = relaying, relaying._rule
         self.forecast = CycleForecast(radio.access.name, radio.retries, radio.mtu_bytes)
-        self._zones = BlindZones(FootprintMap(map_of._obstacles, map_of._cell_m), zones._hidden_speeds)
+        self._zones = BlindZones(FootprintMap(map_of._obstacles, map_of._cell_m), zones.hidden_speeds)
         self._relay_before, self._death_before, self._alarms = {}, {}, {}
         self._history = LinkHistories.none()
         self.relays, self.raised = {}, {}

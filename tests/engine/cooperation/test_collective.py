@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.engine.small_world import EGO, HELPER, OTHER, cooperation, detections, frame, knowledge, report
-from v2xsim.engine.cooperation.collective import Reporting, reported_to
+from v2xsim.engine.cooperation.collective import Reporting, _copies, reported_to
 
 NOBODY_ANNOUNCED = np.zeros((0, 2))
 
@@ -186,6 +186,24 @@ def test_speeds_of_several_objects_are_their_own():
         reporter.look(time_us, seen)
     reporter.known.report_copies.append((copy, 2_200_000))
     assert reporter.look(2_200_000, seen).detections.truth.tolist() == [77]
+
+
+@pytest.mark.parametrize(("speed_mps", "interval_us", "valid_us"), [
+    # 4 m at 10 m/s: it must be reported again after 0.4 s, and two checks of 0.1 s are granted.
+    (10.0, 100_000, 600_000),
+    # The next message may come 0.3 s later.
+    (10.0, 400_000, 900_000),
+    # What stands still is reported once a second.
+    (0.0, 100_000, 1_200_000),
+])  # fmt: skip
+def test_a_copy_is_valid_until_its_sender_must_have_reported_the_object_again(speed_mps, interval_us, valid_us):
+    known, captured_us = knowledge(HELPER), 5_000_000
+    known.report_copies.append((copy_of([(30, 1)], captured_us, velocity_mps=(speed_mps, 0)), captured_us + 400_000))
+    valid = [_copies(known, captured_us + after_us, interval_us) for after_us in (valid_us, valid_us + 1)]
+    assert [(copies.is_valid.tolist(), copies.sender.tolist()) for copies in valid] == [
+        ([True], [OTHER]),
+        ([False], [OTHER]),
+    ]
 
 
 # What an ego fuses of the reports that reached it

@@ -20,6 +20,10 @@ RUNS = {
         ["cooperation.fusion=cpm", "cooperation.redundancy=self_announcing"],
         {"nominations": 20, "passed on": 20, "reports": 100, "announcements": 500},
     ),
+    "reports of what others miss": (
+        ["cooperation.fusion=cpm", "cooperation.redundancy=missed"],
+        {"nominations": 20, "passed on": 20, "reports": 100, "announcements": 500},
+    ),
 }
 SETTINGS = [
     "run.duration_s=2.0",

@@ -6,6 +6,7 @@ import numpy as np
 
 from tests.engine.cooperation.inboxes import Inbox
 from tests.engine.cooperation.own_asks import Ego
+from tests.engine.cooperation.own_nearby import nearby_of
 from tests.engine.cooperation.situations import Situation
 from v2xsim.engine.channel.messages import AnswerMessage, RequestMessage
 from v2xsim.engine.channel.radio import RadioAir
@@ -134,13 +135,16 @@ class Witness:
         named = {packet.target, *message.more_relays} if is_relay else set()
         return {(station, message.destination): True for station in receivers if station in named}
 
-    def reported(self, station, frame, announced_m, now_us, wait_us, lidars, redundancy):
+    def reported(self, station, frame, announced_m, now_us, wait_us, lidars, redundancy, forget_us):
         """Return objects and numbers of the report that a station makes of its frame; None for none."""
         inbox = self.inbox(station)
         knowledge = Knowledge(station, deque(), report_copies=inbox.copies(now_us))
+        nearby = None
+        if redundancy.reads_matrices:
+            nearby = nearby_of(inbox, frame, self.detections(frame), now_us, forget_us, self.zones.hidden_speeds)
         own = self.reporting.setdefault(station, None) or Reporting(redundancy)
         self.reporting[station] = own
-        report = own.report(knowledge, frame, self.detections(frame), announced_m, now_us, wait_us, lidars)
+        report = own.report(knowledge, frame, self.detections(frame), announced_m, now_us, wait_us, lidars, nearby)
         return None if report is None else (report.detections.boxes.center_m.tobytes(), report.number.tolist())
 
     def announced_m(self, inbox, frame, now_us, forget_us):
@@ -246,13 +250,13 @@ def _watch_what_is_decided(monkeypatch, watch):
             watch.egos[ego.agent].learn(watch.inbox(ego.agent), ego.time_us)
         return collected(self, ego)
 
-    def reports(self, knowledge, frame, detections, announced_m, now_us, wait_us, lidars):
-        result = report(self, knowledge, frame, detections, announced_m, now_us, wait_us, lidars)
+    def reports(self, knowledge, frame, detections, announced_m, now_us, wait_us, lidars, nearby=None):
+        result = report(self, knowledge, frame, detections, announced_m, now_us, wait_us, lidars, nearby)
         if self in watch.reporting.values():
             return result
         forget_us = run["air"]._stations.forget_us
         known_m = watch.announced_m(watch.inbox(frame.agent), frame, now_us, forget_us)
-        mine = watch.reported(frame.agent, frame, known_m, now_us, wait_us, lidars, run["rule"].redundancy)
+        mine = watch.reported(frame.agent, frame, known_m, now_us, wait_us, lidars, run["rule"].redundancy, forget_us)
         theirs = None if result is None else (result.detections.boxes.center_m.tobytes(), result.number.tolist())
         watch.compare("reports", {frame.agent: mine}, {frame.agent: theirs})
         return result

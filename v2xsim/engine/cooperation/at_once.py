@@ -42,10 +42,10 @@ class AtOnce:
         return 0
 
     def announce(self, awareness: Awareness) -> None:
-        """Store a station's announcement in the knowledge of every ego."""
+        """Store a station's announcement in the knowledge of every station that keeps announcements: of every ego at least."""
         now_us = self._clock.now_us
-        egos = np.fromiter(self._stations.ego_agents, np.int64)
-        self._stations.neighbours.hear(awareness, now_us, egos, now_us)
+        listening = np.fromiter(self._stations.listening, np.int64)
+        self._stations.neighbours.hear(awareness, now_us, listening, now_us)
         self._stations.bulletin.announce(awareness, now_us)
 
     def report(self, report: Report) -> None:

@@ -34,11 +34,14 @@ class BlindZones:
     Args:
         footprints: Buildings of the map.
         hidden_speeds: Highest speed that a road user hidden at each place is assumed to have; None takes 14 m/s everywhere.
+
+    Attributes:
+        hidden_speeds: These speeds.
     """
 
     def __init__(self, footprints: FootprintMap, hidden_speeds: HiddenSpeeds | None = None) -> None:
         self._footprints = footprints
-        self._hidden_speeds = hidden_speeds or HiddenSpeeds(Roads.none(), 1.0)
+        self.hidden_speeds = hidden_speeds or HiddenSpeeds(Roads.none(), 1.0)
         self._of: WeakKeyDictionary[Frame, BlindZone] = WeakKeyDictionary()
 
     def of(self, frame: Frame) -> BlindZone:
@@ -54,7 +57,7 @@ class BlindZones:
             lower, pose = np.array([matrix.lower for matrix in matrices]), np.array([frame.pose for frame in new])
             shape = matrices[0].code.shape
             ground = self._footprints.open_ground(lower, shape, pose[:, :3])
-            speeds = CellSpeeds(self._hidden_speeds.speed_mps, self._hidden_speeds.rows(lower, shape))
+            speeds = CellSpeeds(self.hidden_speeds.speed_mps, self.hidden_speeds.rows(lower, shape))
             weight = blind_weight(
                 lower, matrices[0].cell_m, np.array([matrix.code for matrix in matrices]), ground, pose[:, :2],
                 np.array([frame.velocity_mps for frame in new]), speeds,

@@ -7,12 +7,13 @@ import numpy as np
 from jaxtyping import Float
 
 from v2xsim.comms.messages.cpm import CHECK_US, MOVE_M, SLOWEST_US, UNUSED_US, CpmRules
-from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
+from v2xsim.comms.messages.redundancy.rule import Copies, Nearby, RedundancyRule, RedundancyView, omitted_by
 from v2xsim.comms.messages.sizes import cpm_bytes
 from v2xsim.engine.stations.agent_set import grown
 from v2xsim.engine.stations.contents import Report
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.knowledge import GRACE_US, Knowledge, ReportedObject
+from v2xsim.notices import Notice
 from v2xsim.records import Detections
 
 
@@ -28,12 +29,14 @@ class Reporting:
         self._redundancy, self._interval_us = redundancy, interval_us
         # By agent: time of the last use of the rules, and the rules; in the order of these times.
         self._rules: OrderedDict[int, tuple[int, CpmRules]] = OrderedDict()
+        # Over all checks: objects that were due, and those that the redundancy rule left out.
+        self._due = self._left_out = 0
         # By agent id, of stations whose rules are forgotten: number of the next object that they report.
         self._next_number = np.zeros(0, np.int64)
 
     def report(
         self, knowledge: Knowledge, frame: Frame, detections: Detections, announced_m: Float[np.ndarray, "stations 2"],
-        now_us: int, wait_us: float, lidars: int,
+        now_us: int, wait_us: float, lidars: int, nearby: Nearby | None = None,
     ) -> Report | None:  # fmt: skip
         """Return the message that a station broadcasts now; None if it sends none.
 
@@ -45,15 +48,19 @@ class Reporting:
             now_us: Simulated time of the report.
             wait_us: Least time between two messages that congestion control demands of the station.
             lidars: Number of lidars that the station carries.
+            nearby: What the stations around it see of these detections, for rules that read matrices; None for nobody.
         """
         position_m = detections.boxes.center_m[:, :2]
         speed_mps = np.linalg.norm(detections.velocity_mps, axis=1)
+        rules = self._rules_of(frame.agent, now_us)
+        row = rules.recognised(position_m, detections.velocity_mps, now_us)
         view = RedundancyView(
-            position_m, speed_mps, frame.pose[:2], _copies(knowledge, now_us), announced_m, now_us
+            position_m, speed_mps, frame.pose[:2], _copies(knowledge, now_us, self._interval_us), announced_m, now_us,
+            rules.unsent_us(row, now_us), Nearby.nobody(len(row)) if nearby is None else nearby,
         )  # fmt: skip
         omitted = omitted_by(self._redundancy, view)
-        rules = self._rules_of(frame.agent, now_us)
         included = rules.included(
+            row,
             position_m,
             detections.velocity_mps,
             detections.boxes.yaw_rad,
@@ -61,11 +68,22 @@ class Reporting:
             now_us,
             max(wait_us, self._interval_us),
         )
+        self._due, self._left_out = self._due + rules.due, self._left_out + rules.left_out
         if included is None:
             return None
         rows, number, with_sensors = included
         size_bytes = cpm_bytes(len(rows), lidars if with_sensors else 0)
         return Report(frame.agent, frame, number, detections[rows], size_bytes)
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Return how many objects the redundancy rule left out so far; nothing if it left out none."""
+        if self._left_out == 0:
+            return ()
+        text = (
+            f"cooperation.redundancy {self._redundancy.name} left out {self._left_out:,} of {self._due:,} objects that were due; an object counts at each "
+            "check, about every 100 ms, at which it was due"
+        )
+        return (Notice("cooperation.left_out", self._left_out, text),)
 
     def _rules_of(self, agent: int, now_us: int) -> CpmRules:
         """Return the rules of a station, and forget those of stations that have not used theirs for long."""
@@ -130,7 +148,7 @@ def _moved(items: Sequence[ReportedObject], to: Frame) -> Detections:
     return found
 
 
-def _copies(knowledge: Knowledge, now_us: int) -> Copies:
+def _copies(knowledge: Knowledge, now_us: int, interval_us: int) -> Copies:
     """Return the copies of reported objects that a station received within the last second, extrapolated to now.
 
     Older copies are dropped. The extrapolation uses simulated time, as if the clocks of all stations agreed.
@@ -139,7 +157,7 @@ def _copies(knowledge: Knowledge, now_us: int) -> Copies:
     knowledge.report_copies[:] = copies
     if not copies:
         return Copies.nothing()
-    position_m, speed_mps, arrived_us, sender_m = [], [], [], []
+    position_m, speed_mps, arrived_us, sender_m, sender, is_valid = [], [], [], [], [], []
     for report, at_us in copies:
         count, detections = len(report.number), report.detections
         age_s = (now_us - report.frame.time_us) * 1e-6
@@ -147,7 +165,10 @@ def _copies(knowledge: Knowledge, now_us: int) -> Copies:
         speed_mps.append(np.linalg.norm(detections.velocity_mps, axis=1))
         arrived_us.append(np.full(count, at_us, np.int64))
         sender_m.append(np.tile(report.frame.pose[:2], (count, 1)))
-    return Copies(*(np.concatenate(parts) for parts in (position_m, speed_mps, arrived_us, sender_m)))
+        sender.append(np.full(count, report.origin, np.int64))
+        is_valid.append(now_us - report.frame.time_us <= _each_valid_us(speed_mps[-1], interval_us))
+    parts = (position_m, speed_mps, arrived_us, sender_m, sender, is_valid)
+    return Copies(*(np.concatenate(part) for part in parts))
 
 
 def _valid_us(item: ReportedObject, interval_us: int) -> float:
@@ -158,3 +179,10 @@ def _valid_us(item: ReportedObject, interval_us: int) -> float:
     """
     speed_mps = item.report.speed_mps[item.row]
     return GRACE_US + min(float(SLOWEST_US), 1e6 * MOVE_M / max(speed_mps, 1e-3) + (interval_us - CHECK_US))
+
+
+def _each_valid_us(speed_mps: Float[np.ndarray, " objects"], interval_us: int) -> Float[np.ndarray, " objects"]:
+    """Return the same for many objects with these reported speeds; fusion looks at one object after the other."""
+    return GRACE_US + np.minimum(
+        float(SLOWEST_US), 1e6 * MOVE_M / np.maximum(speed_mps, 1e-3) + (interval_us - CHECK_US)
+    )

@@ -23,6 +23,7 @@ from v2xsim.engine.cooperation.collective import Reporting, reported_to
 from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
 from v2xsim.engine.cooperation.exchange import Exchange
 from v2xsim.engine.cooperation.matching import asks
+from v2xsim.engine.cooperation.seeking import Seeking
 from v2xsim.engine.cooperation.sought import sought_weight
 from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.stages import Stages
@@ -32,6 +33,7 @@ from v2xsim.engine.stations.own_state import OwnStates, rows_of
 from v2xsim.engine.stations.own_tracks import OwnTracks
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.gpu.bev.fusion.scheme import Share
+from v2xsim.notices import Notice
 from v2xsim.records import Detections
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
@@ -82,6 +84,7 @@ class Cooperation:
         self._stations, self._tracks, self._blind_zones, self._transfers = stations, tracks, blind_zones, transfers
         self._forecast, self._stages = forecast, stages or Stages()
         self._announcing, self._reporting = Announcing(rule.awareness_rule), Reporting(rule.redundancy, self._report_us)
+        self._seeking = Seeking(stations.neighbours, blind_zones.hidden_speeds)
 
     def announce(self, states: OwnStates) -> None:
         """Let each station whose announcement is due by the message rule make and send it at its own phase of the period."""
@@ -140,14 +143,24 @@ class Cooperation:
             for row, frame in zip(rows, newest, strict=True)
             if frame is not None and frame.time_us == frame_us
         ]
-        announced = self.announced_vehicles([frame for _, frame in new])
-        for (row, frame), vehicles in zip(new, announced, strict=True):
+        frames = [frame for _, frame in new]
+        announced, detections = (
+            self.announced_vehicles(frames),
+            [self._tracks.with_velocities(frame) for frame in frames],
+        )
+        reads_matrices = self._rule.redundancy.reads_matrices
+        nearby = self._seeking.nearby(frames, detections, now_us) if reads_matrices else [None] * len(new)
+        for (row, frame), vehicles, seen, others in zip(new, announced, detections, nearby, strict=True):
             report = self._reporting.report(
-                self._stations.knowledge_of(frame.agent), frame, self._tracks.with_velocities(frame),
-                vehicles.boxes.center_m[:, :2], now_us, float(wait_us[row]), int(states.lidars[row]),
+                self._stations.knowledge_of(frame.agent), frame, seen, vehicles.boxes.center_m[:, :2], now_us,
+                float(wait_us[row]), int(states.lidars[row]), others,
             )  # fmt: skip
             if report is not None:
                 self._exchange.report(report)
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Return what a run has to say about its cooperation: what the redundancy rule left out."""
+        return self._reporting.notices()
 
     def announced_vehicles(self, frames: Sequence[Frame]) -> Sequence[Detections]:
         """Return the vehicles that stations know from their announcements, extrapolated to the instant of each station's frame."""

@@ -1,5 +1,6 @@
 """Which objects each redundancy rule leaves out of a message, at its limits."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,14 @@ from v2xsim.comms.messages.redundancy.distance import Distance
 from v2xsim.comms.messages.redundancy.dynamics import Dynamics
 from v2xsim.comms.messages.redundancy.frequency import Frequency
 from v2xsim.comms.messages.redundancy.none import NoRedundancyRule
-from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, distances_m, omitted_by
+from v2xsim.comms.messages.redundancy.rule import (
+    Copies,
+    Nearby,
+    RedundancyRule,
+    RedundancyView,
+    distances_m,
+    omitted_by,
+)
 from v2xsim.comms.messages.redundancy.self_announcing import SelfAnnouncing
 from v2xsim.parts import PartError, parts_of
 
@@ -19,14 +27,15 @@ from v2xsim.parts import PartError, parts_of
 def copies(count=1, apart_m=0.0, speed=10.0, age_us=0, sender_m=50.0):
     place = np.tile([0.0, apart_m], (count, 1))
     return Copies(
-        place, np.full(count, speed), np.full(count, 5_000_000 - age_us), np.tile([sender_m, 0.0], (count, 1))
-    )
+        place, np.full(count, speed), np.full(count, 5_000_000 - age_us), np.tile([sender_m, 0.0], (count, 1)), np.arange(count), np.ones(count, bool)
+    )  # fmt: skip
 
 
 def left_out(rule, heard, announced=()):
     view = RedundancyView(
-        np.zeros((1, 2)), np.array([10.0]), np.zeros(2), heard, np.array(announced, float).reshape(-1, 2), 5_000_000
-    )
+        np.zeros((1, 2)), np.array([10.0]), np.zeros(2), heard, np.array(announced, float).reshape(-1, 2), 5_000_000,
+        np.zeros(1, np.int64), Nearby.nobody(1),
+    )  # fmt: skip
     return bool(omitted_by(rule, view)[0])
 
 
@@ -75,7 +84,11 @@ def test_without_a_rule_nothing_is_left_out():
 
 def test_only_rules_that_compare_with_what_others_told_need_it_kept():
     keeping = {name for name, rule in parts_of(RedundancyRule).items() if rule.reads_copies}
-    assert keeping == {"distance", "dynamics", "frequency"}
+    assert keeping == {"distance", "dynamics", "frequency", "missed"}
+
+
+def test_only_the_rule_about_what_others_miss_needs_their_matrices():
+    assert {name for name, rule in parts_of(RedundancyRule).items() if rule.reads_matrices} == {"missed"}
 
 
 def test_distances_are_between_every_row_and_every_column():
@@ -91,16 +104,14 @@ def test_copies_of_nothing_are_no_rows_in_the_plane():
 
 def view_of(objects):
     return RedundancyView(
-        np.zeros((objects, 2)), np.zeros(objects), np.zeros(2), Copies.nothing(), np.zeros((0, 2)), 5_000_000
-    )
+        np.zeros((objects, 2)), np.zeros(objects), np.zeros(2), Copies.nothing(), np.zeros((0, 2)), 5_000_000,
+        np.zeros(objects, np.int64), Nearby.nobody(objects),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("within_us", "near"), [(200_000, [False]), (200_001, [True])])
 def test_a_rule_may_read_copies_of_a_shorter_time_than_a_second(within_us, near):
-    view = view_of(1)
-    view = RedundancyView(
-        view.place_m, view.speed_mps, view.own_m, copies(age_us=200_001), view.announced_m, view.now_us
-    )
+    view = replace(view_of(1), copies=copies(age_us=200_001))
     assert np.isfinite(view.apart_m(within_us)).ravel().tolist() == near
 
 
