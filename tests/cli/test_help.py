@@ -49,7 +49,7 @@ OPTIONS = {
     "claim situations": {"--seeds", "--every", "--set"},
     "claim tall-relay": {"--truck-share", "--seeds"},
     "claim relay-choices": {"--seeds", "--set"},
-    "claim matching": {"--cases", "--repeats"},
+    "claim matching": {"--cases", "--repeats", "--seeds", "--known", "--set"},
     "study run": {"--seeds", "--family", "--out", "--workers", "--retry-failed", "--dry-run"},
     "study report": {"--out", "--figure"},
     "train sequence": {

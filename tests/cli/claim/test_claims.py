@@ -30,7 +30,12 @@ MEASUREMENTS = {
     "situations": ["situations.situation_rows"],
     "tall-relay": ["tall_relay.range_rows"],
     "relay-choices": ["relay_choices.choice_rows", "relay_worth.worth_rows", "relay_choices.term_rows"],
-    "matching": ["matching_greedy.greedy_rows", "matching_time.time_rows"],
+    "matching": [
+        "matching_greedy.greedy_rows",
+        "matching_time.time_rows",
+        "matching_asked.asked_rows",
+        "matching_asked.pick_rows",
+    ],
 }
 TRAINED = {"block.equal_loss_rows", "kv_sharing.sharing_rows", "skip.skip_rows"}
 NAMES = [module.NAME for module in claim.COMMANDS]
