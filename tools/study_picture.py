@@ -21,8 +21,8 @@ METRIC = "hidden_known_settled_fused"
 PLACES = {
     "grid_reports": "Between houses, reports",
     "rural_reports": "Behind trucks, reports",
-    "grid_asked": "Between houses, boxes on request",
-    "rural_asked": "Behind trucks, boxes on request",
+    "grid_asked": "Between houses, requested boxes",
+    "rural_asked": "Behind trucks, requested boxes",
 }
 SHOWN = {
     "hybrid": "relay (hybrid)",
