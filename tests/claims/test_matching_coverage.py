@@ -69,6 +69,8 @@ def test_everybody_covers_what_any_helper_observed_and_sends_it_as_often():
     size = SIZES.answers(np.array([2, 2]), np.array([0, 0]))
     assert tally.everybody == Sums(1, 4.0, 3.0, float(size.sum()), 0)
     assert tally.known_sum == 3
+    # Without a look into matrices, each of the three sends codes of four cells.
+    assert tally.unmatched_bytes == 3 * SIZES.answers(np.array([4]), np.array([0]))[0]
 
 
 def test_all_helpers_chosen_cover_the_same_as_everybody_with_fewer_bytes():
@@ -158,8 +160,10 @@ def test_tables_give_shares_of_everybody_and_of_the_blind_weight(monkeypatch):
     one, many = asked_rows([tallied])
     assert (one.helpers, one.budget_bytes, one.seeds, one.frames, one.known) == (1, 100_000, 2, 2, 3.0)
     assert (one.coverage, one.occupied, many.coverage) == (pytest.approx(4 / 6), 1.0, 1.0)
-    assert one.bytes_share < many.bytes_share < 1.0
-    assert one.everybody_bytes == pytest.approx(tally.everybody.answer_bytes)
+    assert one.bytes_share < one.matched_share < many.matched_share < 1.0
+    assert one.matched_share == pytest.approx(one.frame_bytes / tally.everybody.answer_bytes)
+    assert one.bytes_share == pytest.approx(one.frame_bytes / one.everybody_bytes)
+    assert one.everybody_bytes == pytest.approx(tally.unmatched_bytes)
     assert (one.met, many.met) == (False, many.bytes_share <= 0.25)
     rows = {(row.rule, row.helpers): row.covered for row in pick_rows([tallied])}
     assert (rows["none", 1], rows[EVERYBODY, 1], rows["nearest", 1], rows["history", 1]) == (0.0, 1.0, 0.5, None)

@@ -49,9 +49,10 @@ class AskedRow:
         known: Mean number of helpers that the ego knows.
         coverage: Share of the blind weight which everybody would cover that the answers of the chosen helpers cover, 0 to 1.
         occupied: Share of the occupied cells which everybody would send that are in these answers, 0 to 1.
-        bytes_share: Size of these answers relative to those of everybody.
+        bytes_share: Size of these answers relative to those of everybody, if everybody is asked for all blind cells.
+        matched_share: The same if everybody is asked only for the blind cells that he announced to have observed.
         frame_bytes: Mean size of these answers for a frame.
-        everybody_bytes: Mean size of the answers of everybody for a frame.
+        everybody_bytes: Mean size of the answers of everybody for a frame, if everybody is asked for all blind cells.
         met: Whether `coverage` is at least 0.90 and `bytes_share` at most 0.25.
     """
 
@@ -65,6 +66,7 @@ class AskedRow:
     coverage: float | None
     occupied: float | None
     bytes_share: float | None
+    matched_share: float | None
     frame_bytes: float | None
     everybody_bytes: float | None
     met: bool | None
@@ -97,14 +99,14 @@ def asked_rows(tallied: Sequence[Tallied]) -> Iterator[AskedRow]:
     """Yield what asking a few helpers brings beside asking everybody, scenario by scenario."""
     for one in tallied:
         every = _total(run.everybody for run in one.runs)
-        known = sum(run.known_sum for run in one.runs)
+        known, unmatched_bytes = sum(run.known_sum for run in one.runs), sum(run.unmatched_bytes for run in one.runs)
         for key in one.runs[0].asked:
             some = _total(run.asked[key] for run in one.runs)
-            coverage, bytes_share = _ratio(some.covered, every.covered), _ratio(some.answer_bytes, every.answer_bytes)
+            coverage, bytes_share = _ratio(some.covered, every.covered), _ratio(some.answer_bytes, unmatched_bytes)
             yield AskedRow(
                 one.scenario.name, *key, one.seeds, one.known, every.frames, _ratio(known, every.frames), coverage,
-                _ratio(some.occupied, every.occupied), bytes_share, _ratio(some.answer_bytes, some.frames),
-                _ratio(every.answer_bytes, every.frames),
+                _ratio(some.occupied, every.occupied), bytes_share, _ratio(some.answer_bytes, every.answer_bytes),
+                _ratio(some.answer_bytes, some.frames), _ratio(unmatched_bytes, every.frames),
                 None if coverage is None or bytes_share is None else coverage >= COVERAGE_LINE and bytes_share <= BYTES_LINE,
             )  # fmt: skip
 

@@ -125,6 +125,7 @@ class Tally:
         known_sum: Sum of the number of known helpers, over the frames with a wide choice.
         asked: Sums by largest number of helpers and budget, over the frames with a wide choice, for the rule `blind_cells`.
         everybody: The same if everybody is asked for all blind cells that he announced to have observed.
+        unmatched_bytes: Size of the answers if everybody is asked for all blind cells, as by a rule that compares no matrices.
         picked: Sums by rule, number of helpers, and least number of helpers known.
     """
 
@@ -133,6 +134,7 @@ class Tally:
     known_sum: int = 0
     asked: dict[tuple[int, int], Sums] = field(default_factory=dict)
     everybody: Sums = field(default_factory=Sums)
+    unmatched_bytes: float = 0.0
     picked: dict[tuple[str, int, int], Sums] = field(default_factory=dict)
 
     def add(self, views: MatchingViews, helpers: Sequence[int], budgets_bytes: Sequence[int]) -> None:
@@ -150,6 +152,8 @@ class Tally:
                 # Who has nothing to give is not asked.
                 bodies = int((ego.occupied & (ego.weight > 0.0)).sum())
                 self.everybody.add(ego, ego.observed, float(size[ego.observed_cells > 0].sum()), bodies)
+                blind_cells = np.full(len(ego.code), np.count_nonzero(ego.weight > 0.0), np.int64)
+                self.unmatched_bytes += float(self.sizes.answers(blind_cells, ego.occupied_cells).sum())
                 self.known_sum += len(ego.code)
             for count in PICKED:
                 self._pick(EVERYBODY, count, ego, ego.observed)

@@ -1,6 +1,7 @@
 """Rules that look into no announced matrix: whom they choose, and what they ask for."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from tests.perception.matching.single import asked_by
 from v2xsim.perception.matching.choice import chosen_helpers
-from v2xsim.perception.matching.rule import MatchingView, MatchingViews, Orders
+from v2xsim.perception.matching.rule import MatchingRule, MatchingView, MatchingViews, Orders
 from v2xsim.perception.matching.rules.history import History
 from v2xsim.perception.matching.rules.nearest import Nearest
 from v2xsim.perception.matching.rules.random_helpers import RandomHelpers
@@ -113,3 +114,19 @@ def test_helpers_are_sorted_for_each_requester_apart():
     assert (orders.offset.tolist(), orders.helper.tolist()) == ([0, 2, 2, 3], [1, 0, 0])
     assert orders.requester.tolist() == [0, 0, 2]
     assert Orders.sorted(two, np.zeros(3), np.array([2.0, 1.0, 0.0])).helper.tolist() == [1, 0, 0]
+
+
+class LastFirst(MatchingRule):
+    """Stands in for a rule of a user's file that looks into no matrix."""
+
+    file, compares = Path(__file__), False
+
+    def choose(self, view):
+        """Return the rows of all helpers, the last one first."""
+        return np.arange(len(view.agent))[::-1]
+
+
+def test_a_rule_of_ones_own_may_look_into_no_matrix():
+    choices = asked_by(LastFirst(), view_of(3, most=2))
+    assert [choice.helper for choice in choices] == [2, 1]
+    assert [choice.cells.tolist() for choice in choices] == [[[True, True, False]]] * 2

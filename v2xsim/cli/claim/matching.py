@@ -47,7 +47,7 @@ def command(
     For the other tables, a scenario runs three times for each seed: under its own rule, and under history with 1 and 3 helpers. All else is computed
     from the matrices that reached the egos, as if all answers arrived. Columns of the third table: coverage: share of the blind weight that everybody
     would cover; occupied: share of the occupied cells that everybody would send; bytes share: size of the answers relative to those of everybody, who
-    is asked for what he announced. Column of the fourth: covered: share of the blind weight that the helpers picked by a rule announced.
+    is asked for all blind cells; matched share: the same if everybody is asked only for what he announced. Column of the fourth: covered: share of the blind weight that the helpers picked by a rule announced.
     """
     use_one_thread()
     from v2xsim.claims.matching_asked import FAMILIES, Tallied, asked_rows, pick_rows
