@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int64
 
 from v2xsim.comms.messages.redundancy.rule import SAME_M, RedundancyRule, RedundancyView
 from v2xsim.parts import AtLeast, AtMost, part
@@ -60,11 +60,21 @@ class Missed(RedundancyRule):
         is_fresh = near.has_matrix & (near.age_us <= _STALE_US)
         # A report is valid until its sender must send it again; so the next one is awaited, and a lost one is replaced.
         is_copy = (view.apart_m() < SAME_M) & copies.is_valid[None, :]
-        reported_it = is_copy.astype(np.int64) @ (copies.sender[:, None] == near.agent[None, :]).astype(np.int64) > 0
+        sender, by_sender = _by_sender(is_copy, copies.sender)
+        reported_it = by_sender @ (sender[:, None] == near.agent[None, :])
         knows = (near.sees & is_fresh[None, :]) | near.is_itself | (near.hears >= _HEARD_SHARE) | reported_it
         is_missed = (~knows & (near.relevance >= self.least_relevance)).any(axis=1)
-        sender, column = np.unique(copies.sender, return_inverse=True)
-        by_sender = is_copy.astype(np.int64) @ (column[:, None] == np.arange(len(sender))).astype(np.int64) > 0
         is_told = by_sender.sum(axis=1) >= self.senders
         left_out: np.ndarray = (~is_missed | is_told) & (view.unsent_us < self.repeat_ms * 1e3)
         return left_out
+
+
+def _by_sender(
+    is_copy: Bool[np.ndarray, "objects copies"], sender: Int64[np.ndarray, " copies"]
+) -> tuple[Int64[np.ndarray, " senders"], Bool[np.ndarray, "objects senders"]]:
+    """Return the senders of copies, in rising order, and whether a copy of each of them is of each object."""
+    order = np.argsort(sender, kind="stable")
+    senders, first = np.unique(sender[order], return_index=True)
+    if len(senders) == 0:
+        return senders, np.zeros((len(is_copy), 0), bool)
+    return senders, np.logical_or.reduceat(is_copy[:, order], first, axis=1)

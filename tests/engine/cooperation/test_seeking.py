@@ -23,6 +23,7 @@ from v2xsim.engine.cooperation.seeking import Seeking
 from v2xsim.engine.stations.neighbours import Neighbours
 from v2xsim.perception.matching.relevance import relevance
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED
+from v2xsim.scenario.schema import Scenario
 from v2xsim.world.hidden_speeds import HiddenSpeeds
 from v2xsim.world.roads import Roads
 
@@ -249,6 +250,23 @@ def test_without_what_is_near_a_rule_that_reads_it_knows_nobody():
     for now_us in (0, 100_000, 200_000):
         sent = rules.report(knowledge(HELPER), frame(HELPER, now_us), CAR, np.zeros((0, 2)), now_us, 0.0, 1)
     assert sent is None
+
+
+def test_a_station_that_is_no_ego_knows_who_is_near_it_too(monkeypatch):
+    known, nearby = {}, Seeking.nearby
+
+    def watched(self, frames, seen, now_us):
+        found = nearby(self, frames, seen, now_us)
+        known.update({frame.agent: one.agent.tolist() for frame, one in zip(frames, found, strict=True)})
+        return found
+
+    monkeypatch.setattr(Seeking, "nearby", watched)
+    script = [{"id": name, "waypoints": [[0, x, 0]]} for name, x in (("one", 0), ("two", 30), ("three", 60))]
+    settings = {"fusion": "cpm", "redundancy": "missed", "egos": ["two"], "relay": "none"}
+    v2xsim.run(
+        Scenario.model_validate({"traffic": {"script": script}, "run": {"duration_s": 0.5}, "cooperation": settings})
+    )
+    assert sorted(map(len, known.values())) == [0, 1, 1]
 
 
 @pytest.fixture(scope="module")

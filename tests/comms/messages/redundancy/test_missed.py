@@ -92,7 +92,9 @@ def test_a_neighbour_that_reported_the_object_itself_knows_it():
     assert not left_out(near(), told([ANOTHER]), senders=2)
 
 
-@pytest.mark.parametrize(("senders", "is_left_out"), [([7], False), ([7, 7, 7], False), ([7, 8], True)])
+@pytest.mark.parametrize(
+    ("senders", "is_left_out"), [([7], False), ([7, 7, 7], False), ([7, 8], True), ([8, 7, 8, 9], True)]
+)
 def test_an_object_that_enough_others_reported_is_left_out(senders, is_left_out):
     """Reports of one sender count once."""
     assert left_out(near(), told(senders), senders=2) == is_left_out
