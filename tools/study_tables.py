@@ -1,4 +1,6 @@
-"""Write the tables of a study's page from its report: `python tools/study_tables.py REPORT docs/study_relay.md`.
+"""Write the tables of a study's page from its report: `python tools/study_tables.py REPORT docs/study_relay.md [CONDITIONS]`.
+
+REPORT is the report of the study, CONDITIONS that of the study relay_conditions.
 
 A table stands between the lines `<!-- table NAME -->` and `<!-- end -->` of the page, and is replaced. The tables of the report that the page rests on are copied into a folder beside
 the page, named like it, so that tests/study/test_study_page.py can compare the page with them.
@@ -14,6 +16,9 @@ from pathlib import Path
 COPIED = (
     "at-loads.csv", "differences.csv", "within-loads.csv", "other-metrics.csv", "bounds.csv", "curves.csv", "SHA256SUMS", "provenance.md",
 )  # fmt: skip
+CONDITIONS = ("at-loads.csv", "differences.csv", "bounds.csv")
+"""Tables of the study of conditions, copied into the folder `conditions` beside those of the study itself."""
+
 FAMILIES = ("grid_reports", "rural_reports", "grid_asked", "rural_asked")
 _TABLE = re.compile(r"(<!-- table ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 Row = dict[str, str]
@@ -23,6 +28,7 @@ class Report:
     """The tables of a report of `v2xsim study`, as rows of words."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._of = {name: _rows(folder / name) for name in COPIED if name.endswith(".csv")}
         self.families = list(dict.fromkeys(row["family"] for row in self._of["differences.csv"]))
         self.rules = list(dict.fromkeys(row["rule"] for row in self._of["differences.csv"]))
@@ -104,8 +110,26 @@ def page_tables(metric: str, reference: str, direct: str, bound: str) -> dict[st
             )
         return lines
 
+    def conditions(report: Report) -> list[str]:
+        other = Report(report.folder / "conditions")
+        lines = _head(
+            "condition",
+            "load",
+            f"`{direct}`",
+            f"`{reference}` minus `{direct}`",
+            f"`{reference}` minus `random_qualified`",
+            f"`{bound}` minus `{direct}`",
+        )
+        for family in other.families:
+            for load in other.loads(family):
+                cells = [_plain(other, family, rule, load) for rule in (direct, "random_qualified")]
+                found = other.rows("bounds", family=family, bound=bound, rule=direct, load=load)
+                ahead = _interval(found[0]) if found and found[0]["difference"] else "-"
+                lines.append(_line(f"`{family}`", load, _level(other, family, direct, load, metric, 3), *cells, ahead))
+        return lines
+
     return {
-        "levels": levels, **{f"differences-{family.replace('_', '-')}": differences(family) for family in FAMILIES},
+        "levels": levels, "conditions": conditions, **{f"differences-{family.replace('_', '-')}": differences(family) for family in FAMILIES},
         "within": at_middle("within-loads", "at most "), "verdicts": verdicts, "way": way,
         "false-tracks": at_middle("other-metrics", metric="false_tracks_fused"),
         "awareness": at_middle("other-metrics", metric="object_awareness_fused"),
@@ -133,6 +157,12 @@ def _difference(report: Report, family: str, rule: str, load: str) -> str:
     row = found[0]
     alone = "" if row["verdict_alone"] == row["verdict"] else f" (alone: {row['verdict_alone']})"
     return f"{_interval(row)} {row['verdict']}{alone}"
+
+
+def _plain(report: Report, family: str, rule: str, load: str) -> str:
+    """Return the difference from a rule with its interval; a dash where there is none."""
+    found = report.rows("differences", family=family, rule=rule, load=load)
+    return _interval(found[0]) if found and found[0]["difference"] else "-"
 
 
 def _interval(row: Row) -> str:
@@ -167,10 +197,13 @@ def main(arguments: Sequence[str]) -> None:
     """Copy the tables of a report beside a page, and make the tables of the page anew."""
     folder, page = Path(arguments[0]), Path(arguments[1])
     beside = page.with_suffix("")
-    beside.mkdir(exist_ok=True)
-    for name in COPIED:
-        if (folder / name).exists():
-            shutil.copyfile(folder / name, beside / name)
+    (beside / "conditions").mkdir(parents=True, exist_ok=True)
+    copied = [(folder / name, beside / name) for name in COPIED]
+    if len(arguments) > 2:
+        copied += [(Path(arguments[2]) / name, beside / "conditions" / name) for name in CONDITIONS]
+    for source, copy in copied:
+        if source.exists() and source.resolve() != copy.resolve():
+            shutil.copyfile(source, copy)
     page.write_text(filled(page.read_text(encoding="utf-8"), Report(beside)), encoding="utf-8")
     print(page)
 

@@ -80,7 +80,8 @@ def test_another_kind_of_file_is_named(tmp_path):
     with pytest.raises(ScenarioError, match="must be a study file, got a sweep file"):
         read_study_file(PACKAGED / "sweeps" / "motorway_trucks.yaml")
     with pytest.raises(
-        ScenarioError, match="packaged study; these are relay, relay_short, relay_worth; did you mean 'relay'"
+        ScenarioError,
+        match="packaged study; these are relay, relay_conditions, relay_short, relay_worth; did you mean 'relay'",
     ):
         read_study_file("rely")
 
@@ -177,7 +178,12 @@ def test_a_users_rule_joins_by_its_name_in_the_list(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "families", "settings", "seeds"),
-    [("relay", 2, 3 * 3, 3), ("relay_short", 2, 5 * 3, 3), ("relay_worth", 4, 18 * 3 + 4, 40)],
+    [
+        ("relay", 2, 3 * 3, 3),
+        ("relay_conditions", 40, 4 * 2, 3),
+        ("relay_short", 2, 5 * 3, 3),
+        ("relay_worth", 4, 18 * 3 + 4, 40),
+    ],
 )
 def test_the_packaged_studies_can_be_planned(name, families, settings, seeds):
     file, plans = planned(name, "test")
