@@ -22,7 +22,15 @@ RUNS = {
     ),
     "reports of what others miss": (
         ["cooperation.fusion=cpm", "cooperation.redundancy=missed"],
-        {"nominations": 20, "passed on": 20, "reports": 100, "announcements": 500},
+        {
+            "nominations": 20,
+            "passed on": 20,
+            "reports": 100,
+            "announcements": 500,
+            "nearby": 500,
+            "seen": 100,
+            "missed": 100,
+        },
     ),
 }
 SETTINGS = [

@@ -147,6 +147,19 @@ class Witness:
         report = own.report(knowledge, frame, self.detections(frame), announced_m, now_us, wait_us, lidars, nearby)
         return None if report is None else (report.detections.boxes.center_m.tobytes(), report.number.tolist())
 
+    def saw_nearby(self, frame, detections, theirs, now_us, forget_us):
+        """Compare what the stations around a station see of its objects with what its inbox tells."""
+        mine = nearby_of(self.inbox(frame.agent), frame, detections, now_us, forget_us, self.zones.hidden_speeds)
+        names = ("agent", "has_matrix", "age_us", "sees", "is_itself", "hears")
+        self.compare(
+            "nearby", *({(frame.agent, name): getattr(one, name).tolist() for name in names} for one in (mine, theirs))
+        )
+        for name in ("place_m", "relevance"):
+            if not np.allclose(getattr(mine, name), getattr(theirs, name), atol=1e-6):
+                self.differences.append(("nearby", frame.agent, name))
+        self.compared["seen"] += int(theirs.sees.sum())
+        self.compared["missed"] += int((~theirs.sees & (theirs.relevance > 0.1)).sum())
+
     def announced_m(self, inbox, frame, now_us, forget_us):
         """Return the positions of the vehicles that announced themselves to a station, at the instant of its frame."""
         places = [
@@ -255,6 +268,8 @@ def _watch_what_is_decided(monkeypatch, watch):
         if self in watch.reporting.values():
             return result
         forget_us = run["air"]._stations.forget_us
+        if nearby is not None:
+            watch.saw_nearby(frame, detections, nearby, now_us, forget_us)
         known_m = watch.announced_m(watch.inbox(frame.agent), frame, now_us, forget_us)
         mine = watch.reported(frame.agent, frame, known_m, now_us, wait_us, lidars, run["rule"].redundancy, forget_us)
         theirs = None if result is None else (result.detections.boxes.center_m.tobytes(), result.number.tolist())
