@@ -1,12 +1,19 @@
 """Choice of the helpers to ask, and of the cells to request from each, from the order that a matching rule gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
 from v2xsim.part_answers import array_from
-from v2xsim.perception.matching.rule import MatchingRule, MatchingView, MatchingViews, Orders, orders_of_each
+from v2xsim.perception.matching.rule import (
+    HiddenMatrices,
+    MatchingRule,
+    MatchingView,
+    MatchingViews,
+    Orders,
+    orders_of_each,
+)
 from v2xsim.plugins import ask, wrong_answer
 
 
@@ -59,6 +66,8 @@ def order_of(rule: MatchingRule, view: MatchingView) -> Int64[np.ndarray, " chos
     Raises:
         PartError: If a user's rule raises an exception or returns anything but rows of helpers.
     """
+    if not rule.compares:
+        view = replace(view, code=HiddenMatrices.of(view.code.shape))
     rows: np.ndarray = ask(rule, "choose", view)
     if rule.file is None:
         return rows

@@ -245,14 +245,15 @@ EXTREMES = {
     },
     "cooperation": {
         "shortlist": "-x", "max_helpers": "--", "deadline_ms": "x-", "max_age_ms": "--", "budget_bytes": "--", "detect_ms": "-x",
-        "min_delivery": "xx", "hidden_speed_mps": "x-",
+        "min_delivery": "xx", "hidden_speed_mps": "x-", "report_interval_ms": "-x",
     },
     "cooperation.foresight": {
         "horizon_s": "--", "body_horizon_s": "--", "certainty": "--", "soon_certainty": "--", "behind_certainty": "--",
         "body_certainty": "--",
     },
     "cooperation.awareness_rule": {"rate_hz": "x-"}, "cooperation.relay": {"weight": "--", "load_weight": "--", "forwarders": "--"}, "cooperation.fusion": {"voxel_m": "-x"},
-    "cooperation.matrix": {"cell_m": "xx", "extent_m": "xx"},
+    "cooperation.matrix": {"cell_m": "xx", "extent_m": "xx", "free_share": "--"},
+    "cooperation.redundancy": {"least_relevance": "--", "senders": "--", "repeat_ms": "--"},
     "detector": {
         "half_points": "-x", "steepness": "x-", "center_sigma_m": "-x", "yaw_sigma_deg": "-x", "size_sigma_m": "-x",
         "false_per_frame": "-x",

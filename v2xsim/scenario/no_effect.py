@@ -56,10 +56,15 @@ def without_effect(scenario: Scenario) -> Iterator[Problem]:
             ("cooperation", "redundancy"),
             f"has no effect: it is for collective perception messages, and fusion scheme {work.fusion.name} sends none",
         )
-    if not work.fusion.shares.is_boxes and _is_chosen(scenario, "cooperation", "boxes_by"):
+    if work.fusion.shares is not Share.BOXES and _is_chosen(scenario, "cooperation", "boxes_by"):
         yield Problem(
             ("cooperation", "boxes_by"),
             f"has no effect: it is for requested boxes, and fusion scheme {work.fusion.name} sends none",
+        )
+    if not work.fusion.shares.asked_for and work.matching.name not in ("blind_cells", "none"):
+        yield Problem(
+            ("cooperation", "matching"),
+            f"has no effect: it is for requests, and with fusion scheme {work.fusion.name} no station sends any",
         )
     if work.fusion.shares is not Share.REPORTS and _is_chosen(scenario, "cooperation", "report_interval_ms"):
         yield Problem(

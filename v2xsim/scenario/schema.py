@@ -37,7 +37,7 @@ class Matrix(Section):
     free_share: float | None = quantity(
         None,
         "1",
-        "Share of the area of a cell that must be seen so that the cell counts as free; without a value, one ray across the cell is enough",
+        "Share of the area of a cell that must be seen so that the cell counts as free; without a value, one ray across the cell is enough. It is measured in 16 parts of a cell",
         gt=0,
         le=0.95,
     )
@@ -58,7 +58,7 @@ class Cooperation(Section):
     matching: Annotated[MatchingRule, PartChoice(MatchingRule, "blind_cells")] = chosen(
         MatchingRule,
         "blind_cells",
-        "Rule that chooses helpers: those that cover most blind cells per byte; or, without a look into announced matrices, the nearest ones, some at random, or those whose answers filled most so far; or none",
+        "Rule that chooses helpers: those that cover most blind cells per byte; or those that saw bodies in blind cells; or, without a look into announced matrices, the nearest ones, some at random, or those whose answers filled most so far; or none",
     )
     shortlist: int = quantity(
         0,
@@ -98,11 +98,11 @@ class Cooperation(Section):
     redundancy: Annotated[RedundancyRule, PartChoice(RedundancyRule, "none")] = chosen(
         RedundancyRule,
         "none",
-        "Rule that leaves objects out of a collective perception message because others report them already",
+        "Rule that leaves objects out of a collective perception message: because others report them already, or because nobody needs them",
     )
     boxes_by: Literal["centre", "body"] = choice(
         "centre",
-        "Which boxes an answer contains: those whose centre lies in a requested cell (centre), or those whose body reaches into one (body)",
+        "Which boxes an answer contains, with fusion scheme late: those whose centre lies in a requested cell (centre), or those whose body reaches into one (body)",
     )
     report_interval_ms: float = quantity(
         100.0,

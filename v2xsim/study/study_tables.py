@@ -204,6 +204,12 @@ def headline(findings: Findings) -> list[str]:
             lines.append(
                 f"{family.name}: all rules reach {reached}, not all of {', '.join(f'{load:g}' for load in family.member.loads)}"
             )
+    if findings.absent:
+        lines.append(
+            f"without {', '.join(findings.absent)}: not run, or removed; v2xsim study run runs what is missing"
+        )
+    if findings.unfinished:
+        lines.append(f"without {', '.join(findings.unfinished)}: not run to the end; v2xsim study run continues it")
     supported = findings.supported()
     lines += [] if supported is None else [f"claim: {'supported' if supported else 'not supported'}"]
     return lines
@@ -379,7 +385,7 @@ def _seed_lines(findings: Findings) -> Iterator[str]:
 
 
 def _missing_lines(findings: Findings) -> Iterator[str]:
-    notes = [f"{name}: not run; with it, better and worse need more evidence" for name in findings.absent]
+    notes = [f"{name}: not run, or removed; with it, better and worse need more evidence" for name in findings.absent]
     notes += [f"{name}: not run to its end; v2xsim study run continues it" for name in findings.unfinished]
     for family in findings.families:
         notes += [f"{family.name}: {note}" for note in family.study.missing("v2xsim study run")]

@@ -130,6 +130,11 @@ class StudyFile(Section):
     def _consistent(self) -> "StudyFile":
         names = [rule.name for rule in self._rules()]
         for number, name in enumerate(names):
+            if not re.fullmatch(_NAME, name):
+                raise PlacedError(
+                    ("rules", str(number)),
+                    f"rules: must have names of letters, digits, dots, hyphens and underscores that begin with a letter or a digit, got {name!r}",
+                )
             if name in names[:number]:
                 raise PlacedError(
                     ("rules", str(number)), f"rules: {name} is given twice; rules must have different names"
@@ -181,6 +186,13 @@ class StudyFile(Section):
                     raise PlacedError(
                         ("families", key, "loads"), f"families.{key}.loads: must have a list of loads for {member.name}"
                     )
+                for number, load in enumerate(member.loads):
+                    if load in member.loads[:number]:
+                        by_name = (member.name,) if isinstance(family.loads, dict) else ()
+                        raise PlacedError(
+                            ("families", key, "loads", *by_name),
+                            f"families.{key}.loads: must differ, got {load:g} twice",
+                        )
                 for number, load in enumerate(member.recommended):
                     if load not in member.loads:
                         by_name = (member.name,) if isinstance(family.recommended, dict) else ()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.perception.matching.single import asked_by
-from v2xsim.perception.matching.choice import chosen_helpers
+from v2xsim.perception.matching.choice import chosen_helpers, order_of
 from v2xsim.perception.matching.rule import MatchingRule, MatchingView, MatchingViews, Orders
 from v2xsim.perception.matching.rules.history import History
 from v2xsim.perception.matching.rules.nearest import Nearest
@@ -130,3 +130,31 @@ def test_a_rule_of_ones_own_may_look_into_no_matrix():
     choices = asked_by(LastFirst(), view_of(3, most=2))
     assert [choice.helper for choice in choices] == [2, 1]
     assert [choice.cells.tolist() for choice in choices] == [[[True, True, False]]] * 2
+
+
+READS = {
+    "code": lambda view: view.code > 0,
+    "its sum": lambda view: view.code.sum(axis=(1, 2)),
+    "one matrix": lambda view: view.code[0],
+    "all matrices": lambda view: list(view.code),
+    "a mean": lambda view: np.mean(view.code),
+    "observed": lambda view: view.observed,
+    "occupied": lambda view: view.occupied,
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_a_rule_that_says_that_it_compares_nothing_cannot_read_a_matrix(read):
+    class Peeks(Nearest):
+        """A rule that says that it compares nothing, and does."""
+
+        def choose(self, view):
+            """Read the matrices, and return nobody."""
+            read(view)
+            return np.zeros(0, np.int64)
+
+    view = view_of(3, code=np.ones((3, 1, 3), np.uint8))
+    with pytest.raises(AttributeError, match="compares = False cannot read code, observed and occupied"):
+        order_of(Peeks(), view)
+    Peeks.compares = True
+    assert len(order_of(Peeks(), view)) == 0
