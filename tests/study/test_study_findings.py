@@ -1,5 +1,7 @@
 """What a study finds: differences at equal load with verdicts, the share of the way to the oracle, and whether its claim holds."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from tests.study.made_studies import TEXT, found, made, usual
 from v2xsim.study.folders import StudyError
 from v2xsim.study.study_findings import read_findings
 from v2xsim.study.study_folder import study_file_in
+from v2xsim.study.study_tables import headline
 from v2xsim.study.verdicts import Verdict
 
 
@@ -147,3 +150,15 @@ def test_at_no_more_than_a_load_a_rule_is_read_at_its_best_place(tmp_path):
     assert findings.differences.mean[rows["direct", 0.25]] == pytest.approx(0.15)
     assert findings.within.mean[rows["direct", 0.25]] == pytest.approx(0.0, abs=1e-12)
     assert findings.within.pairs[rows["direct", 0.25]] == 5
+
+
+def test_a_family_that_is_missing_is_named_with_the_verdicts(tmp_path):
+    two = TEXT.replace("  town: {", "  village: {scenario: demo, loads: [0.2]}\n  town: {")
+    folder = made(tmp_path, usual, two)
+    assert not any(line.startswith("without") for line in headline(found(folder)))
+    shutil.rmtree(folder / "village")
+    (line,) = [line for line in headline(found(folder)) if line.startswith("without")]
+    assert line == "without village: not run, or removed; v2xsim study run runs what is missing"
+    (folder / "town" / "results.parquet").rename(tmp_path / "kept")
+    with pytest.raises(StudyError, match="no family of the study was run to its end"):
+        found(folder)

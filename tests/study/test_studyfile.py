@@ -154,7 +154,10 @@ def test_varied_keys_make_families_of_their_own(tmp_path):
 
 def test_a_family_can_run_alone_and_an_unknown_one_is_refused(tmp_path):
     assert [family.name for family in planned(written(tmp_path), families=["town"])[1]] == ["town"]
-    with pytest.raises(ScenarioError, match="families: must be one of town, got 'twon'; did you mean 'town'"):
+    with pytest.raises(
+        ScenarioError,
+        match=r"--family: must be one of the families of .*plan\.yaml, town, got 'twon'; did you mean 'town'",
+    ):
         planned(written(tmp_path), families=["twon"])
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 NAME = "sweep"
 EXAMPLE = "Example: v2xsim sweep demo --grid cooperation.relay=none,hybrid --seeds 5 --out sweeps/relay"
 SOME_FAILED = 1
+# Time without a finished point after which the progress names a reason.
+_COMPILING_S = 15.0
 
 
 class Backend(StrEnum):
@@ -322,7 +324,11 @@ def _in_lines(show: Callable[[str], None]) -> "Report":
         # The remaining time is estimated only from points of this run, not from those that an earlier run finished.
         ran = over - first[0]
         left = f", about {duration((time.monotonic() - begun_s) / ran * (total - over))} left" if ran else ""
-        show(f"{over} of {total} points, {failed} failed{left}")
+        waits = not ran and time.monotonic() - begun_s > _COMPILING_S
+        compiling = (
+            "; after an installation, the first points compile code, which may take some minutes" if waits else ""
+        )
+        show(f"{over} of {total} points, {failed} failed{left}{compiling}")
 
     return report
 

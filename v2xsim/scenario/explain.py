@@ -1,6 +1,7 @@
 """Translation of pydantic's errors into messages that a user of a scenario understands."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -369,10 +370,10 @@ def _hint(kind: str, given: Any, keys: Keys) -> str:
         return f"; write {given:.0f}"
     if isinstance(given, str) and kind in ("int_type", "float_type") and keys:
         try:
-            float(given)
+            number = float(given)
         except ValueError:
             return ""
-        return "; write it without quotes"
+        return "; write it without quotes" if math.isfinite(number) else "; it must be finite"
     if given is not None:
         return ""
     return "; it has no default: give a value" if _has_no_default(keys) else "; remove the line to use the default"

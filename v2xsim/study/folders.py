@@ -15,6 +15,9 @@ from v2xsim.study.store import MANIFEST as SWEEP_MANIFEST
 # Largest number of folders that a message names.
 _MOST_NAMED = 3
 
+STUDY_MANIFEST = "study.json"
+"""File in the folder of a study that lists what was run; each family is a folder beside it."""
+
 
 class StudyError(UserError):
     """A folder holds no study that can be read."""

@@ -15,7 +15,7 @@ from v2xsim.results.table_files import missing_tables, repair_of
 from v2xsim.scenario.manifest_files import MANIFEST as RUN_MANIFEST
 from v2xsim.scenario.manifests import change_of
 from v2xsim.study.axes import Setting
-from v2xsim.study.folders import StudyError, damaged, is_running, json_in, no_study
+from v2xsim.study.folders import STUDY_MANIFEST, StudyError, damaged, is_running, json_in, no_study
 from v2xsim.study.gather import FAILURES, RESULTS
 from v2xsim.study.labels import word_text
 from v2xsim.study.point_notices import NOTICES, PointNotice, notices_of
@@ -156,7 +156,12 @@ def read_study(folder: str | Path) -> Study:
 
 def _sweep(folder: Path) -> Study:
     manifest = manifest_of(folder)
-    repair = f"write it again with v2xsim sweep ... --out {in_command(folder)} --resume"
+    is_family = (folder.parent / STUDY_MANIFEST).is_file()
+    repair = (
+        f"remove the folder of this family, and run it again with v2xsim study run ... --out {in_command(folder.parent)}"
+        if is_family
+        else f"write it again with v2xsim sweep ... --out {in_command(folder)} --resume"
+    )
     running = is_running(folder)
     if not (folder / RESULTS).exists():
         done = len(list((folder / "points").glob("*.arrow")))

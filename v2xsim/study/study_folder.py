@@ -18,7 +18,7 @@ from v2xsim.errors import reason_of
 from v2xsim.scenario.load import section_in
 from v2xsim.scenario.yamltext import read_yaml
 from v2xsim.study.continued import StoreError
-from v2xsim.study.folders import StudyError, damaged, json_in
+from v2xsim.study.folders import STUDY_MANIFEST, StudyError, damaged, json_in
 from v2xsim.study.git_state import utc
 from v2xsim.study.labels import counted
 from v2xsim.study.store import MANIFEST as SWEEP_MANIFEST
@@ -28,7 +28,7 @@ from v2xsim.study.study_provenance import Call, age_of_plan, call_from, call_now
 from v2xsim.study.studyfile import StudyFile
 from v2xsim.version import __version__
 
-MANIFEST, COPY = "study.json", "study.yaml"
+MANIFEST, COPY = STUDY_MANIFEST, "study.yaml"
 FORMAT = 1
 _REPAIR = "copy the folder again, or run the study into another folder"
 

@@ -59,7 +59,7 @@ def plans_of(
     for wanted in families:
         if wanted not in names:
             raise ScenarioError(
-                f"{document.source}: families: must be one of {', '.join(names)}, got {wanted!r}{nearest(wanted, names)}"
+                f"--family: must be one of the families of {document.source}, {', '.join(names)}, got {wanted!r}{nearest(wanted, names)}"
             )
     doubled = next((name for name in names if names.count(name) > 1), None)
     if doubled is not None:
