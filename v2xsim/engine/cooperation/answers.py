@@ -15,6 +15,7 @@ from v2xsim.comms.messages.sizes import (
     RAW_POINT_BYTES,
 )
 from v2xsim.engine.cooperation.answer_sizes import codes_bytes
+from v2xsim.engine.cooperation.bodies_in_cells import placed_in
 from v2xsim.engine.stations.contents import Answer, Request
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.gpu.bev.fusion.scheme import Share
@@ -73,9 +74,9 @@ def in_asked_cells(boxes: Boxes, request: Request) -> Float[np.ndarray, "boxes 3
 
     The place of a box whose own cell is requested, or that reaches into none, is its centre.
     """
-    return _in_asked_cells(
-        np.ascontiguousarray(boxes.center_m, np.float64), np.ascontiguousarray(boxes.size_m, np.float64),
-        np.ascontiguousarray(boxes.yaw_rad, np.float64), request.lower, float(request.cell_m), request.cells,
+    return placed_in(
+        request.cells, request.lower, float(request.cell_m), np.ascontiguousarray(boxes.center_m, np.float64),
+        np.ascontiguousarray(boxes.size_m, np.float64), np.ascontiguousarray(boxes.yaw_rad, np.float64),
     )  # fmt: skip
 
 
@@ -184,38 +185,6 @@ def _cells(position_m, lower, cell_m, cells):  # type: ignore[no-untyped-def]
         if 0 <= i < cells.shape[0] and 0 <= j < cells.shape[1] and cells[i, j]:
             cell[n] = i * cells.shape[1] + j
     return cell
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _in_asked_cells(center_m, size_m, yaw_rad, lower, cell_m, cells):  # type: ignore[no-untyped-def]
-    """Return the centre of each box, or the middle of the nearest requested cell that its body reaches; see `in_asked_cells`."""
-    place_m = center_m.copy()
-    for n in range(len(center_m)):
-        x, y = center_m[n, 0], center_m[n, 1]
-        cos, sin = np.cos(yaw_rad[n]), np.sin(yaw_rad[n])
-        half, wide = size_m[n, 0] / 2.0, size_m[n, 1] / 2.0
-        # Half the extent of the body along the axes of the grid, and of a cell along those of the body.
-        reach_x, reach_y = abs(cos) * half + abs(sin) * wide, abs(sin) * half + abs(cos) * wide
-        corner_m = (abs(cos) + abs(sin)) * cell_m / 2.0
-        own_i, own_j = int(np.floor(x / cell_m)) - lower[0], int(np.floor(y / cell_m)) - lower[1]
-        least = np.inf
-        for i in range(
-            int(np.floor((x - reach_x) / cell_m)) - lower[0], int(np.floor((x + reach_x) / cell_m)) - lower[0] + 1
-        ):
-            for j in range(
-                int(np.floor((y - reach_y) / cell_m)) - lower[1], int(np.floor((y + reach_y) / cell_m)) - lower[1] + 1
-            ):
-                if not (0 <= i < cells.shape[0] and 0 <= j < cells.shape[1] and cells[i, j]):
-                    continue
-                east, north = (lower[0] + i + 0.5) * cell_m - x, (lower[1] + j + 0.5) * cell_m - y
-                # Two rectangles are apart only if an axis of one of them separates them.
-                if abs(east * cos + north * sin) >= half + corner_m or abs(north * cos - east * sin) >= wide + corner_m:
-                    continue
-                gap = 0.0 if i == own_i and j == own_j else np.hypot(east, north) + 1e-9
-                if gap < least:
-                    least = gap
-                    place_m[n, 0], place_m[n, 1] = (x, y) if gap == 0.0 else (x + east, y + north)
-    return place_m
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
