@@ -72,3 +72,20 @@ def test_a_call_with_other_code_than_the_first_warns(tmp_path, monkeypatch):
         monkeypatch.setattr("v2xsim.study.study_provenance.code_state", lambda commit=commit: CodeState(commit, 0))
         ran = CliRunner().invoke(app, call)
         assert ("run with different code" in " ".join(ran.stderr.split())) is warns
+
+
+def test_a_folder_of_something_else_is_refused_before_anything_is_checked_or_written(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise AssertionError("settings are checked")
+
+    monkeypatch.setattr("v2xsim.study.preflight.preflight", fail)
+    foreign = tmp_path / "r"
+    foreign.mkdir()
+    (foreign / "mine.txt").write_text("keep me")
+    ran = CliRunner().invoke(
+        app, ["study", "run", str(written(tmp_path, SMALL)), "--seeds", "test", "--out", str(foreign)]
+    )
+    assert ran.exit_code == 2
+    assert "must be new, empty, or hold this study; name another with --out" in " ".join(ran.stderr.split())
+    assert "points" not in ran.stdout
+    assert [(path.name, path.read_text()) for path in foreign.iterdir()] == [("mine.txt", "keep me")]

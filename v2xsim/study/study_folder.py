@@ -64,6 +64,22 @@ def default_folder(file: StudyFile, purpose: Purpose) -> Path:
     return Path("studies") / file.name / purpose
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that holds something else than a study.
+
+    Raises:
+        StoreError: If it does, or cannot be read.
+    """
+    try:
+        is_foreign = (
+            folder.exists() and not (folder / MANIFEST).exists() and (not folder.is_dir() or any(folder.iterdir()))
+        )
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be read: {reason_of(error)}") from None
+    if is_foreign:
+        raise StoreError(f"{folder}: must be new, empty, or hold this study; name another with --out")
+
+
 def begin(folder: Path, file: Path, purpose: Purpose, plans: Sequence[FamilyPlan] = ()) -> None:
     """Record with which study file a folder is run from now on, and by what, before its first run.
 
@@ -92,8 +108,8 @@ def begin(folder: Path, file: Path, purpose: Purpose, plans: Sequence[FamilyPlan
                     return
             else:
                 earlier.append({"sha256": known.sha256, "begun": known.begun, "version": known.version})
-        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise StoreError(f"{folder}: must be new, empty, or hold this study; name another with --out")
+        else:
+            check_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / COPY, content)
         manifest = {

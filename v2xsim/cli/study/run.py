@@ -91,7 +91,7 @@ def command(options: Options) -> None:
     first run.
     """
     from v2xsim.study.store import check_continues
-    from v2xsim.study.study_folder import begin, default_folder, is_begun, points_text, provenance_in
+    from v2xsim.study.study_folder import begin, check_folder, default_folder, is_begun, points_text, provenance_in
     from v2xsim.study.study_plan import plans_of, settings_of_rules
     from v2xsim.study.studyfile import read_study_file
     from v2xsim.study.sweep import sweep
@@ -100,6 +100,8 @@ def command(options: Options) -> None:
     plans = plans_of(file, document, path.parent, options.seeds.value, options.family or ())
     print_warnings(note for family in plans for note in family.plan.notes())
     folder = options.out or default_folder(file, options.seeds.value)
+    if not options.dry_run:
+        check_folder(folder)
     _say(f"{file.name}, {options.seeds.value} seeds: {points_text(plans)}")
     for family in plans:
         if is_begun(folder, family):
