@@ -32,7 +32,7 @@ _UNUSED_BY = {
 
 def without_effect(scenario: Scenario) -> Iterator[Problem]:
     """Yield the keys that have no effect, because another key of the scenario makes the run ignore them."""
-    radio, work = scenario.radio, scenario.cooperation
+    radio = scenario.radio
     if radio.propagation.fading.fades and not radio.access.draws_fading:
         yield Problem(
             ("radio", "propagation", "fading"),
@@ -51,26 +51,7 @@ def without_effect(scenario: Scenario) -> Iterator[Problem]:
     for name in lidars.rigs:
         if name not in lidars.carry.values():
             yield Problem(("lidars", "rigs", name), "has no effect: lidars.carry gives this rig to no one")
-    if work.redundancy.name != "none" and work.fusion.shares is not Share.REPORTS:
-        yield Problem(
-            ("cooperation", "redundancy"),
-            f"has no effect: it is for collective perception messages, and fusion scheme {work.fusion.name} sends none",
-        )
-    if work.fusion.shares is not Share.BOXES and _is_chosen(scenario, "cooperation", "boxes_by"):
-        yield Problem(
-            ("cooperation", "boxes_by"),
-            f"has no effect: it is for requested boxes, and fusion scheme {work.fusion.name} sends none",
-        )
-    if not work.fusion.shares.asked_for and work.matching.name not in ("blind_cells", "none"):
-        yield Problem(
-            ("cooperation", "matching"),
-            f"has no effect: it is for requests, and with fusion scheme {work.fusion.name} no station sends any",
-        )
-    if work.fusion.shares is not Share.REPORTS and _is_chosen(scenario, "cooperation", "report_interval_ms"):
-        yield Problem(
-            ("cooperation", "report_interval_ms"),
-            f"has no effect: it is for collective perception messages, and fusion scheme {work.fusion.name} sends none",
-        )
+    yield from _exchanging(scenario)
     used = {part.file for part in parts_in(scenario)}
     for number, plugin in enumerate(scenario.loaded_plugins):
         if plugin.path not in used:
@@ -78,6 +59,24 @@ def without_effect(scenario: Scenario) -> Iterator[Problem]:
             yield Problem(
                 ("plugins", str(number)),
                 f"{UNUSED_FILE} {plugin.path} ({names})",
+            )
+
+
+def _exchanging(scenario: Scenario) -> Iterator[Problem]:
+    """Yield the chosen keys for messages that no station sends under the fusion scheme."""
+    work, shares = scenario.cooperation, scenario.cooperation.fusion.shares
+    cpm, is_cpm = "collective perception messages", shares is Share.REPORTS
+    chosen = {key: _is_chosen(scenario, "cooperation", key) for key in ("boxes_by", "report_interval_ms")}
+    for key, messages, are_sent, is_chosen in (
+        ("redundancy", cpm, is_cpm, work.redundancy.name != "none"),
+        ("boxes_by", "requested boxes", shares is Share.BOXES, chosen["boxes_by"]),
+        ("matching", "requests", shares.asked_for, work.matching.name not in ("blind_cells", "none")),
+        ("report_interval_ms", cpm, is_cpm, chosen["report_interval_ms"]),
+    ):
+        if is_chosen and not are_sent:
+            yield Problem(
+                ("cooperation", key),
+                f"has no effect: it is for {messages}, and fusion scheme {work.fusion.name} sends none",
             )
 
 
