@@ -19,7 +19,7 @@ from v2xsim.plugins import ask, wrong_answer
 
 @dataclass(frozen=True)
 class Choices:
-    """The helpers that requesters ask for data: requester by requester, for each the best helper first.
+    """The helpers that requesters ask for data: requester by requester, for each in the order of its rule.
 
     Attributes:
         requester: Row of the requester in the `MatchingViews` that the rule was given.
@@ -61,7 +61,7 @@ def orders_of(rule: MatchingRule, views: MatchingViews) -> Orders:
 
 
 def order_of(rule: MatchingRule, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
-    """Return the rows of the helpers that a rule chooses, best first; the result of a user's rule is checked.
+    """Return the rows of the helpers that a rule chooses, in its order; the result of a user's rule is checked.
 
     Raises:
         PartError: If a user's rule raises an exception or returns anything but rows of helpers.

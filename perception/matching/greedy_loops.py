@@ -72,6 +72,24 @@ def _look(code, x, y, row, column, seen):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def spread(code, x, y, seen):  # type: ignore[no-untyped-def]
+    """Write whether a helper observed each cell of its requester's grid; its window begins `x` and `y` cells before that of the requester."""
+    nx, ny = seen.shape
+    first = min(ny, max(0, -y))
+    last = max(first, min(ny, code.shape[1] - y))
+    for i in range(nx):
+        # Loops over parts of one row: the compiler turns each into steps of many cells.
+        row = seen[i]
+        if 0 <= i + x < code.shape[0]:
+            row[:first], row[last:] = 0, 0
+            inside, theirs = row[first:last], code[i + x, first + y : last + y]
+            for j in range(len(inside)):
+                inside[j] = theirs[j] != UNOBSERVED
+        else:
+            row[:] = 0
+
+
+@njit(cache=True, nogil=True)
 def shared_out(  # type: ignore[no-untyped-def]
     order_offset, order, weight, lower, offset, matrix, codes, lowers, cost_bytes, budget_bytes, max_helpers
 ):

@@ -176,7 +176,7 @@ class MatchingViews:
 
 @dataclass(frozen=True)
 class Orders:
-    """The helpers that a rule chooses for each requester, best first.
+    """The helpers that a rule chooses for each requester, in the order in which they are selected and get cells.
 
     Attributes:
         offset: Index of the first helper of each requester; one entry more than requesters.
@@ -225,7 +225,7 @@ class MatchingRule(Part):
     seeks_bodies: ClassVar[bool] = False
 
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
-        """Return the rows of the chosen helpers, best first and without repetitions.
+        """Return the rows of the chosen helpers, without repetitions, in the order in which they are selected and get cells.
 
         Helpers are selected in this order until `max_helpers` are selected. A helper whose predicted answer does not fit
         into the rest of the byte budget is skipped. A blind cell that several selected helpers observed is requested

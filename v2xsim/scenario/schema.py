@@ -58,7 +58,7 @@ class Cooperation(Section):
     matching: Annotated[MatchingRule, PartChoice(MatchingRule, "blind_cells")] = chosen(
         MatchingRule,
         "blind_cells",
-        "Rule that chooses helpers: those that cover most blind cells per byte; or those that saw bodies in blind cells; or, without a look into announced matrices, the nearest ones, some at random, or those whose answers filled most so far; or none",
+        "Rule that chooses helpers: those that cover most blind cells per byte; or the set from which most is expected to arrive; or those that saw bodies in blind cells; or, without a look into announced matrices, the nearest ones, some at random, or those whose answers filled most so far; or none",
     )
     shortlist: int = quantity(
         0,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from v2xsim.perception.matching.greedy_loops import best_by_gain, counted, expected, greedy, shared_out, window
+from v2xsim.perception.matching.greedy_loops import best_by_gain, counted, expected, greedy, shared_out, spread, window
 from v2xsim.perception.matching.matrix import shifted
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, PerceptionMatrix
 from v2xsim.spatial.sums import pairwise_sum
@@ -135,3 +135,15 @@ def test_matrices_move_to_another_window_as_each_does_alone(seed):
     alone = [shifted(PerceptionMatrix(low, 2.0, code), lower, shape) for low, code in zip(lowers, codes, strict=True)]
     rows = np.array([3, 0, 3, 4])
     np.testing.assert_array_equal(window(codes, lowers, rows, lower, *shape), np.stack([alone[row] for row in rows]))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_a_helper_observed_moves_to_the_window_of_its_requester(seed):
+    rng = np.random.default_rng(seed)
+    code = rng.integers(0, 3, (6, 7)).astype(np.uint8)
+    # From windows side by side, over all overlaps, to one inside the other.
+    lower, shape = rng.integers(-9, 10, 2), tuple(rng.integers(1, 14, 2).tolist())
+    seen = np.full(shape, 7, np.uint8)
+    spread(code, *lower, seen)
+    at = shifted(PerceptionMatrix(np.zeros(2, np.int64), 2.0, code), lower, shape)
+    np.testing.assert_array_equal(seen, at != UNOBSERVED)

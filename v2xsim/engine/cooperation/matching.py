@@ -110,7 +110,7 @@ def asks(
     streams: Streams,
     forecast: CycleForecast,
 ) -> list[list[Ask]]:
-    """Return for each ego the helpers that it asks, with cells and allowance of each, best helper first.
+    """Return for each ego the helpers that it asks, with cells and allowance of each, in the order of the rule.
 
     The size of each answer is predicted from the matrices, and limited to an equal share of the budget before the choice. Under a rule that
     compares no matrices, it is such a share. The whole budget is then divided among the chosen helpers in proportion to the predicted sizes.
