@@ -1,4 +1,4 @@
-"""How near the greedy choice of helpers comes to the best one, on small random cases in which every choice can be tried.
+"""How near the choice of helpers comes to the best one, on small random cases in which every choice can be tried.
 
 What a choice is worth is the blind weight that is expected to arrive: a cell counts with the predicted delivery of the helper that is
 asked for it. The best choice is the best of all sets of helpers within the byte budget and the number of helpers, if each cell is asked
@@ -14,12 +14,21 @@ from jaxtyping import Bool, Float
 from v2xsim.perception.matching.choice import chosen_helpers
 from v2xsim.perception.matching.rule import MatchingRule, MatchingView, MatchingViews
 from v2xsim.perception.matching.rules.blind_cells import BlindCells
+from v2xsim.perception.matching.rules.most_weight import MostWeight
 
 HELPERS, CELLS = 8, 12
 """Number of helpers of a case, and of cells along each side of its grid."""
 
+MORE_HELPERS = 14
+"""Number of helpers of the cases in which the rule `most_weight` cannot try all sets."""
+
 MEAN_LINE, WORST_LINE = 0.99, 0.80
-"""The aims: the greedy choice reaches these shares of the optimum on average and at worst."""
+"""The aims: a choice reaches these shares of the optimum on average and at worst."""
+
+RULES: tuple[tuple[str, MatchingRule], ...] = (
+    ("blind_cells", BlindCells()), ("most_weight, tried 0", MostWeight(tried=0)), ("most_weight", MostWeight()),
+)  # fmt: skip
+"""The rules that are compared, with their names: the default rule, and the other one without and with sets that are tried."""
 
 SHAPES = ("rectangles", "sight")
 """What helpers observe: rectangles; or what lies around a point up to a distance that differs from direction to direction."""
@@ -58,13 +67,14 @@ class Case:
         ))  # fmt: skip
 
 
-def random_case(chance: np.random.Generator, shape: str, equal: bool) -> Case:
+def random_case(chance: np.random.Generator, shape: str, equal: bool, helpers: int = HELPERS) -> Case:
     """Return a random case.
 
     Args:
         chance: Source of random numbers.
         shape: What helpers observe, one of `SHAPES`.
         equal: Whether all answers have one size and one delivery; else sizes are 80 to 800 B and deliveries 0.3 to 1.
+        helpers: Number of helpers.
     """
     middle = (CELLS - 1) / 2.0
     x, y = np.meshgrid(np.arange(CELLS) - middle, np.arange(CELLS) - middle, indexing="ij")
@@ -73,10 +83,10 @@ def random_case(chance: np.random.Generator, shape: str, equal: bool) -> Case:
     weight[sight(chance, CELLS, middle, middle)] = 0.0
     observed = np.array([
         rectangle(chance, CELLS) if shape == "rectangles" else sight(chance, CELLS, *chance.uniform(0, CELLS, 2))
-        for _ in range(HELPERS)
+        for _ in range(helpers)
     ])  # fmt: skip
-    cost = np.full(HELPERS, 300.0) if equal else 80.0 * 10.0 ** chance.uniform(0.0, 1.0, HELPERS)
-    delivery = np.ones(HELPERS) if equal else chance.uniform(0.3, 1.0, HELPERS)
+    cost = np.full(helpers, 300.0) if equal else 80.0 * 10.0 ** chance.uniform(0.0, 1.0, helpers)
+    delivery = np.ones(helpers) if equal else chance.uniform(0.3, 1.0, helpers)
     most = int(chance.integers(1, 6))
     return Case(weight, observed, delivery, cost, float(chance.uniform(0.3, 1.0) * most * cost.mean()), most)
 
@@ -130,20 +140,24 @@ def optimum(case: Case) -> float:
 
 @dataclass(frozen=True)
 class GreedyRow:
-    """How near the rule `blind_cells` comes to the optimum; shares are 0 to 1.
+    """How near a rule comes to the optimum; shares are 0 to 1.
 
     Attributes:
+        rule: Matching rule, with its parameters.
+        helpers: Number of helpers of a case.
         shapes: What helpers observe.
         answers: Whether all answers have one size and delivery (equal) or not (unequal).
         cases: Number of random cases, in each of which something can be gained.
         mean: Mean share of the optimum that is reached.
         worst: Smallest share.
-        optimal: Share of the cases in which the optimum is reached.
+        optimal: Share of the cases in which the optimum is reached, but for rounding errors of a millionth.
         mean_line: Aim for the mean.
         worst_line: Aim for the worst case.
         met: Whether both aims are met.
     """
 
+    rule: str
+    helpers: int
     shapes: str
     answers: str
     cases: int
@@ -156,39 +170,43 @@ class GreedyRow:
 
 
 def greedy_rows(cases: int = 1000) -> Iterator[GreedyRow]:
-    """Yield how near the greedy choice comes to the optimum: for each kind of cases, and for all cases together.
+    """Yield how near each rule comes to the optimum: for each kind of cases with `HELPERS`, and for all cases together with both numbers.
 
     Args:
-        cases: Number of cases, of which each kind has about a quarter.
+        cases: Number of cases with each number of helpers, of which each kind has about a quarter.
     """
-    chance, every, rule = np.random.default_rng(23), [], BlindCells()
     kinds = [(shape, equal) for shape in SHAPES for equal in (True, False)]
-    for number, (shape, equal) in enumerate(kinds):
-        reached = np.array([
-            worth(case, rule) / best for case, best in _solved(chance, shape, equal, len(range(number, cases, len(kinds))))
-        ])  # fmt: skip
-        every.append(reached)
-        if len(reached):
-            yield _row(shape, "equal" if equal else "unequal", reached)
-    together = np.concatenate(every)
-    if len(together):
-        yield _row("all", "all", together)
+    for helpers in (HELPERS, MORE_HELPERS):
+        chance, every = np.random.default_rng(23), []
+        for number, (shape, equal) in enumerate(kinds):
+            wanted = len(range(number, cases, len(kinds)))
+            solved = _solved(chance, shape, equal, wanted, helpers)
+            reached = np.array([[worth(case, rule) / best for _, rule in RULES] for case, best in solved]).reshape(
+                -1, len(RULES)
+            )
+            every.append(reached)
+            if wanted and helpers == HELPERS:
+                yield from _rows(helpers, shape, "equal" if equal else "unequal", reached)
+        yield from _rows(helpers, "all", "all", np.concatenate(every))
 
 
-def _solved(chance: np.random.Generator, shape: str, equal: bool, cases: int) -> Iterator[tuple[Case, float]]:
+def _solved(
+    chance: np.random.Generator, shape: str, equal: bool, cases: int, helpers: int
+) -> Iterator[tuple[Case, float]]:
     """Yield random cases with their optimum; one in which nothing can be gained is drawn again."""
     found = 0
     while found < cases:
-        case = random_case(chance, shape, equal)
+        case = random_case(chance, shape, equal, helpers)
         best = optimum(case)
         if best > 0.0:
             found += 1
             yield case, best
 
 
-def _row(shapes: str, answers: str, reached: Float[np.ndarray, " cases"]) -> GreedyRow:
-    mean, worst = float(reached.mean()), float(reached.min())
-    return GreedyRow(
-        shapes, answers, len(reached), mean, worst, float((reached > 1.0 - 1e-9).mean()), MEAN_LINE, WORST_LINE,
-        mean >= MEAN_LINE and worst >= WORST_LINE,
-    )  # fmt: skip
+def _rows(helpers: int, shapes: str, answers: str, reached: Float[np.ndarray, "cases rules"]) -> Iterator[GreedyRow]:
+    for (name, _), shares in zip(RULES, reached.T, strict=True):
+        mean, worst = float(shares.mean()), float(shares.min())
+        yield GreedyRow(
+            name, helpers, shapes, answers, len(shares), mean, worst, float((shares > 1.0 - 1e-6).mean()), MEAN_LINE, WORST_LINE,
+            mean >= MEAN_LINE and worst >= WORST_LINE,
+        )  # fmt: skip

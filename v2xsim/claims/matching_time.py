@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from v2xsim.claims.matching_greedy import sight
+from v2xsim.claims.matching_greedy import RULES, sight
 from v2xsim.perception.matching.choice import chosen_helpers
 from v2xsim.perception.matching.greedy_loops import counted
-from v2xsim.perception.matching.rule import MatchingViews
-from v2xsim.perception.matching.rules.blind_cells import BlindCells
+from v2xsim.perception.matching.rule import MatchingRule, MatchingViews
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED
 
 CELLS = 50
@@ -54,9 +53,10 @@ def made_views(requesters: int, neighbours: int) -> MatchingViews:
 
 @dataclass(frozen=True)
 class TimeRow:
-    """Time of the choices of one tick by the rule `blind_cells`, as medians.
+    """Time of the choices of one tick by a rule, as medians.
 
     Attributes:
+        rule: Matching rule, with its parameters.
         requesters: Number of requesters.
         neighbours: Number of possible helpers of each.
         cells: Number of cells along each side of a matrix.
@@ -70,6 +70,7 @@ class TimeRow:
         met: Whether the processor time of the choice is below it.
     """
 
+    rule: str
     requesters: int
     neighbours: int
     cells: int
@@ -89,21 +90,22 @@ def time_rows(repeats: int = 31) -> Iterator[TimeRow]:
     Args:
         repeats: Number of repetitions of each choice, of which the median counts.
     """
-    rule = BlindCells()
     for requesters, neighbours, line_ms in SIZES:
         views = made_views(requesters, neighbours)
-
-        def choose(views: MatchingViews = views) -> object:
-            return chosen_helpers(rule, views)
 
         def count(views: MatchingViews = views) -> object:
             return counted(views.blind_weight, views.lower, views.offset, views.matrix, views.codes, views.lowers)
 
-        choice_ms, cpu_ms = _median_ms(choose, repeats)
-        yield TimeRow(
-            requesters, neighbours, CELLS, repeats, 1, _load(), choice_ms, cpu_ms, _median_ms(count, repeats)[1], line_ms,
-            cpu_ms < line_ms,
-        )  # fmt: skip
+        _, sizes_ms = _median_ms(count, repeats)
+        for name, rule in RULES:
+
+            def choose(rule: MatchingRule = rule, views: MatchingViews = views) -> object:
+                return chosen_helpers(rule, views)
+
+            choice_ms, cpu_ms = _median_ms(choose, repeats)
+            yield TimeRow(
+                name, requesters, neighbours, CELLS, repeats, 1, _load(), choice_ms, cpu_ms, sizes_ms, line_ms, cpu_ms < line_ms
+            )  # fmt: skip
 
 
 def _median_ms(work: Callable[[], object], repeats: int) -> tuple[float, float]:

@@ -22,7 +22,11 @@ def command(
         ),
     ] = None,
     cases: Annotated[
-        int, typer.Option(min=1, help="Number of random cases in which the greedy choice is compared with the optimum.")
+        int,
+        typer.Option(
+            min=1,
+            help="Number of random cases, with 8 and with 14 helpers each, in which rules are compared with the optimum.",
+        ),
     ] = 1000,
     repeats: Annotated[
         int, typer.Option(min=1, help="Number of repetitions of each choice that is timed; medians are printed.")
@@ -38,8 +42,9 @@ def command(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Compare the choice of helpers by blind_cells with the optimum on small random cases and with asking everybody, and measure its time.
+    """Compare the choice of helpers with the optimum on small random cases and with asking everybody, and measure its time.
 
+    The first two tables are for the rules blind_cells and most_weight, for the latter also without sets that are tried (tried 0: the greedy choice alone).
     Columns of the first table: mean, worst: share of the optimum that is reached, on average and in the worst case; optimal: share of the cases
     in which it is reached; lines: the aims. Columns of the second: choice: time of all choices of one tick; cpu: processor time of the same, which
     is compared with the aim; sizes: further processor time to predict the sizes of the answers. Measure times on an idle machine.
