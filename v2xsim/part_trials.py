@@ -21,6 +21,7 @@ from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView, loss_of
 from v2xsim.comms.channel.path_loss.tr37885_urban import Tr37885Urban
 from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
 from v2xsim.comms.messages.redundancy.rule import Copies, Nearby, RedundancyRule, RedundancyView, omitted_by
+from v2xsim.comms.messages.retelling.rule import RetellingRule, RetellingView, told_on_by
 from v2xsim.comms.relay.believed_channel import ChannelModel
 from v2xsim.comms.relay.bound import RelayBound, TrueChannel, usable_links
 from v2xsim.comms.relay.choice import scores_of
@@ -270,6 +271,17 @@ def redundancy_view(size: int) -> RedundancyView:
     )  # fmt: skip
 
 
+def retelling_view(size: int) -> RetellingView:
+    """Return a trial input for retelling rules: objects that others reported, and three stations, of which the last one misses all of them."""
+    place_m, pairs = np.column_stack([12.0 * np.arange(size), np.zeros(size)]), (size, 3)
+    last = np.arange(3) == 2
+    return RetellingView(
+        place_m, np.full(size, 9.0), 50_000 * np.arange(size), np.arange(size) % 2, identities(size), identities(3), 10.0 * np.ones((3, 2)),
+        np.array([0.0, 0.4, 0.9]), np.where(last, 0.0, np.full(pairs, 0.9)), np.zeros(pairs, bool), np.zeros(pairs),
+        np.full(pairs, 0.5), np.zeros(pairs, np.int64),
+    )  # fmt: skip
+
+
 def detector_view(size: int) -> DetectorView:
     """Return a trial input for detectors: cars with few and with many lidar points on them."""
     points = (4.0 ** np.arange(size)).astype(np.int64)
@@ -350,6 +362,7 @@ TRIALS: Mapping[type[Part], tuple[Trial, tuple[int, ...]]] = {
     MatchingRule: (lambda part, size: order_of(part, matching_view(size)), (5,)),
     PathLoss: (_try_path_loss, (5, 0)),
     RedundancyRule: (lambda part, size: omitted_by(part, redundancy_view(size)), (5,)),
+    RetellingRule: (lambda part, size: told_on_by(part, retelling_view(size)), (5,)),
     RelayBound: (_try_bound, (5, 0)),
     RelayRule: (lambda part, size: scores_of(part, relay_view(size)), (5,)),
     VehicleBlockage: (_try_blockage, (5, 0)),

@@ -55,6 +55,10 @@ CPM_BASE_BYTES = 37
 CPM_OBJECT_BYTES = 27.9
 CPM_SENSOR_BYTES = 26.0 / 3.0
 
+# For an object that another station detected: id of that station of 4 bytes, its number of the object of 2, and how often it was
+# told on of 1. The time of the measurement is among the typical fields. Our own field: the standard knows no objects of others.
+CPM_SOURCE_BYTES = 7
+
 # Coordinates in the sender's frame as three 16-bit numbers in steps of 1 cm, after 6 bytes of capture time, 2 bytes
 # for the id of the request and 16 bytes of pose.
 POINT_BYTES = 6
@@ -107,6 +111,11 @@ def boxes_bytes(objects: int) -> int:
 def cpm_bytes(objects: int, sensors: int) -> int:
     """Return the size in bytes of a collective perception message with given numbers of objects and sensor descriptions."""
     return int(np.ceil(CPM_BASE_BYTES + CPM_OBJECT_BYTES * objects + CPM_SENSOR_BYTES * sensors))
+
+
+def retold_bytes(objects: int) -> int:
+    """Return the size in bytes of a message with a given number of objects that other stations reported."""
+    return int(np.ceil(CPM_BASE_BYTES + (CPM_OBJECT_BYTES + CPM_SOURCE_BYTES) * objects))
 
 
 def points_bytes(points: int) -> int:

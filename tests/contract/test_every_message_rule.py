@@ -1,4 +1,6 @@
-"""What every awareness and redundancy rule among the built-in parts must obey, whatever it computes: laws, not values."""
+"""What every awareness, redundancy and retelling rule among the built-in parts must obey, whatever it computes: laws, not values."""
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -6,6 +8,7 @@ from tests.contract.kinds import assert_same, every
 from v2xsim import part_trials as trials
 from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
 from v2xsim.comms.messages.redundancy.rule import Copies, Nearby, RedundancyRule, RedundancyView, omitted_by
+from v2xsim.comms.messages.retelling.rule import RetellingRule, told_on_by
 
 
 def driving(count, now_us, wait_us=0.0):
@@ -98,3 +101,32 @@ class TestEveryRedundancyRule:
         places, order = np.array([[0.0, 0.0], [20.0, 0.0], [40.0, 0.0]]), np.array([2, 0, 1])
         straight = omitted_by(part, perceived(places, heard, [[40.0, 0.0]]))
         assert_same(omitted_by(part, perceived(places[order], heard, [[40.0, 0.0]])), straight[order])
+
+
+@every(RetellingRule)
+class TestEveryRetellingRule:
+    def test_tells_nothing_on_for_nobody(self, part):
+        view = trials.retelling_view(5)
+        nobody = {name: getattr(view, name)[:0] for name in ("agent", "station_m", "reached")}
+        pairs = {name: getattr(view, name)[:, :0] for name in ("told", "is_itself", "hears", "relevance", "better")}
+        assert not told_on_by(part, replace(view, **nobody, **pairs)).any()
+
+    def test_tells_nothing_on_that_everybody_knows(self, part):
+        view = trials.retelling_view(5)
+        for known in ({"told": np.ones((5, 3))}, {"hears": np.ones((5, 3))}, {"is_itself": np.ones((5, 3), bool)}):
+            assert not told_on_by(part, replace(view, **known)).any()
+
+    def test_tells_no_less_on_when_less_is_known(self, part):
+        view = trials.retelling_view(5)
+        more = told_on_by(part, replace(view, told=np.zeros((5, 3)), hears=np.zeros((5, 3))))
+        assert (more | ~told_on_by(part, view)).all()
+
+    def test_gives_rows_no_meaning(self, part):
+        view, order, turned = trials.retelling_view(5), np.array([3, 0, 4, 2, 1]), np.array([2, 0, 1])
+        objects = {name: getattr(view, name)[order] for name in ("place_m", "speed_mps", "age_us", "hops", "origin")}
+        stations = {name: getattr(view, name)[turned] for name in ("agent", "station_m", "reached")}
+        pairs = {
+            name: getattr(view, name)[order][:, turned]
+            for name in ("told", "is_itself", "hears", "relevance", "better")
+        }
+        assert_same(told_on_by(part, replace(view, **objects, **stations, **pairs)), told_on_by(part, view)[order])

@@ -23,6 +23,7 @@ from v2xsim.comms.channel.path_loss.model import PathLoss
 from v2xsim.comms.messages.awareness.periodic import Periodic
 from v2xsim.comms.messages.awareness.rule import AwarenessRule
 from v2xsim.comms.messages.redundancy.rule import RedundancyRule
+from v2xsim.comms.messages.retelling.rule import RetellingRule
 from v2xsim.comms.relay.foresight.model import LinkForecast
 from v2xsim.comms.relay.rule import RelayRule
 from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme
@@ -61,6 +62,7 @@ KINDS = {
     "fusion": ("cooperation.fusion", "FusionScheme", "fuse(self, view)"),
     "awareness": ("cooperation.awareness_rule", "AwarenessRule", "generator(self)"),
     "redundancy": ("cooperation.redundancy", "RedundancyRule", "omitted(self, view)"),
+    "retelling": ("cooperation.retelling", "RetellingRule", "told_on(self, view)"),
     "access": ("radio.access", "AccessScheme", "layer(self, settings, time_us)"),
     "path loss": ("radio.channel", "PathLoss", "loss_db(self, view)"),
     "blockage": ("radio.propagation.vehicle_blockage", "VehicleBlockage", "loss_db(self, view)"),
@@ -168,6 +170,7 @@ WRONG_ANSWERS = {
         source("detector", "Detections(view.objects, np.zeros((5, 2)), np.full(5, 2.0), view.agent)"),
         "detect must return scores from 0 to 1, got 2 to 2",
     ),
+    "retelling: ints": (source("retelling", "np.ones(5, int)"), r"told_on must return truth values \(bool\), got int64"),
     "redundancy: ints": (source("redundancy", "np.zeros(5, int)"), r"omitted must return truth values \(bool\), got int64"),
     "awareness: due returns ints": (
         source("awareness", "Wrapped(Periodic().generator())", more=WRAPPED + "    def due(self, view):\n        return self.inner.due(view).astype(int)\n"),

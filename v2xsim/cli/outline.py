@@ -35,7 +35,7 @@ def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
     yield "detector", scenario.detector.name
     yield (
         "messages",
-        f"awareness {work.awareness_rule.name}, redundancy {work.redundancy.name}",
+        f"awareness {work.awareness_rule.name}, redundancy {work.redundancy.name}, retelling {work.retelling.name}",
     )
     yield (
         "cooperation",

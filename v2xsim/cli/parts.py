@@ -50,7 +50,7 @@ def command(
     """List the parts that a scenario can choose by name: key in YAML, base class, and every parameter.
 
     Parts are relay rules, link forecasts, matching rules, fusion schemes, access schemes, models of path loss, blockage and fading,
-    detectors, message rules and redundancy rules.
+    detectors, message rules, redundancy rules and retelling rules.
     """
     from v2xsim.scenario.part_list import as_markdown, listed_kinds
 

@@ -9,6 +9,7 @@ from functools import partial
 from threadpoolctl import ThreadpoolController
 
 from v2xsim.comms.channel.detours import CornerMap
+from v2xsim.comms.messages.cpm import CHECK_US
 from v2xsim.engine.channel.air import Air, Heard, IdealAir
 from v2xsim.engine.channel.blocked_links import BlockedLinks
 from v2xsim.engine.channel.links import LinkBudget
@@ -27,6 +28,7 @@ from v2xsim.engine.cooperation.fusing import Due, fused_each
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
 from v2xsim.engine.cooperation.own_messages import OnArrival, OnLoss, OwnMessages
 from v2xsim.engine.cooperation.relaying import Relaying
+from v2xsim.engine.cooperation.retelling import RETELLING_SLOTS, Retelling, is_retelling
 from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.cooperation.true_paths import TruePaths
 from v2xsim.engine.instant import Instant
@@ -153,6 +155,8 @@ class Simulation:
         )
         # So does one that leaves out what these stations see. Not every station with a lidar is an ego.
         all_listen |= rule.redundancy.reads_matrices and rule.fusion.shares is Share.REPORTS
+        retells = is_retelling(scenario)
+        all_listen |= retells
         self.stations = Stations(
             frames_kept, self._detect_us, forget_us, max_age_us, round(rule.awareness_rule.longest_us), all_listen
         )
@@ -174,6 +178,7 @@ class Simulation:
         self._air = self._channel(streams)
         answering = Answering(scenario, self.clock, self.stations, self.tracks, obstacles)
         self._forecast = CycleForecast(scenario.radio.access.name, scenario.radio.retries, scenario.radio.mtu_bytes)
+        retelling = Retelling(rule, self.stations, hidden_speeds, streams) if retells else None
         self._exchange: Exchange
         if rule.transport == "synchronous":
             self._exchange = AtOnce(scenario, self.clock, self.stations, self._transfers, answering.answer_to)
@@ -187,17 +192,20 @@ class Simulation:
             )
             self._exchange = OverTheAir(
                 scenario, self.clock, self._air, self.stations, self.tracks, self._transfers, relaying, self._forecast,
-                answering.answer_to,
+                answering.answer_to, retelling.heard if retelling is not None else None,
             )  # fmt: skip
         self._cooperation = Cooperation(
             scenario, self.clock, streams, self._air, self._exchange, self.stations, self.tracks, self._blind_zones,
-            self._transfers, self._forecast, self.stages,
+            self._transfers, self._forecast, self.stages, retelling,
         )  # fmt: skip
 
         # How far `step` has come; the tick process waits for `_go_on` while own code is at work.
         self._next_us, self._is_stepped, self.is_over = self._begin_us, False, False
         self._go_on = self.clock.event()
-        for process in (self._ticks(), self._announcements(), self._matches(), self._fusions()):
+        processes = [self._ticks(), self._announcements(), self._matches(), self._fusions()]
+        if retells:
+            processes.append(self._retellings())
+        for process in processes:
             self.clock.start(process)
 
     @property
@@ -340,6 +348,17 @@ class Simulation:
             if shares is not Share.NOTHING:
                 self._air.settle()
                 self._match(frame_us)
+
+    def _retellings(self) -> Process:
+        """Process in which stations tell on what others reported, each at its own phase of the period of reports."""
+        slot_us = CHECK_US // RETELLING_SLOTS
+        yield self.clock.at(self._begin_us + self._detect_us, Order.MATCH)
+        slot = 0
+        while self.clock.now_us + slot_us < self._end_us:
+            self._air.settle()
+            self._cooperation.retell(self.instant.states.agent, slot)
+            slot = (slot + 1) % RETELLING_SLOTS
+            yield self.clock.after(slot_us, Order.MATCH)
 
     def _fusions(self) -> Process:
         """Process in which egos fuse each frame, at its deadline, with the data that has arrived."""

@@ -84,7 +84,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("start_us", "us", "start of the first bit on the air"),
         ("end_us", "us", "end of the last bit on the air"),
         ("message", "long", "message that the packet belongs to (transfers.message)"),
-        ("kind", "word", "kind of message: awareness, request, data, cpm (collective perception message), or application (from a program that steps the run); ack for an acknowledgement of the packet with the same message, hop and fragment"),
+        ("kind", "word", "kind of message: awareness, request, data, cpm (collective perception message), retold (objects that others reported), or application (from a program that steps the run); ack for an acknowledgement of the packet with the same message, hop and fragment"),
         ("hop", "int", "1 if the origin sent the packet, 2 if a relay did, or the origin sent a broadcast again (relay rule direct_with_retries)"),
         ("fragment", "int", "number of the fragment of the message that the packet carries, from 0"),
         ("fragments", "int", "number of fragments of the message"),

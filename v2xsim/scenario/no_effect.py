@@ -69,6 +69,7 @@ def _exchanging(scenario: Scenario) -> Iterator[Problem]:
     chosen = {key: _is_chosen(scenario, "cooperation", key) for key in ("boxes_by", "report_interval_ms")}
     for key, messages, are_sent, is_chosen in (
         ("redundancy", cpm, is_cpm, work.redundancy.name != "none"),
+        ("retelling", cpm, is_cpm, work.retelling.retells),
         ("boxes_by", "requested boxes", shares is Share.BOXES, chosen["boxes_by"]),
         ("matching", "requests", shares.asked_for, work.matching.name not in ("blind_cells", "none")),
         ("report_interval_ms", cpm, is_cpm, chosen["report_interval_ms"]),

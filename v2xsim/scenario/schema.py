@@ -12,6 +12,7 @@ from pydantic import PrivateAttr, model_validator
 
 from v2xsim.comms.messages.awareness.rule import AwarenessRule
 from v2xsim.comms.messages.redundancy.rule import RedundancyRule
+from v2xsim.comms.messages.retelling.rule import RetellingRule
 from v2xsim.comms.relay.bound import RelayBound
 from v2xsim.comms.relay.foresight.model import LinkForecast
 from v2xsim.comms.relay.rule import RelayRule
@@ -99,6 +100,12 @@ class Cooperation(Section):
         RedundancyRule,
         "none",
         "Rule that leaves objects out of a collective perception message: because others report them already, or because nobody needs them",
+    )
+    retelling: Annotated[RetellingRule, PartChoice(RetellingRule, "none")] = chosen(
+        RetellingRule,
+        "none",
+        "Rule by which stations tell on what others reported in collective perception messages: nothing (none, as in the standard), or what a "
+        "station around them has not heard of (unheard)",
     )
     boxes_by: Literal["centre", "body"] = choice(
         "centre",

@@ -10,8 +10,9 @@ from v2xsim.engine.channel.messages import (
     AwarenessMessage,
     ReportMessage,
     RequestMessage,
+    RetoldMessage,
 )
-from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
+from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Retold
 
 
 @pytest.mark.parametrize(("relay", "target"), [(NOBODY, 7), (5, 5)])
@@ -29,12 +30,13 @@ BODIES = {
     AnswerMessage: answer(),
     ReportMessage: report(),
     ApplicationMessage: b"content",
+    RetoldMessage: Retold(2, (), 37),
 }
 
 
 def test_every_kind_has_a_class():
     kinds = [make(1, 2, 7, NOBODY, 100, 0, body).kind for make, body in BODIES.items()]
-    assert tuple(kinds) == MESSAGE_KINDS == ("awareness", "request", "data", "cpm", "application")
+    assert tuple(kinds) == MESSAGE_KINDS == ("awareness", "request", "data", "cpm", "application", "retold")
 
 
 @pytest.mark.parametrize("make", BODIES)

@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
-from v2xsim.engine.stations.contents import NOBODY, Answer, Awareness, Report, Request
+from v2xsim.engine.stations.contents import NOBODY, Answer, Awareness, Report, Request, Retold
 
-AWARENESS, REQUEST, DATA, CPM, APPLICATION = "awareness", "request", "data", "cpm", "application"
-MESSAGE_KINDS = (AWARENESS, REQUEST, DATA, CPM, APPLICATION)
+AWARENESS, REQUEST, DATA, CPM = "awareness", "request", "data", "cpm"
+APPLICATION, RETOLD = "application", "retold"
+MESSAGE_KINDS = (AWARENESS, REQUEST, DATA, CPM, APPLICATION, RETOLD)
 ACK = "ack"
 """Kind of a packet that acknowledges another one; it belongs to the message of that one, and no message has this kind."""
 PACKET_KINDS = (*MESSAGE_KINDS, ACK)
@@ -17,7 +18,7 @@ class Message:
     """A message from one station to another one or to all; each kind of message is a derived class.
 
     Attributes:
-        kind: AWARENESS, REQUEST, DATA, CPM or APPLICATION.
+        kind: AWARENESS, REQUEST, DATA, CPM, APPLICATION or RETOLD.
         number: Number of the message, unique in a run.
         origin: Agent id of the station that made the message.
         destination: Agent id of the station that the message is for, or EVERYBODY.
@@ -75,6 +76,14 @@ class ReportMessage(Message):
 
     kind = CPM
     body: Report = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RetoldMessage(Message):
+    """A message with which a station tells on objects that others reported in collective perception messages."""
+
+    kind = RETOLD
+    body: Retold = field(repr=False)
 
 
 @dataclass(frozen=True)

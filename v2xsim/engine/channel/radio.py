@@ -25,7 +25,7 @@ from v2xsim.engine.channel.air import Deliver, Ended, Heard, PacketEnd, ignore_e
 from v2xsim.engine.channel.awaited import Awaited
 from v2xsim.engine.channel.deliveries import deliveries_of
 from v2xsim.engine.channel.links import LinkBudget
-from v2xsim.engine.channel.messages import APPLICATION, AWARENESS, MESSAGE_KINDS, Message, Packet
+from v2xsim.engine.channel.messages import APPLICATION, AWARENESS, MESSAGE_KINDS, RETOLD, Message, Packet
 from v2xsim.engine.channel.packet_table import PacketTable
 from v2xsim.engine.channel.under_way import Over, UnderWay, ignore_over
 from v2xsim.engine.clock import Clock
@@ -115,7 +115,8 @@ class RadioAir:
         header_bytes += RELAY_ADDRESS_BYTES * len(message.more_relays)
         sizes = fragment_sizes(message.size_bytes, self._radio.mtu_bytes, header_bytes)
         wait_us = 0
-        if message.kind != AWARENESS:
+        # Announcements and what is told on have moments of their own.
+        if message.kind not in (AWARENESS, RETOLD):
             # All stations capture at the same ticks, but their computers do not finish in the same microsecond.
             spread_us = self._radio.processing_spread_ms * 1e3
             origin, number = self._streams.agent_key(message.origin), self._own_number_of(message)

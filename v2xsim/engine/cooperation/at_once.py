@@ -17,7 +17,7 @@ from v2xsim.engine.cooperation.directory import Directory
 from v2xsim.engine.cooperation.exchange import AnswerTo, fragments_of, request_of
 from v2xsim.engine.cooperation.matching import Ask, Candidates
 from v2xsim.engine.cooperation.transfers import Transfer, Transfers
-from v2xsim.engine.stations.contents import NOBODY, Awareness, Report
+from v2xsim.engine.stations.contents import NOBODY, Awareness, Report, Retold
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.engine.stations.stations import Stations
@@ -53,6 +53,9 @@ class AtOnce:
         for knowledge in self._stations.egos():
             knowledge.take_report(report, self._clock.now_us, self._counts_copies)
         self._stations.bulletin.report(report, self._clock.now_us, self._counts_copies)
+
+    def retell(self, retold: Retold) -> None:
+        """Do nothing: what is broadcast reaches every ego."""
 
     def plan_passing(self, frame_us: int) -> None:
         """Do nothing: what is broadcast reaches every ego."""

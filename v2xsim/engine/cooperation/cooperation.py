@@ -23,6 +23,7 @@ from v2xsim.engine.cooperation.collective import Reporting, reported_to
 from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
 from v2xsim.engine.cooperation.exchange import Exchange
 from v2xsim.engine.cooperation.matching import asks
+from v2xsim.engine.cooperation.retelling import Retelling
 from v2xsim.engine.cooperation.seeking import Seeking
 from v2xsim.engine.cooperation.sought import sought_weight
 from v2xsim.engine.cooperation.transfers import Transfers
@@ -75,7 +76,7 @@ class Cooperation:
     def __init__(
         self, scenario: Scenario, clock: Clock, streams: Streams, air: Air, exchange: Exchange, stations: Stations,
         tracks: OwnTracks, blind_zones: BlindZones, transfers: Transfers, forecast: CycleForecast,
-        stages: Stages | None = None,
+        stages: Stages | None = None, retelling: Retelling | None = None,
     ) -> None:  # fmt: skip
         rule = scenario.cooperation
         self._rule, self._mtu_bytes, self._max_age_us = rule, scenario.radio.mtu_bytes, round(rule.max_age_ms * 1e3)
@@ -85,6 +86,7 @@ class Cooperation:
         self._forecast, self._stages = forecast, stages or Stages()
         self._announcing, self._reporting = Announcing(rule.awareness_rule), Reporting(rule.redundancy, self._report_us)
         self._seeking = Seeking(stations.neighbours, blind_zones.hidden_speeds)
+        self._retelling = retelling
 
     def announce(self, states: OwnStates) -> None:
         """Let each station whose announcement is due by the message rule make and send it at its own phase of the period."""
@@ -157,6 +159,13 @@ class Cooperation:
             )  # fmt: skip
             if report is not None:
                 self._exchange.report(report)
+
+    def retell(self, agents: Int64[np.ndarray, " agents"], slot: int) -> None:
+        """Let those stations whose phase is a slot of the period tell on what others reported."""
+        if self._retelling is not None:
+            with self._stages.messages:
+                for retold in self._retelling.retold(agents, slot, self._clock.now_us):
+                    self._exchange.retell(retold)
 
     def notices(self) -> tuple[Notice, ...]:
         """Return what a run has to say about its cooperation: what the redundancy rule left out."""

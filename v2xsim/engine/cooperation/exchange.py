@@ -12,7 +12,7 @@ from v2xsim.engine.channel.air import Heard
 from v2xsim.engine.channel.messages import Message
 from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.matching import Ask, Candidates
-from v2xsim.engine.stations.contents import Answer, Awareness, Report, Request
+from v2xsim.engine.stations.contents import Answer, Awareness, Report, Request, Retold
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import OwnStates
 
@@ -31,6 +31,9 @@ class Exchange(Protocol):
 
     def report(self, report: Report) -> None:
         """Send a station's collective perception message to all stations."""
+
+    def retell(self, retold: Retold) -> None:
+        """Send what a station tells on of what others reported to all stations."""
 
     def plan_passing(self, frame_us: int) -> None:
         """Let each station decide whether it passes on what others broadcast, from now on; `frame_us` is recorded."""

@@ -14,6 +14,7 @@ from v2xsim.engine.channel.messages import (
     Packet,
     ReportMessage,
     RequestMessage,
+    RetoldMessage,
 )
 from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.announcing import announcement_bytes
@@ -26,10 +27,11 @@ from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.cooperation.reassembly import Reassembly
 from v2xsim.engine.cooperation.relaying import Relaying
 from v2xsim.engine.cooperation.transfers import Transfer, Transfers
-from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Awareness, Report
+from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Awareness, Report, Retold
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.engine.stations.own_tracks import OwnTracks
+from v2xsim.engine.stations.reports_heard import ReportsHeard
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.engine.stations.vicinity import Vicinities
 from v2xsim.records import Detections
@@ -44,12 +46,12 @@ class OverTheAir:
 
     def __init__(
         self, scenario: Scenario, clock: Clock, air: Air, stations: Stations, tracks: OwnTracks, transfers: Transfers,
-        relaying: Relaying, forecast: CycleForecast, answer_to: AnswerTo,
+        relaying: Relaying, forecast: CycleForecast, answer_to: AnswerTo, reports_heard: ReportsHeard | None = None,
     ) -> None:  # fmt: skip
         rule = scenario.cooperation
         self._radio, self._tracks, self._forecast = scenario.radio, tracks, forecast
         self._clock, self._air, self._stations, self._transfers = clock, air, stations, transfers
-        self._relaying, self._answer_to = relaying, answer_to
+        self._relaying, self._answer_to, self._reports_heard = relaying, answer_to, reports_heard
         # An ideal channel needs no measurements and no relays, and carries a message of any size in one packet.
         self._is_ideal = scenario.radio.access.ideal
         self._period_us, self._counts_copies = rule.awareness_rule.check_us, rule.redundancy.reads_copies
@@ -84,6 +86,16 @@ class OverTheAir:
         message = ReportMessage(number, report.origin, EVERYBODY, NOBODY, report.size_bytes, now_us, report)
         # No other station acts on a report before its fusion.
         self._air.send(message, awaited=self._is_passed_on(message), repeated=report.origin in self._relaying.repeating)
+        if self._reports_heard is not None:
+            self._reports_heard.hear(report, np.array([report.origin]), now_us)
+
+    def retell(self, retold: Retold) -> None:
+        """Broadcast what a station tells on of what others reported."""
+        number, now_us = next(self._numbers), self._clock.now_us
+        message = RetoldMessage(number, retold.origin, EVERYBODY, NOBODY, retold.size_bytes, now_us, retold)
+        self._air.send(message, awaited=False)
+        if self._reports_heard is not None:
+            self._reports_heard.hear(retold, np.array([retold.origin]), now_us)
 
     def _is_passed_on(self, message: Message) -> bool:
         return message.origin in self._relaying.passing
@@ -142,7 +154,7 @@ class OverTheAir:
             sequence = message.body.sequence if is_first and isinstance(message, AwarenessMessage) else -1
             self._stations.measure(heard.receivers, packet.sender, heard.snr_db, heard.time_us, sequence)
         # Only first-hop packets are passed on, so a packet takes two hops at most.
-        if packet.hop == 1 and message.destination == EVERYBODY:
+        if packet.hop == 1 and message.destination == EVERYBODY and not isinstance(message, RetoldMessage):
             self._pass_on(heard, message)
         if isinstance(message, AwarenessMessage):
             is_whole = packet.fragments == 1
@@ -151,10 +163,22 @@ class OverTheAir:
             self._stations.neighbours.hear(message.body, message.queued_us, receivers, heard.time_us)
         elif isinstance(message, ReportMessage):
             relay = packet.sender if packet.sender != message.origin else NOBODY
-            for ego in self._completed_at(heard, self._stations.ego_agents):
+            for ego in self._reported_to(heard, message.body):
                 self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies, relay)
+        elif isinstance(message, RetoldMessage):
+            for ego in self._reported_to(heard, message.body):
+                self._stations.knowledge_of(ego).take_retold(message.body, heard.time_us)
         else:
             self._receive_addressed(heard, packet, message)
+
+    def _reported_to(self, heard: Heard, message: Report | Retold) -> list[int]:
+        """Return the egos at which this packet completes a message with reported objects; note all stations at which it does, for retelling."""
+        egos = self._stations.ego_agents
+        if self._reports_heard is None:
+            return self._completed_at(heard, egos)
+        agents = self._completed_at(heard, self._stations.listening)
+        self._reports_heard.hear(message, np.array(agents, np.int64), heard.time_us)
+        return [agent for agent in agents if agent in egos]
 
     def over(self, message: Message) -> None:
         """Forget what was kept for the packets of a message that were under way: none of them can arrive any more."""

@@ -179,3 +179,19 @@ class Report:
         """Speed of each object; every receiver asks for it."""
         speed: list[float] = np.linalg.norm(self.detections.velocity_mps, axis=1).tolist()
         return speed
+
+
+@dataclass(frozen=True)
+class Retold:
+    """The content of one message with which a station tells on what others reported.
+
+    Attributes:
+        origin: Agent id of the station that tells it on.
+        parts: The reports that the objects come from, with the rows of the objects in each, and how often each has been told on, with this
+            message: 1 for an object that the sender has from the station that detected it.
+        size_bytes: Size of the payload.
+    """
+
+    origin: int
+    parts: tuple[tuple[Report, Int64[np.ndarray, " objects"], Int64[np.ndarray, " objects"]], ...]
+    size_bytes: int

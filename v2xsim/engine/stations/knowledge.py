@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from v2xsim.comms.messages.cpm import CHECK_US, SLOWEST_US
-from v2xsim.engine.stations.contents import NOBODY, Answer, Report
+from v2xsim.engine.stations.contents import NOBODY, Answer, Report, Retold
 from v2xsim.engine.stations.frame import Frame
 
 GRACE_US = 2 * CHECK_US
@@ -130,6 +130,22 @@ class Knowledge:
                 objects[number] = ReportedObject(report, row, now_us, relay)
         if keep_copy and not any(copy is report for copy, _ in self.report_copies):
             self.report_copies.append((report, now_us))
+
+    def take_retold(self, retold: Retold, now_us: int) -> None:
+        """Store the objects of others that a station told on; what this station reported itself is ignored.
+
+        Args:
+            retold: The message that arrived.
+            now_us: Time at which it arrived.
+        """
+        for report, rows, _ in retold.parts:
+            if report.origin == self.agent:
+                continue
+            objects = self.reported.setdefault(report.origin, {})
+            for row in rows.tolist():
+                known = objects.get(int(report.number[row]))
+                if known is None or known.report.frame.time_us < report.frame.time_us:
+                    objects[int(report.number[row])] = ReportedObject(report, row, now_us, retold.origin)
 
     def forget(self, next_frame_us: int, now_us: int, max_age_us: int) -> None:
         """Forget what this station cannot use any more.

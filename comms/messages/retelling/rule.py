@@ -1,0 +1,84 @@
+"""The interface of retelling rules: which of the objects that others reported a station tells on to the stations around it.
+
+Each rule is one file in this folder. What is told on is a collective perception message with objects of other stations: it has the
+position, velocity and time that the station which detected the object reported, so a receiver uses it like the report itself.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from v2xsim.part_answers import array_from
+from v2xsim.parts import Kind, Part
+from v2xsim.plugins import ask
+
+
+@dataclass(frozen=True)
+class RetellingView:
+    """Input of a retelling rule: what one station knows of reported objects and of the stations that want data.
+
+    An object is one reported object that arrived from another station and is still valid. Of several reports of one object, less than 3 m apart, only
+    the newest one is an object here; what this station reports itself is none.
+
+    Attributes:
+        place_m: Position of each object, extrapolated to the present with its reported velocity.
+        speed_mps: Reported speed of each object.
+        age_us: Time since each object was captured by the lidar of the station that detected it.
+        hops: How often each object had been told on until it arrived here; 0 if it came from the station that detected it.
+        origin: Agent id of the station that detected each object.
+        agent: Agent ids of the stations that want data of others, as far as this station knows, in rising order.
+        station_m: Their announced positions, extrapolated with their announced velocities.
+        reached: Share of this station's announcements that arrive at each of them, 0 to 1, by the list that each announced.
+        told: How well each of them hears a station that told it of each object: the share of that station's announcements that arrive at it, 0 to
+            1; of several such stations the greatest; 1 if it detected or told of the object itself. Only reports count that arrived here too,
+            or were sent from here, and that need not have been followed by a newer one yet.
+        is_itself: Whether each object is one of them.
+        hears: Share of the announcements of the object's own station that arrive at each of them; 0 for objects that announce nothing.
+        relevance: Relevance of each object's place to each of them, 0 to 1: exp(-t / 4 s) with the time t after which they can meet at the
+            earliest; 0 if never.
+        better: Number of other known stations that are placed better between the one that told this station of each object and each of
+            the stations that want data: of the shares of announcements that arrive over the two hops, the smaller one is greater.
+    """
+
+    place_m: Float[np.ndarray, "objects 2"]
+    speed_mps: Float[np.ndarray, " objects"]
+    age_us: Int64[np.ndarray, " objects"]
+    hops: Int64[np.ndarray, " objects"]
+    origin: Int64[np.ndarray, " objects"]
+    agent: Int64[np.ndarray, " stations"]
+    station_m: Float[np.ndarray, "stations 2"]
+    reached: Float[np.ndarray, " stations"]
+    told: Float[np.ndarray, "objects stations"]
+    is_itself: Bool[np.ndarray, "objects stations"]
+    hears: Float[np.ndarray, "objects stations"]
+    relevance: Float[np.ndarray, "objects stations"]
+    better: Int64[np.ndarray, "objects stations"]
+
+
+class RetellingRule(Part):
+    """Base of retelling rules.
+
+    Attributes:
+        retells: Whether the rule tells anything on; if not, stations do not keep the reports of others for it.
+    """
+
+    kind = Kind("retelling rule", "rule", ("told_on",), "v2xsim.comms.messages.retelling")
+    retells: ClassVar[bool] = True
+
+    def told_on(self, view: RetellingView) -> Bool[np.ndarray, " objects"]:
+        """Return whether the station tells each object on."""
+        raise NotImplementedError
+
+
+def told_on_by(rule: RetellingRule, view: RetellingView) -> Bool[np.ndarray, " objects"]:
+    """Return whether a rule tells each object on; the result of a user's rule is checked.
+
+    Raises:
+        PartError: If a user's rule raises an exception or returns anything but one truth value per object.
+    """
+    objects = len(view.place_m)
+    if objects == 0:
+        return np.zeros(0, bool)
+    return array_from(rule, "told_on", ask(rule, "told_on", view), {"objects": objects}, "bool")

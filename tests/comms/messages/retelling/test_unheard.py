@@ -1,0 +1,78 @@
+"""The rule that tells on what a neighbour has not heard of: who has not heard of an object, and which station tells it."""
+
+import numpy as np
+import pytest
+
+from v2xsim.comms.messages.retelling.none import NoRetellingRule
+from v2xsim.comms.messages.retelling.rule import RetellingRule, RetellingView, told_on_by
+from v2xsim.comms.messages.retelling.unheard import Unheard
+from v2xsim.part_trials import retelling_view
+
+
+def view(*, told=(0.0,), hears=(0.0,), is_itself=(False,), relevance=(1.0,), reached=(1.0,), better=(0,), hops=0):
+    """Return what a station knows of one object; the one neighbour has not heard of it and may meet it at once by default."""
+    count = max(len(told), len(relevance), len(reached), len(better))
+
+    def row(values, kind):
+        return np.broadcast_to(np.array([values], kind), (1, count)).copy()
+
+    return RetellingView(
+        np.zeros((1, 2)), np.array([10.0]), np.array([50_000]), np.array([hops]), np.array([5]), np.arange(20, 20 + count),
+        np.zeros((count, 2)), row(reached, float)[0], row(told, float), row(is_itself, bool), row(hears, float), row(relevance, float),
+        row(better, int),
+    )  # fmt: skip
+
+
+def is_told_on(one, **parameters):
+    return bool(told_on_by(Unheard(**parameters), one)[0])
+
+
+def test_what_a_neighbour_has_not_heard_of_is_told_on():
+    assert is_told_on(view())
+
+
+def test_what_all_neighbours_have_heard_of_is_not_told_on():
+    assert not is_told_on(view(told=(0.9, 0.6)))
+
+
+def test_one_neighbour_that_has_not_heard_of_it_is_enough():
+    assert is_told_on(view(told=(0.9, 0.2)))
+
+
+@pytest.mark.parametrize("known", [{"is_itself": (True,)}, {"hears": (0.5,)}, {"told": (0.5,)}])
+def test_a_neighbour_needs_no_word_of_itself_nor_of_whom_it_hears(known):
+    assert not is_told_on(view(**known))
+
+
+@pytest.mark.parametrize(("relevance", "is_told"), [(0.09, False), (0.1, True)])
+def test_what_a_neighbour_cannot_meet_soon_is_not_told_on(relevance, is_told):
+    assert is_told_on(view(relevance=(relevance,))) == is_told
+    assert is_told_on(view(relevance=(relevance,)), least_relevance=0.0)
+
+
+@pytest.mark.parametrize(("reached", "is_told"), [(0.49, False), (0.5, True)])
+def test_nothing_is_told_on_for_a_neighbour_out_of_reach(reached, is_told):
+    assert is_told_on(view(reached=(reached,))) == is_told
+
+
+def test_a_station_keeps_silent_for_a_neighbour_for_whom_another_one_is_placed_better():
+    assert not is_told_on(view(better=(1,)))
+    assert is_told_on(view(better=(1,)), better=1)
+    # For the second neighbour nobody is.
+    assert is_told_on(view(relevance=(1.0, 1.0), better=(1, 0)))
+
+
+def test_an_object_is_told_on_as_often_as_the_rule_allows():
+    assert not is_told_on(view(hops=1))
+    assert is_told_on(view(hops=1), hops=2)
+
+
+def test_without_a_rule_nothing_is_told_on():
+    assert not told_on_by(NoRetellingRule(), view()).any()
+    assert not NoRetellingRule.retells
+
+
+def test_a_rule_is_not_asked_about_nothing():
+    assert told_on_by(RetellingRule(), retelling_view(0)).shape == (0,)
+    with pytest.raises(NotImplementedError):
+        RetellingRule().told_on(view())

@@ -1,0 +1,60 @@
+"""The reports that arrived at each station, as arrays."""
+
+import numpy as np
+
+from tests.engine.small_world import EGO, HELPER, OTHER, detections, frame, report
+from v2xsim.engine.stations.contents import Retold
+from v2xsim.engine.stations.reports_heard import ReportsHeard
+
+
+def two_cars(agent=HELPER, time_us=1_000_000):
+    return report(frame(agent, time_us), detections([(0, 0), (20, 5)]), [7, 9])
+
+
+def some(*agents):
+    return np.array(agents, np.int64)
+
+
+def test_a_station_holds_what_arrived_at_it_and_nothing_else():
+    heard, first, second = ReportsHeard(), two_cars(), two_cars(OTHER)
+    heard.hear(first, some(EGO), 1_050_000)
+    heard.hear(second, some(EGO, HELPER), 1_060_000)
+    held = heard.held_by(some(EGO, HELPER, OTHER))
+    assert [messages.tolist() for messages in held] == [[0, 1], [1], []]
+
+
+def test_a_report_that_arrives_twice_is_held_once():
+    heard, one = ReportsHeard(), two_cars()
+    for now_us in (1_050_000, 1_052_000):
+        heard.hear(one, some(EGO), now_us)
+    assert heard.held_by(some(EGO))[0].tolist() == [0]
+    assert len(heard.rows()[1]) == 2
+
+
+def test_rows_have_what_the_detecting_station_reported_however_they_came():
+    heard, one = ReportsHeard(), two_cars()
+    heard.hear(one, some(EGO), 1_050_000)
+    heard.hear(Retold(EGO, ((one, some(1), some(1)),), 80), some(OTHER), 1_070_000)
+    rows, sources = heard.rows()
+    assert rows.begin.tolist(), rows.end.tolist() == ([0, 2], [2, 3])
+    assert rows.sender.tolist() == [HELPER, HELPER, EGO]
+    assert rows.origin.tolist() == [HELPER] * 3
+    assert rows.number.tolist() == [7, 9, 9]
+    assert rows.hops.tolist() == [0, 0, 1]
+    assert rows.capture_us.tolist() == [1_000_000] * 3
+    assert rows.place_m.tolist() == [[0, 0], [20, 5], [20, 5]]
+    assert [(source is one, row) for source, row in sources] == [(True, 0), (True, 1), (True, 1)]
+
+
+def test_what_is_too_old_for_any_use_is_forgotten():
+    heard = ReportsHeard()
+    for k in range(50):
+        now_us = 1_000_000 + 100_000 * k
+        heard.hear(two_cars(time_us=now_us), some(EGO), now_us)
+        heard.forget(now_us)
+        rows, sources = heard.rows()
+        assert len(rows.begin) <= 13
+        assert len(sources) == 2 * len(rows.begin)
+        # The newest one is there, under its new index.
+        assert heard.held_by(some(EGO))[0].tolist() == list(range(len(rows.begin)))
+        assert rows.capture_us[-1] == now_us
