@@ -102,6 +102,10 @@ CASES = {
     "full_queues": {"radio": {"access": "ieee80211p", "queue_packets": 2}, "cooperation": {"fusion": "raw"}},
     "nr": {"radio": {"access": "nr_mode2", "mtu_bytes": 700, "dcc": "reactive"}},
     "reports": {"cooperation": {"fusion": "cpm", "redundancy": "frequency"}},
+    "rare_matrices": {
+        "radio": {"access": "ieee80211p"},
+        "cooperation": {"fusion": "cpm", "redundancy": "missed", "matrix": {"interval_ms": 500}},
+    },
     "ideal": {"radio": {"access": "ideal"}},
     "synchronous": {"cooperation": {"transport": "synchronous"}},
     "synchronous_reports": {"cooperation": {"transport": "synchronous", "fusion": "cpm", "redundancy": "frequency"}},

@@ -3,7 +3,7 @@
 import pytest
 
 import v2xsim
-from v2xsim.doubtful import value_notices
+from v2xsim.doubtful import unread_matrices, value_notices
 from v2xsim.errors import UserError
 from v2xsim.scenario.describe import all_keys
 from v2xsim.scenario.load import packaged
@@ -252,7 +252,7 @@ EXTREMES = {
         "body_certainty": "--",
     },
     "cooperation.awareness_rule": {"rate_hz": "x-"}, "cooperation.matching": {"tried": "--"}, "cooperation.relay": {"weight": "--", "load_weight": "--", "forwarders": "--"}, "cooperation.fusion": {"voxel_m": "-x"},
-    "cooperation.matrix": {"cell_m": "xx", "extent_m": "xx", "free_share": "--"},
+    "cooperation.matrix": {"cell_m": "xx", "extent_m": "xx", "free_share": "--", "interval_ms": "-x"},
     "cooperation.redundancy": {"least_relevance": "--", "senders": "--", "repeat_ms": "--"},
     "detector": {
         "half_points": "-x", "steepness": "x-", "center_sigma_m": "-x", "yaw_sigma_deg": "-x", "size_sigma_m": "-x",
@@ -328,3 +328,60 @@ def test_a_matrix_whose_messages_have_many_fragments_is_reported_with_their_size
 ])  # fmt: skip
 def test_a_matrix_whose_messages_are_small_or_never_lost_is_not_doubtful(changes):
     assert subjects(changes) == []
+
+
+NO_MATRICES = {"cooperation.matrix.interval_ms": None}
+MISSED = {"cooperation.fusion": "cpm", "cooperation.redundancy": "missed"}
+
+
+@pytest.mark.parametrize(("changes", "named"), [
+    ({}, "matching rule blind_cells, which compares them, asks nobody"), (MISSED, "redundancy rule missed does not know what others see"),
+    ({"cooperation.matching": "hidden_bodies"}, "matching rule hidden_bodies"), ({"radio.access": "ideal"}, "asks nobody"),
+])  # fmt: skip
+def test_decisions_that_need_matrices_which_nobody_announces_are_named(changes, named):
+    (text,) = texts(changes | NO_MATRICES)
+    assert text.startswith("cooperation.matrix.interval_ms (null): ")
+    assert named in text
+
+
+@pytest.mark.parametrize("changes", [
+    {"cooperation.matching": "nearest"}, {"cooperation.fusion": "cpm"}, {"cooperation.fusion": "none"}, {"cooperation.max_helpers": 0},
+])  # fmt: skip
+def test_whoever_reads_no_matrix_needs_none(changes):
+    assert subjects(changes | NO_MATRICES) == []
+
+
+@pytest.mark.parametrize(("interval_ms", "is_old"), [(1000.0, False), (1001.0, True)])
+def test_matrices_that_are_announced_too_rarely_are_named(interval_ms, is_old):
+    given = texts(MISSED | {"cooperation.matrix.interval_ms": interval_ms})
+    assert [("none that is older than 1 s" in text) for text in given] == [True] * is_old
+    assert len(subjects({"cooperation.matrix.interval_ms": interval_ms})) == is_old
+    assert subjects({"cooperation.matrix.interval_ms": interval_ms, "cooperation.fusion": "cpm"}) == []
+
+
+def unread(changes):
+    return [notice.text for notice in unread_matrices(v2xsim.load("demo").with_(changes))]
+
+
+@pytest.mark.parametrize(("changes", "named"), [
+    ({"cooperation.fusion": "cpm"}, "fusion scheme cpm and redundancy rule none"), ({"cooperation.fusion": "none"}, "fusion scheme none no"),
+    ({"cooperation.matching": "nearest"}, "fusion scheme early and matching rule nearest"),
+])  # fmt: skip
+def test_matrices_that_nobody_reads_are_named_with_their_size(changes, named):
+    (text,) = unread(changes | {"cooperation.matrix.extent_m": 50, "cooperation.matrix.cell_m": 2})
+    # 2,500 cells of 2 bits, and 7 B.
+    assert "up to 632 B of an announcement" in text
+    assert named in text
+
+
+@pytest.mark.parametrize("changes", [
+    {}, MISSED, {"cooperation.fusion": "cpm", **NO_MATRICES}, {"cooperation.fusion": "none", "radio.access": "ideal"},
+    {"cooperation.fusion": "none", "cooperation.transport": "synchronous"},
+])  # fmt: skip
+def test_matrices_that_somebody_reads_or_that_load_nothing_are_not_named(changes):
+    assert unread(changes) == []
+
+
+@pytest.mark.parametrize("name", packaged())
+def test_in_every_shipped_scenario_somebody_reads_matrices(name):
+    assert list(unread_matrices(v2xsim.load(name))) == []

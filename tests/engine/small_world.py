@@ -348,12 +348,12 @@ def foresight_of(settings, *corners_m):
 
 def awareness(
     origin=HELPER, capture_us=0, *, sequence=0, wants_data=False, stamp_us=None, pose=(0, 0, 0, 0), velocity_mps=(0, 0),
-    antenna_m=1.5, size_m=CAR_M, grid=None, heard=(), busy_share=0.0,
+    antenna_m=1.5, size_m=CAR_M, grid=None, heard=(), busy_share=0.0, withheld=False,
 ):  # fmt: skip
     """Return what a station announces; without a matrix by default. `heard` is as in `heard_list`."""
     return Awareness(
         origin, sequence, wants_data, capture_us, capture_us if stamp_us is None else stamp_us, np.array(pose, float),
-        np.array(velocity_mps, float), 0.0, 0.0, antenna_m, np.array(size_m, float), grid, heard_list(heard), busy_share,
+        np.array(velocity_mps, float), 0.0, 0.0, antenna_m, np.array(size_m, float), grid, heard_list(heard), busy_share, withheld,
     )  # fmt: skip
 
 

@@ -71,9 +71,9 @@ def command(
         try_own_parts(loaded)
     wanted = traffic if traffic is not None else strict or not _needs_sumo(loaded)
     # Imported here, as above.
-    from v2xsim.doubtful import value_notices
+    from v2xsim.doubtful import unread_matrices, value_notices
 
-    notices = (*value_notices(loaded), *_notices(loaded, wanted))
+    notices = (*value_notices(loaded), *unread_matrices(loaded), *_notices(loaded, wanted))
     cost, cost_notices = _estimate(loaded) if estimate else (None, ())
     notices += cost_notices
     print_notices(notices)

@@ -6,7 +6,7 @@ Each value is possible in some study, so none is refused. A warning has the key,
 from v2xsim.doubtful.doubt import Doubt
 from v2xsim.doubtful.exchange import exchange_doubts
 from v2xsim.doubtful.foresight import foresight_doubts
-from v2xsim.doubtful.matrices import matrix_doubts
+from v2xsim.doubtful.matrices import matrix_doubts, unread_matrices
 from v2xsim.doubtful.places import place_doubts
 from v2xsim.doubtful.radio import radio_doubts
 from v2xsim.doubtful.sensing import sensing_doubts
@@ -15,7 +15,7 @@ from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.times import time_notices
 
-__all__ = ["Doubt", "value_notices"]
+__all__ = ["Doubt", "unread_matrices", "value_notices"]
 
 
 def value_notices(scenario: Scenario) -> tuple[Notice, ...]:

@@ -1,4 +1,4 @@
-"""Perception matrices of so many cells that the messages about them hardly get through."""
+"""Perception matrices of so many cells that the messages about them hardly get through, and that are announced too rarely or in vain."""
 
 import math
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from v2xsim.comms.messages.sizes import (
 from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.doubtful.doubt import Doubt
 from v2xsim.gpu.bev.fusion.scheme import Share
+from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_radio import Radio
 
@@ -23,27 +24,33 @@ from v2xsim.scenario.schema_radio import Radio
 _MOST_REQUEST_FRAGMENTS, _MOST_ANNOUNCED_FRAGMENTS = 3, 1
 # Whoever sets smaller packets wants many of them; each is counted as one of this size.
 _USUAL_MTU_BYTES = 1400
+# In this time and one second more, a car at 50 km/h moves by half of a usual matrix.
+_MOST_INTERVAL_MS = 1000.0
 
 
 def matrix_doubts(scenario: Scenario) -> Iterator[Doubt]:
-    """Yield a doubt about a matrix that makes announcements or requests of many fragments."""
+    """Yield a doubt about a matrix that makes announcements or requests of many fragments, or that is announced too rarely."""
     work, radio = scenario.cooperation, scenario.radio
-    if work.transport != "radio" or radio.access.ideal:
+    if work.transport != "radio":
+        return
+    yield from _rare(scenario)
+    if radio.access.ideal:
         return
     asks = work.fusion.shares not in (Share.NOTHING, Share.REPORTS) and work.matching.asks and work.max_helpers > 0
     side = max(1, round(2.0 * work.matrix.extent_m / work.matrix.cell_m))
     # Most of a matrix is unobserved and is sent as longest runs; about one more run for each line is that of what is observed.
     runs_bytes = matrix_bytes(0) + math.ceil(side * side / MATRIX_LONGEST_RUN) + side
-    announced = awareness_bytes(min(runs_bytes, matrix_bytes(side * side)), 0)
+    interval_ms = work.matrix.interval_ms
+    announced = awareness_bytes(0 if interval_ms is None else min(runs_bytes, matrix_bytes(side * side)), 0)
     request = request_bytes(side * side) if asks else 0
     fragment_bytes = max(radio.mtu_bytes, _USUAL_MTU_BYTES)
     if request <= _MOST_REQUEST_FRAGMENTS * fragment_bytes and announced <= _MOST_ANNOUNCED_FRAGMENTS * fragment_bytes:
         return
     parts = [f"of its {side * side:,} cells, an announcement has about {_load(announced, radio)}"]
-    on_air_ms, period_ms = _on_air_ms(announced, radio), work.awareness_rule.check_us * 1e-3
+    on_air_ms, period_ms = _on_air_ms(announced, radio), max(work.awareness_rule.check_us * 1e-3, interval_ms or 0.0)
     if on_air_ms is not None and work.awareness_rule.file is None:
         parts[0] += (
-            f" at least every {work.awareness_rule.longest_us * 1e-3:g} ms"
+            f" at least every {max(work.awareness_rule.longest_us * 1e-3, interval_ms or 0.0):g} ms"
             if work.awareness_rule.longest_us > work.awareness_rule.check_us
             else f" every {period_ms:g} ms (a channel without any gap holds those of {max(0, int(period_ms / on_air_ms))} stations)"
         )
@@ -56,6 +63,58 @@ def matrix_doubts(scenario: Scenario) -> Iterator[Doubt]:
         "cooperation.matrix", f"{work.matrix.extent_m:g} m to each edge, cells of {work.matrix.cell_m:g} m",
         f"{', and '.join(parts)}; a message counts only if all its fragments arrive, so few get through, and egos find or reach hardly any helper; 50 m "
         "with cells of 2 m (2,500 cells, requests of 335 B) are usual",
+    )  # fmt: skip
+
+
+def _rare(scenario: Scenario) -> Iterator[Doubt]:
+    """Yield a doubt if decisions need announced matrices, and stations announce none or only old ones."""
+    work, interval_ms = scenario.cooperation, scenario.cooperation.matrix.interval_ms
+    shares, key = work.fusion.shares, "cooperation.matrix.interval_ms"
+    asks = shares.asked_for and work.matching.asks and work.matching.compares and work.max_helpers > 0
+    seeks = shares is Share.REPORTS and work.redundancy.reads_matrices
+    if asks and interval_ms is None:
+        yield Doubt(
+            key, "null",
+            f"no announcement contains a matrix, so matching rule {work.matching.name}, which compares them, asks nobody; 300 to 1000 ms are usual, or choose "
+            "a rule that compares none, such as nearest",
+        )  # fmt: skip
+    elif seeks and interval_ms is None:
+        yield Doubt(
+            key, "null",
+            f"no announcement contains a matrix, so redundancy rule {work.redundancy.name} does not know what others see, and leaves out fewer objects; 300 to "
+            "500 ms are usual, or choose another rule",
+        )  # fmt: skip
+    elif (asks or seeks) and interval_ms is not None and interval_ms > _MOST_INTERVAL_MS:
+        stale = (
+            f", and redundancy rule {work.redundancy.name} reads none that is older than 1 s"
+            if seeks and work.redundancy.file is None
+            else ""
+        )
+        yield Doubt(
+            key, f"{interval_ms:g} ms",
+            f"matrices are up to {interval_ms * 1e-3 + 1.0:g} s old when they are read, and show what stations saw at other places{stale}; 300 to 1000 ms are usual",
+        )  # fmt: skip
+
+
+def unread_matrices(scenario: Scenario) -> Iterator[Notice]:
+    """Yield a notice if stations announce matrices that no decision of the run reads."""
+    work = scenario.cooperation
+    reads = work.matching.asks and work.matching.compares and work.max_helpers > 0
+    if work.fusion.shares is Share.REPORTS:
+        reads = work.redundancy.reads_matrices
+    elif work.fusion.shares is Share.NOTHING:
+        reads = False
+    is_sent = work.transport == "radio" and not scenario.radio.access.ideal and work.matrix.interval_ms is not None
+    if reads or not is_sent:
+        return
+    side = max(1, round(2.0 * work.matrix.extent_m / work.matrix.cell_m))
+    asked_for = f" and matching rule {work.matching.name}" if work.fusion.shares.asked_for else ""
+    rule = f" and redundancy rule {work.redundancy.name}" if work.fusion.shares is Share.REPORTS else asked_for
+    most_bytes = matrix_bytes(side * side)
+    yield Notice(
+        "cooperation.unread_matrices", 1,
+        f"cooperation.matrix.interval_ms: with fusion scheme {work.fusion.name}{rule} no decision reads announced matrices, which take up to {most_bytes:,} B "
+        "of an announcement of a station with a lidar; with null, none is sent",
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from v2xsim.engine.channel.messages import ApplicationMessage, Message
 from v2xsim.engine.channel.packet_table import PacketTable
 from v2xsim.engine.channel.radio import RadioAir
 from v2xsim.engine.clock import Clock, Order, Process
+from v2xsim.engine.cooperation.announcing import all_keep_announcements, matrix_valid_us
 from v2xsim.engine.cooperation.answering import Answering
 from v2xsim.engine.cooperation.at_once import AtOnce
 from v2xsim.engine.cooperation.blind_zone import BlindZones
@@ -147,18 +148,11 @@ class Simulation:
         # their rule sends rarely. If congestion control spaces messages further apart than that, stations do count as gone.
         forget_us = round(SILENT_PERIODS * rule.awareness_rule.longest_us)
         max_age_us = round(rule.max_age_ms * 1e3)
-        # A station that may relay decides from what it knows of the stations around it.
-        all_listen = (
-            (rule.relay.relays or rule.relay.repeats or rule.bound.sees)
-            and rule.transport == "radio"
-            and not scenario.radio.access.ideal
-        )
-        # So does one that leaves out what these stations see. Not every station with a lidar is an ego.
-        all_listen |= rule.redundancy.reads_matrices and rule.fusion.shares is Share.REPORTS
         retells = is_retelling(scenario)
-        all_listen |= retells
+        all_listen = all_keep_announcements(scenario) or retells
+        longest_us = round(rule.awareness_rule.longest_us)
         self.stations = Stations(
-            frames_kept, self._detect_us, forget_us, max_age_us, round(rule.awareness_rule.longest_us), all_listen
+            frames_kept, self._detect_us, forget_us, max_age_us, longest_us, all_listen, matrix_valid_us(rule)
         )
         self._link_deaths = LinkDeaths(self.recording.tables["deaths"], scenario, self.stations.knows)
         # Whose tracks are followed depends on whether boxes are shared.

@@ -52,6 +52,11 @@ def without_effect(scenario: Scenario) -> Iterator[Problem]:
         if name not in lidars.carry.values():
             yield Problem(("lidars", "rigs", name), "has no effect: lidars.carry gives this rig to no one")
     yield from _exchanging(scenario)
+    if scenario.cooperation.transport != "radio" and scenario.cooperation.matrix.interval_ms != 0.0:
+        yield Problem(
+            ("cooperation", "matrix", "interval_ms"),
+            f"has no effect: cooperation.transport {scenario.cooperation.transport} brings every matrix to others without messages",
+        )
     used = {part.file for part in parts_in(scenario)}
     for number, plugin in enumerate(scenario.loaded_plugins):
         if plugin.path not in used:

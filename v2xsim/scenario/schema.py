@@ -42,6 +42,14 @@ class Matrix(Section):
         gt=0,
         le=0.95,
     )
+    interval_ms: float | None = quantity(
+        0.0,
+        "ms",
+        "Least time between two announcements of a station that contain its matrix: 0 for every announcement, null for none. Others use the newest "
+        "matrix that arrived for 1 s longer than this. No effect with transport synchronous",
+        ge=0,
+        le=10_000,
+    )
 
 
 class Cooperation(Section):

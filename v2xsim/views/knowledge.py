@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from v2xsim.engine.cooperation.cooperation import Contribution
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.simulation import Simulation
-from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.engine.stations.contents import NOBODY, Awareness
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.neighbours import Announced
 from v2xsim.gpu.lidar.points import transform
@@ -118,7 +118,9 @@ class Neighbour:
         pose: Announced x, y, z in metres and yaw in radians.
         velocity_mps: Announced velocity over ground.
         size_m: Announced length, width and height; zeros for a roadside unit.
-        matrix: Announced perception matrix; None if the station has no lidar.
+        matrix: The newest of its perception matrices that arrived, which may have come with an earlier announcement
+            (`cooperation.matrix.interval_ms`); None if it has no lidar, if none arrived, or if it is too old.
+        matrix_age_s: Age of the state that it announced with this matrix, by the same clock; None without a matrix.
         wants_data: Whether the station asks others for data.
         heard: What the station announced of the stations that it heard itself, by name.
     """
@@ -129,6 +131,7 @@ class Neighbour:
     velocity_mps: Float[np.ndarray, " 2"]
     size_m: Float[np.ndarray, " 3"]
     matrix: PerceptionMatrix | None
+    matrix_age_s: float | None
     wants_data: bool
     heard: Mapping[str, HeardStation]
 
@@ -137,13 +140,14 @@ class Neighbour:
         return f"<{self.name}, {self.age_s:.3f} s ago at {place_text(self.pose)}, {matrix}>"
 
     @staticmethod
-    def of(announced: Announced, names: Names, own_clock_us: int) -> "Neighbour":
-        """Return a station as its announcement describes it."""
+    def of(announced: Announced, seen: Awareness | None, names: Names, own_clock_us: int) -> "Neighbour":
+        """Return a station as its announcement describes it; `seen` is the one that brought its matrix, None for no matrix."""
         said = announced.awareness
         heard = zip(said.heard.agent.tolist(), said.heard.snr_db.tolist(), said.heard.share.tolist(), strict=True)
         return Neighbour(
             names.name_of(said.origin), (own_clock_us - said.stamp_us) / 1e6, kept(said.pose), kept(said.velocity_mps),
-            kept(said.size_m), None if said.matrix is None else _matrix(said.matrix), said.wants_data,
+            kept(said.size_m), None if seen is None or seen.matrix is None else _matrix(seen.matrix),
+            None if seen is None else (own_clock_us - seen.stamp_us) / 1e6, said.wants_data,
             MappingProxyType(Listed({names.name_of(agent): HeardStation(*measured) for agent, *measured in heard})),
         )  # fmt: skip
 
@@ -320,7 +324,9 @@ def knowledge_of(simulation: Simulation, agent: int, names: Names) -> KnowledgeV
     own_clock_us = now_us + int(states.stamp_us[row]) - states.time_us
     frame = stations.detected_frame(agent, now_us) if states.lidars[row] else None
     announced = [item for item in stations.neighbours.known_by(agent) if now_us - item.arrived_us <= stations.forget_us]
-    neighbours = [Neighbour.of(item, names, own_clock_us) for item in announced]
+    neighbours = [
+        Neighbour.of(item, stations.neighbours.seen_by(item, now_us), names, own_clock_us) for item in announced
+    ]
     heard = {names.name_of(sender): measured for sender, measured in stations.heard_by(agent, now_us).items()}
     fused = simulation.latest_fused.get(agent)
     return KnowledgeView(

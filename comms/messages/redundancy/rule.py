@@ -58,8 +58,8 @@ class Nearby:
     Attributes:
         agent: Agent ids of these stations, in rising order.
         place_m: Their announced positions, extrapolated with their announced velocities.
-        has_matrix: Whether each announced a perception matrix. Without one nobody knows what it sees; it has a lidar, or had one.
-        age_us: Time since the state that each announced with its matrix.
+        has_matrix: Whether a perception matrix of each arrived, and is still used. Without one nobody knows what it sees; it has a lidar, or had one.
+        age_us: Time since the state that each announced with this matrix, which may not be its newest state; since its newest one without a matrix.
         sees: Whether the matrix of each has an occupied cell where each object was when that matrix was announced; false without
             a matrix, and where the object was outside the matrix.
         is_itself: Whether each object is this station.

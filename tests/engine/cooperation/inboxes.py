@@ -45,7 +45,9 @@ class Inbox:
 
     Attributes:
         links: By sender: what the station measured on its packets.
+        valid_us: How long after its arrival a matrix is used.
         announced: By sender: newest announcement, when it was sent, and when it arrived.
+        arrivals: By sender: every announcement that arrived, in the order of arrival, with the same times.
         parts: By number of a message: its fragments that arrived.
         answered: Helper and capture time of the own frame of each answer that arrived whole.
         reports: Reports of others that arrived, each once, with the time of its first arrival.
@@ -53,8 +55,10 @@ class Inbox:
     """
 
     agent: int
+    valid_us: float = float("inf")
     links: dict = field(default_factory=dict)
     announced: dict = field(default_factory=dict)
+    arrivals: dict = field(default_factory=dict)
     parts: dict = field(default_factory=dict)
     answered: set = field(default_factory=set)
     reports: list = field(default_factory=list)
@@ -90,9 +94,23 @@ class Inbox:
             link.gets(sequence)
 
     def hear(self, awareness, sent_us, arrived_us):
+        self.arrivals.setdefault(awareness.origin, []).append((awareness, sent_us, arrived_us))
         before = self.announced.get(awareness.origin)
         if before is None or before[1] < sent_us:
             self.announced[awareness.origin] = awareness, sent_us, arrived_us
+
+    def seen_by(self, origin, now_us, forget_us):
+        """Return the announcement with the matrix of a sender that it uses now, None for none: the newest one since it last forgot the sender."""
+        newest_us = last_us = most_us = -(10**18)
+        held = None
+        for said, sent_us, arrived_us in self.arrivals.get(origin, []):
+            if sent_us > newest_us:
+                held = held if arrived_us - last_us <= forget_us else None
+                newest_us, last_us = sent_us, arrived_us
+            if said.matrix is not None and sent_us > most_us:
+                most_us, held = sent_us, (said, arrived_us)
+        says_none = self.announced[origin][0].matrix is None and not self.announced[origin][0].withheld
+        return None if held is None or says_none or now_us - held[1] > self.valid_us else held[0]
 
     def listed(self, said):
         """Return share and SNR of each sender that another station lists in its announcement."""

@@ -121,7 +121,7 @@ class Ego:
         dying, before = self.dying(situation), self._relay_before
         self.relays, found = {}, {}
         for helper, said in situation.known.items():
-            if said.matrix is None:
+            if not situation.senses(said):
                 continue
             (there, there_db), (back, back_db) = situation.hop(own, helper), situation.hop(helper, own)
             kept, relay, snr_db = 1.0 - TRUSTED if helper in dying else 1.0, -1, min(there_db, back_db)
@@ -158,7 +158,10 @@ class Ego:
             one, agent, relay, np.zeros((count, 0), np.int64), there, back, snr_db, of_request, of_answer, one + 1
         )
         weight, shape = self._zones.of(frame).weight, frame.matrix.code.shape
-        code = np.array([shifted(situation.known[a].matrix, frame.matrix.lower, shape) for a in agent.tolist()])
+        held = [situation.seen_by(a) for a in agent.tolist()]
+        code = np.array(
+            [np.zeros(shape, np.uint8) if m is None else shifted(m, frame.matrix.lower, shape) for m in held]
+        )
         blind = weight > 0.0
         cost_bytes = _cost_bytes((blind & (code != 0)).sum(axis=(1, 2)), (blind & (code == 2)).sum(axis=(1, 2)), rule)
         evidence = self.forecast.evidence(paths, np.full(len(agent), busy_share))
@@ -248,7 +251,7 @@ def _rivals(situation, helper, there_db, back_db):
             of_request += _strength(snr_db, there_db)
     for agent, said in known.items():
         share, snr_db = situation.hop(agent, own)
-        if agent != helper and (said.matrix is not None or said.wants_data) and share > 0.0:
+        if agent != helper and (situation.senses(said) or said.wants_data) and share > 0.0:
             of_answer += _strength(snr_db, back_db)
     return of_request, of_answer
 

@@ -17,6 +17,8 @@ def nearby_of(inbox, frame, seen, now_us, forget_us, hidden_speeds):
         origin: said.pose[:2] + np.array(said.velocity_mps) * ((frame.stamp_us - said.stamp_us) * 1e-6)
         for origin, said in known.items()
     }
+    held = {origin: inbox.seen_by(origin, now_us, forget_us) for origin in known}
+    shown = {origin: held[origin] or said for origin, said in known.items()}
     wanting = [origin for origin, said in known.items() if said.wants_data]
     shape = (len(seen), len(wanting))
     sees, is_itself, hears, relevance = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape), np.zeros(shape)
@@ -25,14 +27,14 @@ def nearby_of(inbox, frame, seen, now_us, forget_us, hidden_speeds):
         for column, origin in enumerate(wanting):
             said = known[origin]
             is_itself[row, column] = origin == body or (said.size_m[0] > 0.0 and _is_inside(seen, row, place[origin]))
-            age_s = (frame.stamp_us - said.stamp_us) * 1e-6
-            sees[row, column] = said.matrix is not None and _is_occupied(seen, row, said.matrix, age_s)
+            age_s = (frame.stamp_us - shown[origin].stamp_us) * 1e-6
+            sees[row, column] = held[origin] is not None and _is_occupied(seen, row, held[origin].matrix, age_s)
             hears[row, column] = inbox.listed(said).get(body, (0.0, 0.0))[0] if body is not None else 0.0
             relevance[row, column] = _relevance(seen, row, place[origin], np.array(said.velocity_mps), hidden_speeds)
     return Nearby(
         np.array(wanting, np.int64), np.array([place[origin] for origin in wanting]).reshape(-1, 2),
-        np.array([known[origin].matrix is not None for origin in wanting], bool),
-        np.array([frame.stamp_us - known[origin].stamp_us for origin in wanting], np.int64), sees, is_itself, hears, relevance,
+        np.array([held[origin] is not None for origin in wanting], bool),
+        np.array([frame.stamp_us - shown[origin].stamp_us for origin in wanting], np.int64), sees, is_itself, hears, relevance,
     )  # fmt: skip
 
 

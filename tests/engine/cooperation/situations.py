@@ -38,6 +38,16 @@ class Situation:
             if self.now_us - arrived_us <= self.forget_us
         }  # fmt: skip
 
+    @staticmethod
+    def senses(said):
+        """Return whether the sender of an announcement has a matrix, in the announcement or not."""
+        return said.matrix is not None or said.withheld
+
+    def seen_by(self, agent):
+        """Return the matrix of a station that it knows, None for none."""
+        held = self.inbox.seen_by(agent, self.now_us, self.forget_us)
+        return None if held is None else held.matrix
+
     def place(self, agent):
         if agent == self.inbox.agent:
             return self.own.pose[0, :2]
@@ -142,7 +152,7 @@ class Situation:
         own, least, none = self.inbox.agent, relaying._rule.min_delivery, (np.nan, np.nan)
         passed, chosen = set(), {}
         for helper, said in self.known.items():
-            if said.matrix is None or self.hop(helper, own)[0] < least:
+            if not self.senses(said) or self.hop(helper, own)[0] < least:
                 continue
             for requester, asking in self.known.items():
                 if (

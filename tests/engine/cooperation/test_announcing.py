@@ -1,10 +1,20 @@
 """When a station announces itself, and what it says."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.engine.small_world import EGO, HELPER, OTHER, awareness, cooperation, frame, heard_list, matrix, own_states
-from v2xsim.engine.cooperation.announcing import Announcing, announcement_bytes, announcements
+from v2xsim.engine.cooperation.announcing import (
+    Announcing,
+    announcement_bytes,
+    announcements,
+    matrix_interval_us,
+    matrix_valid_us,
+)
 
 
 def due_after(first, second, wait_us=0.0):
@@ -101,6 +111,81 @@ def test_each_of_many_stations_announces_what_it_would_announce_alone():
     ]  # fmt: skip
     assert [one.matrix for one in sent] == [None, newest.matrix]
     assert [one.busy_share for one in sent] == pytest.approx([0.1, 0.2], abs=0.5 / 255)
+
+
+def with_matrix(interval_ms, times_us, has_matrix=None, rate_hz=10.0):
+    """Return the numbers of those announcements of a station that contain its matrix."""
+    settings = cooperation(matrix={"interval_ms": interval_ms}, awareness_rule={"rule": "periodic", "rate_hz": rate_hz})
+    announcing, flags = (
+        Announcing(settings.awareness_rule, matrix_interval_us(settings)),
+        has_matrix or [True] * len(times_us),
+    )
+    shown = [
+        announcing.contains_matrix(np.array([EGO]), np.array([flag]), time_us)
+        for flag, time_us in zip(flags, times_us, strict=True)
+    ]
+    return [number for number, (one,) in enumerate(shown) if one]
+
+
+TENTHS_US = [100_000 * n for n in range(12)]
+
+
+@pytest.mark.parametrize(("interval_ms", "numbers"), [
+    (0, list(range(12))), (100, list(range(12))), (300, [0, 3, 6, 9]), (500, [0, 5, 10]), (450, [0, 5, 10]), (None, []),
+])  # fmt: skip
+def test_a_matrix_is_announced_first_and_then_as_often_as_it_may_be(interval_ms, numbers):
+    assert with_matrix(interval_ms, TENTHS_US) == numbers
+
+
+def test_rounded_times_of_announcements_do_not_make_matrices_rarer():
+    # Three times a second in whole microseconds: three of them are 1 us less than 1 s.
+    assert with_matrix(1000, [333_333 * n for n in range(10)], rate_hz=3.0) == [0, 3, 6, 9]
+
+
+def test_the_first_announcement_after_a_station_had_no_matrix_contains_it():
+    assert with_matrix(1000, TENTHS_US, [False, False, *[True] * 4, False, *[True] * 5]) == [2, 7]
+
+
+@given(st.lists(st.integers(50_000, 400_000), max_size=30), st.sampled_from([100, 300, 1000]))
+def test_matrices_are_never_announced_more_often_than_they_may_be_nor_later_than_the_next_announcement(
+    waits_us, interval_ms
+):
+    times_us = np.cumsum([0, *waits_us]).tolist()
+    shown = with_matrix(interval_ms, times_us)
+    early_us = 10_000
+    assert shown[0] == 0
+    for before, number in pairwise([*shown, len(times_us)]):
+        waited_us = [times_us[n] - times_us[before] for n in range(before + 1, number)]
+        assert all(one < 1e3 * interval_ms - early_us for one in waited_us)
+    assert all(times_us[b] - times_us[a] >= 1e3 * interval_ms - early_us for a, b in pairwise(shown))
+
+
+def test_each_station_has_its_own_times():
+    settings = cooperation(matrix={"interval_ms": 500})
+    announcing, both = Announcing(settings.awareness_rule, matrix_interval_us(settings)), np.array([EGO, HELPER])
+    assert announcing.contains_matrix(both[:1], np.array([True]), 0).tolist() == [True]
+    assert announcing.contains_matrix(both, np.array([True, True]), 300_000).tolist() == [False, True]
+    assert announcing.contains_matrix(both, np.array([True, True]), 500_000).tolist() == [True, False]
+
+
+def test_an_announcement_without_its_matrix_says_that_there_is_one_and_is_as_short_as_without():
+    own, heard = own_states([1, 2]), [heard_list()] * 2
+    shown, hidden = announcements(own, np.arange(2), [frame(1), frame(2)], heard, [0, 0], np.zeros(2), [True, False])
+    assert (shown.senses, shown.withheld, hidden.senses, hidden.withheld, hidden.matrix) == (
+        True,
+        False,
+        True,
+        True,
+        None,
+    )
+    assert announcement_bytes(hidden) == announcement_bytes(announcement(own, 1)) < announcement_bytes(shown)
+    assert not announcement(own, 1).senses
+
+
+def test_data_that_needs_no_message_needs_no_announcement_to_wait_for():
+    assert matrix_interval_us(cooperation(matrix={"interval_ms": 500}, transport="synchronous")) == 0
+    assert matrix_valid_us(cooperation(matrix={"interval_ms": 500})) == 1_500_000
+    assert matrix_valid_us(cooperation()) is None
 
 
 def test_a_station_without_a_frame_announces_no_matrix():

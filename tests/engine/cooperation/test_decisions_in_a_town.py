@@ -20,6 +20,22 @@ RUNS = {
         ["cooperation.fusion=cpm", "cooperation.redundancy=self_announcing"],
         {"nominations": 20, "passed on": 20, "reports": 100, "announcements": 500},
     ),
+    "requests with rare matrices": (
+        ["cooperation.fusion=late", "cooperation.matrix.interval_ms=500"],
+        {"relayed": 20, "nominations": 20, "asks": 100, "passed on": 20, "forwarded": 10, "announcements": 500},
+    ),
+    "reports of what others miss, with rare matrices": (
+        ["cooperation.fusion=cpm", "cooperation.redundancy=missed", "cooperation.matrix.interval_ms=500"],
+        {
+            "nominations": 20,
+            "passed on": 20,
+            "reports": 100,
+            "announcements": 500,
+            "nearby": 500,
+            "seen": 100,
+            "missed": 100,
+        },
+    ),
     "reports of what others miss": (
         ["cooperation.fusion=cpm", "cooperation.redundancy=missed"],
         {
@@ -79,7 +95,7 @@ def town(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not HERSFELD.is_file(), reason="the Bad Hersfeld extract is not beside this checkout")
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [name for name in RUNS if "rare" not in name])
 def test_each_decision_of_a_run_in_a_real_town_follows_from_one_inbox(monkeypatch, town, name):
     settings, least = RUNS[name]
     # It is spread over 1.5 km: nearly every vehicle is connected, with more power.

@@ -63,7 +63,12 @@ def announced_to(*of_egos):
     agent = np.array([agent for of_ego in of_egos for agent in of_ego], np.int64)
     position_m = np.column_stack([agent, np.full(len(agent), 4)]).astype(float)
     return AnnouncedMatrices(
-        np.cumsum([0, *map(len, of_egos)]), agent, position_m, np.zeros(len(agent), np.int64), [GRID]
+        np.cumsum([0, *map(len, of_egos)]),
+        agent,
+        position_m,
+        np.zeros(len(agent), np.int64),
+        np.zeros(len(agent), np.int64),
+        [GRID],
     )
 
 
@@ -96,6 +101,28 @@ def test_a_station_that_is_reached_one_way_only_is_not_asked():
 def test_a_helper_has_the_delivery_and_the_relay_of_its_path():
     (known,) = reachable(OTHER, there=0.5, back=0.25, relay=RELAY)
     assert (known.there, known.back, known.evidence, known.relay) == (0.5, 0.25, 1.0, RELAY)
+
+
+def test_a_station_whose_matrix_is_not_known_has_one_without_an_observed_cell():
+    known, unknown = announced_to([HELPER, OTHER]), announced_to([HELPER])
+    known.matrix[1] = unknown.matrix[0] = -1
+    first, second = each_candidate(candidates([EGO], known, paths_of((EGO, HELPER), (EGO, OTHER)), np.zeros(2)))[0]
+    assert first.matrix is GRID
+    assert (second.matrix.code.shape, second.matrix.code.any()) == (GRID.code.shape, np.False_)
+    alone = AnnouncedMatrices(
+        *(getattr(unknown, name) for name in ("offset", "agent", "position_m", "matrix", "stamp_us")), []
+    )
+    assert not candidates([EGO], alone, paths_of((EGO, HELPER)), np.zeros(1)).matrices[0].code.any()
+
+
+@pytest.mark.parametrize(
+    ("rule", "helpers"), [("blind_cells", [HELPER]), ("hidden_bodies", [HELPER]), ("nearest", [HELPER, OTHER])]
+)
+def test_only_a_rule_that_compares_no_matrices_asks_a_station_whose_matrix_is_not_known(rule, helpers):
+    seen = helper(HELPER, np.full((4, 4), OCCUPIED, np.uint8))
+    known = candidates_from([seen, helper(OTHER, np.zeros((4, 4), np.uint8))])
+    found = asks([frame(EGO)], ALL_BLIND[None], known, cooperation(matching=rule), Streams(1), AsTold("ideal", 0, 1400))
+    assert sorted(one.helper for one in found[0]) == helpers
 
 
 # Whom it asks

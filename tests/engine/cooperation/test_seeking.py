@@ -130,6 +130,20 @@ def test_an_object_is_looked_for_where_it_was_when_the_matrix_was_announced():
     assert near(moving, now).sees.tolist() == [[False]]
 
 
+def test_a_matrix_that_came_with_an_earlier_state_is_as_old_as_that_state():
+    # The matrix is 0.4 s old, the state at (50, 0) is not.
+    moving = detections([(11.0, 11.0)], velocity_mps=(20.0, 0.0))
+    before = wants(capture_us=FRAME_US - 400_000, grid=with_cells((1, 5)))
+    found = near(moving, before, wants(pose=(50, 0, 0, 0), withheld=True))
+    assert (found.has_matrix.tolist(), found.age_us.tolist(), found.sees.tolist()) == ([True], [400_000], [[True]])
+    assert found.place_m.tolist() == [[50, 0]]
+
+
+def test_a_station_whose_matrix_did_not_arrive_sees_nothing_that_is_known():
+    found = near(CAR, wants(capture_us=FRAME_US - 100_000, withheld=True))
+    assert (found.has_matrix.tolist(), found.age_us.tolist(), found.sees.tolist()) == ([False], [100_000], [[False]])
+
+
 def test_the_age_of_a_matrix_is_by_the_clocks_of_both_stations():
     said = wants(capture_us=FRAME_US - 100_000, stamp_us=FRAME_US - 70_000)
     assert near(CAR, said, stamp_us=FRAME_US + 20_000).age_us.tolist() == [90_000]

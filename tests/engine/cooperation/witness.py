@@ -33,17 +33,17 @@ class Witness:
     """
 
     def __init__(self):
-        self.begin(None)
+        self.begin(None, float("inf"))
 
-    def begin(self, zones):
+    def begin(self, zones, valid_us):
         """Forget everything: compiling kernels is a small run of its own before the one that is watched."""
         self.inboxes, self.egos, self.tracks, self.reporting = {}, {}, {}, {}
         self.nominated_before, self.passing = defaultdict(dict), defaultdict(set)
         self.compared, self.differences = Counter(), []
-        self.zones = zones
+        self.zones, self.valid_us = zones, valid_us
 
     def inbox(self, agent):
-        return self.inboxes.setdefault(agent, Inbox(agent))
+        return self.inboxes.setdefault(agent, Inbox(agent, self.valid_us))
 
     def enter(self, before, after):
         # A station that comes back within the time of its memory keeps its announcements, but no measurement.
@@ -233,7 +233,8 @@ def _watch_what_is_decided(monkeypatch, watch):
     def begun(self, scenario, clock, streams, air, exchange, stations, tracks, zones, *others):
         begin(self, scenario, clock, streams, air, exchange, stations, tracks, zones, *others)
         run.update(air=exchange, rule=scenario.cooperation)
-        watch.begin(zones)
+        interval_ms = scenario.cooperation.matrix.interval_ms
+        watch.begin(zones, (interval_ms + 1000.0) * 1e3 if interval_ms else float("inf"))
 
     def with_blocks(table, call):
         """Call a function, and keep what it added to a table apart."""
@@ -276,7 +277,7 @@ def _watch_what_is_decided(monkeypatch, watch):
         watch.compare("reports", {frame.agent: mine}, {frame.agent: theirs})
         return result
 
-    def announces(states, rows, frames, heard, sequence, busy_share):
+    def announces(states, rows, frames, heard, sequence, busy_share, contains_matrix):
         now_us, air = run["air"]._clock.now_us, run["air"]
         for agent, theirs in zip(states.agent[rows].tolist(), heard, strict=True):
             listed = watch.inbox(agent).heard_list(now_us, air._stations.forget_us, air._period_us)
@@ -288,7 +289,7 @@ def _watch_what_is_decided(monkeypatch, watch):
                 for one in (mine, theirs)
             ]
             watch.compare("announcements", *shown)
-        return announce(states, rows, frames, heard, sequence, busy_share)
+        return announce(states, rows, frames, heard, sequence, busy_share, contains_matrix)
 
     for place, name, function in (
         (Cooperation, "__init__", begun), (OverTheAir, "plan_passing", planned), (OverTheAir, "candidates", chosen),

@@ -1,7 +1,11 @@
 """What each ego knows of other stations from their announcements."""
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.engine.small_world import EGO, HELPER, OTHER, awareness, frame, matrix
 from v2xsim.engine.stations.neighbour_table import is_known
@@ -21,7 +25,7 @@ def neighbours(*egos):
 
 def told(known, said, sent_us=0, arrived_us=0, egos=(EGO,)):
     """Let an announcement arrive at stations."""
-    known.hear(said, sent_us, np.array(egos), arrived_us)
+    known.hear(said, sent_us, np.array(egos, np.int64), arrived_us)
     return known
 
 
@@ -211,6 +215,124 @@ def test_a_matrix_from_too_long_ago_is_not_known():
     assert [len(known.matrices([EGO], now_us).agent) for now_us in (50 + FORGET_US, 51 + FORGET_US)] == [1, 0]
 
 
+def test_a_matrix_is_kept_next_to_a_newer_state_that_does_not_contain_it():
+    known, grid = neighbours(), matrix()
+    told(known, awareness(HELPER, 900, grid=grid, pose=(1, 1, 0, 0)), 1000, 1000)
+    told(known, awareness(HELPER, 1900, pose=(2, 2, 0, 0), withheld=True), 2000, 2000)
+    found = known.matrices([EGO], 2000)
+    assert (found.matrices, found.matrix.tolist()) == ([grid], [0])
+    assert (found.position_m.tolist(), found.stamp_us.tolist()) == ([[2, 2]], [900])
+    (item,) = known.known_by(EGO)
+    assert (item.awareness.capture_us, item.with_matrix.awareness.matrix) == (1900, grid)
+
+
+def test_a_station_of_which_no_matrix_arrived_is_known_to_have_one():
+    known = told(neighbours(EGO, OTHER), awareness(HELPER, grid=matrix()), 0, 0, egos=[OTHER])
+    told(known, awareness(HELPER, 50, withheld=True), 100, 100, egos=[EGO, OTHER])
+    found = known.matrices([EGO, OTHER], 100)
+    assert (found.agent.tolist(), found.matrix.tolist()) == ([HELPER, HELPER], [-1, 0])
+    assert found.stamp_us.tolist() == [50, 0]
+    assert known.announced(np.array([EGO]), 100).has_matrix.tolist() == [True]
+
+
+def test_a_station_that_says_that_it_has_no_matrix_has_none_although_an_old_one_arrived():
+    known = told(neighbours(), awareness(HELPER, grid=matrix()), 0, 0)
+    assert len(told(known, awareness(HELPER, 50), 100, 100).matrices([EGO], 100).agent) == 0
+
+
+@pytest.mark.parametrize(("now_us", "is_used"), [(300_000, True), (300_001, False)])
+def test_a_matrix_is_used_until_it_is_too_old_although_its_station_is_heard(now_us, is_used):
+    known = Neighbours(FORGET_US, 300_000)
+    known.begin(EGO)
+    told(told(known, awareness(HELPER, grid=matrix()), 0, 0), awareness(HELPER, withheld=True), 100_000, 100_000)
+    assert known.matrices([EGO], now_us).matrix.tolist() == [0 if is_used else -1]
+    (item,) = known.known_by(EGO)
+    assert (known.seen_by(item, now_us) is not None) == is_used
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_a_matrix_is_forgotten_with_its_station_whether_or_not_somebody_looks_in_between(looks):
+    known = told(neighbours(), awareness(HELPER, grid=matrix()), 0, 0)
+    if looks:
+        known.forget(FORGET_US + 1, 0)
+    told(known, awareness(HELPER, withheld=True), FORGET_US + 1, FORGET_US + 1)
+    assert known.matrices([EGO], FORGET_US + 1).matrix.tolist() == [-1]
+    late = told(known, awareness(HELPER, 7, grid=matrix()), FORGET_US, FORGET_US + 2)
+    assert late.matrices([EGO], FORGET_US + 2).stamp_us.tolist() == [7]
+
+
+def test_an_ego_that_comes_back_has_the_matrices_that_it_still_knows():
+    known = told(neighbours(), awareness(HELPER, grid=matrix()), 0, 0)
+    before = told(known, awareness(HELPER, withheld=True), 100, 100).known_by(EGO)
+    known = Neighbours(FORGET_US)
+    known.begin(EGO, None, before)
+    assert known.known_by(EGO) == before
+    assert known.matrices([EGO], 200).matrix.tolist() == [0]
+
+
+KINDS = ("with its matrix", "withheld", "without a matrix")
+MESSAGES = st.lists(
+    st.tuples(
+        st.sampled_from((5, 5, 6)), st.integers(0, 40), st.integers(0, 12), st.sampled_from((*KINDS[:2], *KINDS)),
+        st.sampled_from(((EGO, OTHER), (EGO,), (OTHER,))),
+    ),
+    min_size=3, max_size=20,
+)  # fmt: skip
+
+
+@given(MESSAGES, st.integers(1, 15), st.integers(1, 25), st.sets(st.integers(0, 52)))
+def test_what_a_receiver_has_after_any_arrivals_is_the_newest_matrix_that_arrived(sent, forget_us, valid_us, looks_us):
+    """Messages are sent at any time, take any time, and are lost at some receivers; the table may be tidied up at any time."""
+    known = Neighbours(forget_us, valid_us)
+    for ego in (EGO, OTHER):
+        known.begin(ego)
+    arrivals = sorted(
+        ((at_us + later_us, at_us, origin, kind, egos) for origin, at_us, later_us, kind, egos in sent), key=lambda one: one[:3]
+    )  # fmt: skip
+    said = {}
+    for number, (arrived_us, at_us, origin, kind, egos) in enumerate(arrivals):
+        for look_us in sorted(looks_us):
+            if look_us < arrived_us and (number == 0 or look_us >= arrivals[number - 1][0]):
+                # Every copy is at most 12 us under way.
+                known.forget(look_us, look_us - 12)
+        said[number] = awareness(origin, number, grid=matrix() if kind == KINDS[0] else None, withheld=kind == KINDS[1])
+        told(known, said[number], at_us, arrived_us, egos)
+        found = known.matrices([EGO, OTHER], arrived_us)
+        for row, ego in enumerate((EGO, OTHER)):
+            own = slice(found.offset[row], found.offset[row + 1])
+            columns = (found.agent[own], found.matrix[own], found.stamp_us[own])
+            held = {
+                agent: (grid, time_us) for agent, grid, time_us in zip(*map(np.ndarray.tolist, columns), strict=True)
+            }
+            arrived = arrivals[: number + 1]
+            assert held == _held_by(ego, arrived, said, arrived_us, forget_us, valid_us, found.matrices)
+
+
+def _held_by(ego, arrivals, said, now_us, forget_us, valid_us, matrices):
+    """Return row and time of the matrix of each station with one that an ego knows; row -1 for none, with the time of the newest state."""
+    held = {}
+    for station in (5, 6):
+        mine = [(n, one) for n, one in enumerate(arrivals) if one[2] == station and ego in one[4]]
+        if not mine:
+            continue
+        # Each time a newer state arrives after too long a silence, the station had been forgotten.
+        newest, since = None, -1
+        for n, one in mine:
+            if newest is None or one[1] > arrivals[newest][1]:
+                if newest is not None and one[0] - arrivals[newest][0] > forget_us:
+                    since = n
+                newest = n
+        if now_us - arrivals[newest][0] > forget_us or not said[newest].senses:
+            continue
+        shown = [(n, one) for n, one in mine if one[3] == KINDS[0]]
+        last = max(shown, key=lambda item: (item[1][1], -item[0]), default=(-1, (-math.inf,)))
+        is_held = last[0] >= max(since, 0) and now_us - last[1][0] <= valid_us
+        row = next((k for k, grid in enumerate(matrices) if is_held and grid is said[last[0]].matrix), -1)
+        held[station] = row, last[0] if is_held else newest
+        assert (row >= 0) == is_held
+    return held
+
+
 # Many announcements
 
 
@@ -269,3 +391,14 @@ def test_announcements_that_only_an_ego_has_that_left_are_given_up():
     is_kept = is_known(known._table, len(known._said.awareness))
     kept = [item.origin for item, kept in zip(known._said.awareness, is_kept, strict=True) if kept]
     assert kept == [9]
+
+
+def test_no_more_is_kept_after_twice_the_time_if_one_announcement_in_ten_contains_the_matrix():
+    known, rows = neighbours(EGO, OTHER), []
+    for n in range(4000):
+        grid = matrix() if n % 10 == 0 else None
+        told(known, awareness(5 + n % 3, n, grid=grid, withheld=grid is None), 1000 * n, 1000 * n, [EGO, OTHER])
+        if n % 2000 == 1999:
+            rows.append(len(known._said.awareness))
+            assert sum(one is not None for one in known._said.awareness) < 100
+    assert rows[0] == rows[1]

@@ -11,15 +11,35 @@ from v2xsim.engine.stations.agent_set import grown
 from v2xsim.engine.stations.contents import SEQUENCE_NUMBERS, Awareness, HeardList, announced_busy_share
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import OwnStates
+from v2xsim.gpu.bev.fusion.scheme import Share
+from v2xsim.scenario.schema import Cooperation, Scenario
+
+# By agent id, of a station that has not announced its present matrix or an earlier one.
+_NEVER_US = -(2**62)
+# Announcements are due at whole checks of their rule. A part of the time between two checks makes up for rounded times, such as those of
+# three messages a second, and is too short for another announcement.
+_EARLY_SHARE = 0.1
+# Longer than the time between two announcements of a station that stands still (EN 302 637-2: 1 s) only with other message rules.
+_LATE_US = 1_000_000
 
 
 class Announcing:
-    """Decides when each station announces itself, by the message rule and the station's own movement."""
+    """Decides when each station announces itself, by the message rule and the station's own movement, and when with its matrix.
 
-    def __init__(self, rule: AwarenessRule) -> None:
+    Args:
+        rule: The message rule.
+        matrix_us: Least time between two announcements of one station that contain its perception matrix; 0 for every announcement, None
+            for none.
+    """
+
+    def __init__(self, rule: AwarenessRule, matrix_us: int | None = 0) -> None:
         self._announcer = Announcer(rule)
         # By agent id: number of announcements so far.
         self._count = np.zeros(0, np.int64)
+        self._matrix_us = matrix_us
+        self._early_us = _EARLY_SHARE * rule.check_us
+        # By agent id: time of the last announcement with a matrix.
+        self._shown_us = np.zeros(0, np.int64)
 
     def numbered(self, agents: Int64[np.ndarray, " senders"]) -> list[int]:
         """Return the sequence number of the next announcement of each of some stations, and count it."""
@@ -27,6 +47,24 @@ class Announcing:
         number = self._count[agents] % SEQUENCE_NUMBERS
         self._count[agents] += 1
         return [int(one) for one in number]
+
+    def contains_matrix(
+        self, agents: Int64[np.ndarray, " senders"], has_matrix: Bool[np.ndarray, " senders"], now_us: int
+    ) -> Bool[np.ndarray, " senders"]:
+        """Return which of some stations put their perception matrix into the announcement that they send now, and remember it.
+
+        Args:
+            agents: Agent ids of the stations.
+            has_matrix: Whether each of them has a matrix. The first announcement after a station had none contains it.
+            now_us: Time of the announcements.
+        """
+        if self._matrix_us is None:
+            return np.zeros(len(agents), bool)
+        self._shown_us = grown(self._shown_us, int(agents.max(initial=-1)) + 1, _NEVER_US)
+        shown_us = np.where(has_matrix, self._shown_us[agents], _NEVER_US)
+        is_shown: Bool[np.ndarray, " senders"] = has_matrix & (now_us - shown_us >= self._matrix_us - self._early_us)
+        self._shown_us[agents] = np.where(is_shown, now_us, shown_us)
+        return is_shown
 
     def due(
         self, states: OwnStates, wait_us: Float[np.ndarray, " stations"], now_us: int
@@ -43,9 +81,45 @@ class Announcing:
         return self._announcer.due(view)
 
 
+def matrix_interval_us(rule: Cooperation) -> int | None:
+    """Return the least time between two announcements of one station that contain its matrix; 0 for every one, None for none.
+
+    Data that reaches its receivers without messages needs no announcement to wait for.
+
+    Args:
+        rule: Section `cooperation` of the scenario.
+    """
+    if rule.transport != "radio":
+        return 0
+    interval_ms = rule.matrix.interval_ms
+    return None if interval_ms is None else round(interval_ms * 1e3)
+
+
+def matrix_valid_us(rule: Cooperation) -> int | None:
+    """Return how long after its arrival a matrix is used; None if it is as long as the announcement that contains it.
+
+    One announcement with a matrix may be lost, and the next one come late.
+
+    Args:
+        rule: Section `cooperation` of the scenario.
+    """
+    interval_us = matrix_interval_us(rule)
+    return interval_us + _LATE_US if interval_us else None
+
+
+def all_keep_announcements(scenario: Scenario) -> bool:
+    """Return whether all stations keep the announcements that reach them, for decisions about relays or reports; otherwise only egos do."""
+    rule = scenario.cooperation
+    # A station that may relay decides from what it knows of the stations around it.
+    relays = rule.relay.relays or rule.relay.repeats or rule.bound.sees
+    relays = relays and rule.transport == "radio" and not scenario.radio.access.ideal
+    # So does one that leaves out what these stations see. Not every station with a lidar is an ego.
+    return relays or (rule.redundancy.reads_matrices and rule.fusion.shares is Share.REPORTS)
+
+
 def announcements(
     states: OwnStates, rows: Int64[np.ndarray, " senders"], frames: Sequence[Frame | None], heard: Sequence[HeardList],
-    sequence: Sequence[int], busy_share: Float[np.ndarray, " senders"],
+    sequence: Sequence[int], busy_share: Float[np.ndarray, " senders"], contains_matrix: Sequence[bool] | None = None,
 ) -> list[Awareness]:  # fmt: skip
     """Return the content of the announcements of some stations.
 
@@ -56,18 +130,20 @@ def announcements(
         heard: What each of them measured on the packets of stations that it has heard lately.
         sequence: Number of each announcement among those of its sender.
         busy_share: Busy ratio that each of them measured last, 0 to 1.
+        contains_matrix: Whether each announcement contains the matrix of its sender; None for all.
     """
+    shown = [True] * len(rows) if contains_matrix is None else contains_matrix
     return [
         Awareness(
             origin=agent, sequence=number, wants_data=wants_data, capture_us=states.time_us, stamp_us=stamp_us, pose=pose, velocity_mps=velocity_mps,
-            acceleration_mps2=change, turn_radps=turn, antenna_height_m=height_m, size_m=size_m, matrix=frame.matrix if frame else None, heard=known,
-            busy_share=busy,
+            acceleration_mps2=change, turn_radps=turn, antenna_height_m=height_m, size_m=size_m,
+            matrix=frame.matrix if frame and is_shown else None, heard=known, busy_share=busy, withheld=frame is not None and not is_shown,
         )
-        for agent, wants_data, stamp_us, pose, velocity_mps, change, turn, height_m, size_m, frame, known, number, busy in zip(
+        for agent, wants_data, stamp_us, pose, velocity_mps, change, turn, height_m, size_m, frame, known, number, busy, is_shown in zip(
             states.agent[rows].tolist(), states.ego[rows].tolist(), states.stamp_us[rows].tolist(), states.pose[rows],
             states.velocity_mps[rows], states.acceleration_mps2[rows].tolist(), states.turn_radps[rows].tolist(),
             states.antenna_height_m[rows].tolist(), states.size_m[rows], frames, heard, sequence,
-            announced_busy_share(busy_share).tolist(), strict=True,
+            announced_busy_share(busy_share).tolist(), shown, strict=True,
         )
     ]  # fmt: skip
 

@@ -9,7 +9,7 @@ from jaxtyping import Int64
 
 from v2xsim.engine.channel.air import Air
 from v2xsim.engine.clock import Clock, Order
-from v2xsim.engine.cooperation.announcing import Announcing, announcements
+from v2xsim.engine.cooperation.announcing import Announcing, announcements, matrix_interval_us
 from v2xsim.engine.cooperation.blind_zone import BlindZones
 from v2xsim.engine.cooperation.collecting import (
     Arrived,
@@ -84,7 +84,8 @@ class Cooperation:
         self._clock, self._streams, self._air, self._exchange = clock, streams, air, exchange
         self._stations, self._tracks, self._blind_zones, self._transfers = stations, tracks, blind_zones, transfers
         self._forecast, self._stages = forecast, stages or Stages()
-        self._announcing, self._reporting = Announcing(rule.awareness_rule), Reporting(rule.redundancy, self._report_us)
+        self._announcing = Announcing(rule.awareness_rule, matrix_interval_us(rule))
+        self._reporting = Reporting(rule.redundancy, self._report_us)
         self._seeking = Seeking(stations.neighbours, blind_zones.hidden_speeds)
         self._retelling = retelling
 
@@ -111,7 +112,9 @@ class Cooperation:
                 for agent, lidars in zip(agents.tolist(), states.lidars[rows].tolist(), strict=True)
             ]
             heard, sequence = self._stations.heard_lately(agents, now_us), self._announcing.numbered(agents)
-            for said in announcements(states, rows, frames, heard, sequence, self._air.busy_share(agents)):
+            has_matrix = np.array([frame is not None for frame in frames], bool)
+            shown = self._announcing.contains_matrix(agents, has_matrix, now_us).tolist()
+            for said in announcements(states, rows, frames, heard, sequence, self._air.busy_share(agents), shown):
                 self._exchange.announce(said)
 
     def match(self, states: OwnStates, frame_us: int) -> None:

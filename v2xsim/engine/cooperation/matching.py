@@ -39,7 +39,7 @@ class Candidates:
         relay: Agent id of the station that would forward messages, NOBODY for the direct link.
         more_relays: Agent ids of further stations that would forward, NOBODY where there is none.
         rounds: How many times the usual transmissions are used for each packet, as in `Paths`.
-        matrix: Row in `matrices` of each helper's perception matrix, as last announced.
+        matrix: Row in `matrices` of each helper's perception matrix, as last announced; a matrix without any observed cell if none is known.
         matrices: Announced perception matrices. Several egos know the same ones.
     """
 
@@ -82,11 +82,11 @@ class Ask:
 def candidates(
     egos: Sequence[int], announced: AnnouncedMatrices, paths: Paths, evidence: Float[np.ndarray, " paths"]
 ) -> Candidates:
-    """Return the stations that announced a matrix to each ego and that the ego can reach, directly or through a relay.
+    """Return the stations with a matrix that each ego knows and can reach, directly or through a relay.
 
     Args:
         egos: Agent id of each ego.
-        announced: The matrices that reached each ego.
+        announced: These stations, with the matrices that reached each ego.
         paths: The path of each ego to each of them.
         evidence: Evidence for the success of a cycle over each path (`v2xsim.engine.cooperation.cycle_forecast`).
     """
@@ -95,11 +95,23 @@ def candidates(
     is_reached = row >= 0
     is_reached[is_reached] = paths.cycle[row[is_reached]] > 0.0
     row = row[is_reached]
+    matrix, matrices = _with_unknown(announced.matrix[is_reached], announced.matrices)
     return Candidates(
         np.concatenate([[0], np.cumsum(is_reached)])[announced.offset], announced.agent[is_reached],
         announced.position_m[is_reached], paths.there[row], paths.back[row], evidence[row], paths.relay[row],
-        paths.more_relays[row], paths.rounds[row], announced.matrix[is_reached], announced.matrices,
+        paths.more_relays[row], paths.rounds[row], matrix, matrices,
     )  # fmt: skip
+
+
+def _with_unknown(
+    matrix: Int64[np.ndarray, " helpers"], matrices: Sequence[PerceptionMatrix]
+) -> tuple[Int64[np.ndarray, " helpers"], Sequence[PerceptionMatrix]]:
+    """Return rows and matrices in which a helper whose matrix is not known has one without any observed cell, instead of row -1."""
+    if (matrix >= 0).all():
+        return matrix, matrices
+    shape, cell_m = (matrices[0].code.shape, matrices[0].cell_m) if matrices else ((1, 1), 1.0)
+    nothing = PerceptionMatrix(np.zeros(2, np.int64), cell_m, np.full(shape, UNOBSERVED, np.uint8))
+    return np.where(matrix < 0, len(matrices), matrix), [*matrices, nothing]
 
 
 def asks(

@@ -58,7 +58,7 @@ class Candidates(NamedTuple):
 
 
 def requests(known: Known, here_m: Float[np.ndarray, "owners 2"], reach_m: float) -> KnownPairs:
-    """Return the pairs of each owner and each station near it that announced a matrix to it.
+    """Return the pairs of each owner and each station near it that announced that it has a matrix.
 
     Args:
         known: What each owner knows.

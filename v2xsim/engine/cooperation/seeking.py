@@ -48,7 +48,7 @@ class _Known(NamedTuple):
         agent: Agent id of each, in rising order for one reporting station.
         place_m: Announced position, extrapolated with the announced velocity.
         velocity_mps: Announced velocity.
-        age_s: Time since the announced state.
+        age_s: Time since the state that was announced with the matrix.
         is_vehicle: Whether it is a vehicle, not a roadside unit.
         wants: Whether it wants data of others.
         matrix: Row of its matrix, -1 for none.
@@ -139,7 +139,7 @@ class Seeking:
         )  # fmt: skip
 
     def _known_to(self, frames: Sequence[Frame], now_us: int) -> tuple[_Known, _Matrices, Int64[np.ndarray, " known"]]:
-        """Return what the stations know from announcements, and the age of each announced state in microseconds."""
+        """Return what the stations know from announcements, and the age of each matrix in microseconds; without one, of the state."""
         agents = np.array([frame.agent for frame in frames], np.int64)
         said = self._neighbours.announced(agents, now_us)
         row = said.row
@@ -147,11 +147,14 @@ class Seeking:
         # By the clocks of both, as for announced vehicles.
         age_us = stamp_us - said.stamp_us[row]
         velocity_mps = said.velocity_mps[row]
+        place_m = said.pose[row, :2] + velocity_mps * (age_us * 1e-6)[:, None]
         announced, matrix = self._neighbours.matrices(agents.tolist(), now_us), np.full(len(row), -1, np.int64)
-        # Both lists are of the same announcements, in the same order.
-        matrix[said.has_matrix[row]] = announced.matrix
+        # Both lists are of the same stations, in the same order. A matrix may have come with an earlier state.
+        has_matrix = said.has_matrix[row]
+        matrix[has_matrix] = announced.matrix
+        age_us[has_matrix] = stamp_us[has_matrix] - announced.stamp_us
         known = _Known(
-            said.offset, said.agent, said.pose[row, :2] + velocity_mps * (age_us * 1e-6)[:, None], velocity_mps, age_us * 1e-6,
+            said.offset, said.agent, place_m, velocity_mps, age_us * 1e-6,
             said.is_vehicle[row], said.wants_data[row], matrix, row, said.listed, said.heard_agent, said.heard_share,
         )  # fmt: skip
         return known, _stacked(announced), age_us

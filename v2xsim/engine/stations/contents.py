@@ -77,9 +77,10 @@ class Awareness:
         turn_radps: Yaw rate, counter-clockwise.
         antenna_height_m: Height of the antenna above ground.
         size_m: Length, width and height of the body; zeros for a roadside unit.
-        matrix: The station's perception matrix; None if it has no lidar.
+        matrix: The station's perception matrix; None if it has none, or if this announcement does not contain it.
         heard: What the sender measured on the packets of stations that it has heard lately.
         busy_share: Busy ratio of the channel that the sender measured last, 0 to 1, in steps of 1/255.
+        withheld: Whether the station has a perception matrix that this announcement does not contain (`cooperation.matrix.interval_ms`).
     """
 
     origin: int
@@ -96,6 +97,12 @@ class Awareness:
     matrix: PerceptionMatrix | None
     heard: HeardList
     busy_share: float = 0.0
+    withheld: bool = False
+
+    @property
+    def senses(self) -> bool:
+        """Whether the station has a perception matrix, in this announcement or not: only such a station can answer and report."""
+        return self.matrix is not None or self.withheld
 
 
 @dataclass(frozen=True)

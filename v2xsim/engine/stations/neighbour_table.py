@@ -18,8 +18,14 @@ FORGOTTEN = -1
 # Room of a new row. A row without room moves to the end of the array, with twice as much.
 _LEAST_ROOM = 16
 # Agent id of the station that made an announcement, the time at which it made it, the time at which it arrived at the ego, and
-# the row of its content among all that are kept.
-_ENTRY = np.dtype([("origin", np.int64), ("sent_us", np.int64), ("arrived_us", np.int64), ("said", np.int64)])
+# the row of its content among all that are kept; and the same three of the newest one of this station that contains its matrix.
+_ENTRY = np.dtype(
+    [
+        (name, np.int64)
+        for name in ("origin", "sent_us", "arrived_us", "said", "matrix_sent_us", "matrix_arrived_us", "matrix_said")
+    ]
+)
+_NEVER_US = -(2**62)
 
 
 class NeighbourTable(NamedTuple):
@@ -31,7 +37,8 @@ class NeighbourTable(NamedTuple):
         room: Number of entries that each row may have; 0 for a row of nobody.
         filled: Number of entries that each row has.
         used: Number of entries up to the end of the last row, in an array of one.
-        entry: Entries of all rows, with the fields `origin`, `sent_us`, `arrived_us` and `said`.
+        entry: Entries of all rows, with the fields `origin`, `sent_us`, `arrived_us` and `said`, and with `matrix_sent_us`,
+            `matrix_arrived_us` and `matrix_said` of the newest announcement with a matrix.
         ever: Whether the ego of each row ever heard each agent, as bits, that of the lowest agent id first.
         ever_count: Number of agents that the ego of each row ever heard.
     """
@@ -73,6 +80,7 @@ class Arrivals(NamedTuple):
         sent_us: Time at which it was made.
         arrived_us: Time at which it arrived.
         said: Row of its content among all that are kept.
+        has_matrix: Whether each announcement contains a perception matrix.
     """
 
     receiver: Int64[np.ndarray, " arrivals"]
@@ -81,6 +89,7 @@ class Arrivals(NamedTuple):
     sent_us: Int64[np.ndarray, " announcements"]
     arrived_us: Int64[np.ndarray, " announcements"]
     said: Int64[np.ndarray, " announcements"]
+    has_matrix: Bool[np.ndarray, " announcements"]
 
 
 def no_neighbours() -> NeighbourTable:
@@ -122,6 +131,7 @@ def with_row(
     table.used[0] += room
     own = table.row_of(agent)
     own["origin"], own["sent_us"], own["arrived_us"], own["said"] = origin, sent_us, sent_us, FORGOTTEN
+    own["matrix_sent_us"], own["matrix_arrived_us"], own["matrix_said"] = _NEVER_US, _NEVER_US, FORGOTTEN
     table = with_agents(table, int(ever.max(initial=-1)) + 1)
     bits = np.zeros(8 * table.ever.shape[1], np.uint8)
     bits[ever] = 1
@@ -150,32 +160,34 @@ def with_entries(table: NeighbourTable, more: int) -> NeighbourTable:
     return table._replace(begin=begin, used=np.array([room]), entry=entry)
 
 
-def with_arrivals(table: NeighbourTable, arrivals: Arrivals) -> NeighbourTable:
-    """Return the table with the announcements that arrived: of each sender, an ego keeps the newest one.
+def with_arrivals(table: NeighbourTable, arrivals: Arrivals, forget_us: int) -> NeighbourTable:
+    """Return the table with the announcements that arrived: of each sender, an ego keeps the newest one, and the newest with a matrix.
 
     Args:
         table: The table; its arrays may be changed.
         arrivals: The announcements.
+        forget_us: An ego that has known nothing newer of a sender for longer than this has forgotten it, with its matrix.
     """
     table, done = with_agents(table, int(arrivals.origin.max(initial=-1)) + 1), 0
-    while (done := _take(*table, *arrivals, done)) < len(arrivals.receiver):
+    while (done := _take(*table, *arrivals, int(forget_us), _NEVER_US, done)) < len(arrivals.receiver):
         table = with_entries(table, 2 * int(table.room.max()))
     return table
 
 
-def forget(table: NeighbourTable, before_us: int, oldest_us: int) -> None:
+def forget(table: NeighbourTable, before_us: int, oldest_us: int, matrix_before_us: int = _NEVER_US) -> None:
     """Forget the announcements that arrived before a time, in place.
 
     Args:
         table: The table.
         before_us: The time.
+        matrix_before_us: Matrices that arrived before this time are forgotten although their sender is not.
         oldest_us: Copies of announcements that were made before this time cannot arrive any more.
     """
-    _forget(table.begin, table.filled, table.entry, int(before_us), int(oldest_us))
+    _forget(table.begin, table.filled, table.entry, int(before_us), int(oldest_us), int(matrix_before_us))
 
 
 def is_known(table: NeighbourTable, announcements: int) -> Bool[np.ndarray, " announcements"]:
-    """Return whether an ego has each of the announcements that are kept."""
+    """Return whether an ego has each of the announcements that are kept, as the newest of its sender or for its matrix."""
     known: Bool[np.ndarray, " announcements"] = _known(table.begin, table.filled, table.entry, announcements)
     return known
 
@@ -234,6 +246,9 @@ def _take(  # type: ignore[no-untyped-def]
     sent_us,
     arrived_us,
     said,
+    has_matrix,
+    forget_us,
+    never_us,
     done,
 ):
     """Enter arrivals from `done` on, and return the number of those that are entered; smaller if entries are missing."""
@@ -249,9 +264,12 @@ def _take(  # type: ignore[no-untyped-def]
             # A relayed copy may arrive after the next announcement was heard directly. The times of sending are compared, not
             # those of the announced states: between two ticks, a station announces the same state again, and is still there. They
             # are kept while a copy is under way: it may have waited in a relay's queue until the announcement was forgotten.
-            if entry[n].sent_us >= sent_us[a]:
-                continue
+            is_newer = entry[n].sent_us < sent_us[a]
+            # Forgotten in between, even if nobody looked meanwhile.
+            if is_newer and arrived_us[a] - entry[n].arrived_us > forget_us:
+                entry[n].matrix_said = FORGOTTEN
         else:
+            is_newer = True
             if filled[slot] == room[slot]:
                 if used[0] + 2 * room[slot] > len(entry):
                     return k
@@ -267,22 +285,28 @@ def _take(  # type: ignore[no-untyped-def]
             if not ever[slot, origin[a] // 8] & bit:
                 ever[slot, origin[a] // 8] |= bit
                 ever_count[slot] += 1
-        entry[n].origin, entry[n].sent_us, entry[n].arrived_us, entry[n].said = (
-            origin[a],
-            sent_us[a],
-            arrived_us[a],
-            said[a],
-        )
+            entry[n].origin, entry[n].matrix_said, entry[n].matrix_sent_us = origin[a], FORGOTTEN, never_us
+        if is_newer:
+            entry[n].sent_us, entry[n].arrived_us, entry[n].said = sent_us[a], arrived_us[a], said[a]
+        # A late copy may bring a newer matrix than the one that is held, although the state beside it is old.
+        if has_matrix[a] and entry[n].matrix_sent_us < sent_us[a]:
+            entry[n].matrix_sent_us, entry[n].matrix_arrived_us, entry[n].matrix_said = (
+                sent_us[a],
+                arrived_us[a],
+                said[a],
+            )
     return len(receiver)
 
 
 @njit(cache=True, nogil=True)
-def _forget(begin, filled, entry, before_us, oldest_us):  # type: ignore[no-untyped-def]
+def _forget(begin, filled, entry, before_us, oldest_us, matrix_before_us):  # type: ignore[no-untyped-def]
     for s in range(len(begin)):
         kept = begin[s]
         for n in range(begin[s], begin[s] + filled[s]):
             if entry[n].arrived_us < before_us:
                 entry[n].said = FORGOTTEN
+            if entry[n].said == FORGOTTEN or entry[n].matrix_arrived_us < matrix_before_us:
+                entry[n].matrix_said = FORGOTTEN
             if entry[n].said != FORGOTTEN or entry[n].sent_us >= oldest_us:
                 entry[kept] = entry[n]
                 kept += 1
@@ -296,6 +320,8 @@ def _known(begin, filled, entry, announcements):  # type: ignore[no-untyped-def]
         for n in range(begin[s], begin[s] + filled[s]):
             if entry[n].said != FORGOTTEN:
                 known[entry[n].said] = True
+            if entry[n].matrix_said != FORGOTTEN:
+                known[entry[n].matrix_said] = True
     return known
 
 

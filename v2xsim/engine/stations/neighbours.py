@@ -30,11 +30,13 @@ class Announced:
         awareness: Content of the announcement.
         arrived_us: Time at which the announcement arrived.
         sent_us: Time at which its sender made it.
+        with_matrix: The newest announcement of the station that contains its matrix, if this one is older than `awareness`; None if not.
     """
 
     awareness: Awareness
     arrived_us: int
     sent_us: int
+    with_matrix: "Announced | None" = None
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,14 @@ class Heard:
 
 @dataclass(frozen=True)
 class AnnouncedMatrices:
-    """The perception matrices that reached each ego, in rising order of the agent ids of the stations that announced them.
+    """The stations with a perception matrix that each ego knows, in rising order of their agent ids, and the matrices that reached it.
 
     Attributes:
-        offset: Index of the first matrix of each ego in the arrays over helpers; one entry more than egos.
-        agent: Agent id of the station that announced the matrix.
-        position_m: Position that it announced.
-        matrix: Row of its matrix in `matrices`.
+        offset: Index of the first station of each ego in the arrays over helpers; one entry more than egos.
+        agent: Agent id of the station.
+        position_m: Position that it announced last.
+        matrix: Row in `matrices` of the newest matrix of it that arrived; -1 if none did, or if it is too old.
+        stamp_us: Time, on the clock of the station, of the state that it announced with this matrix; of its newest one without a matrix.
         matrices: The matrices; several egos know the same ones.
     """
 
@@ -72,6 +75,7 @@ class AnnouncedMatrices:
     agent: Int64[np.ndarray, " helpers"]
     position_m: Float[np.ndarray, "helpers 2"]
     matrix: Int64[np.ndarray, " helpers"]
+    stamp_us: Int64[np.ndarray, " helpers"]
     matrices: Sequence[PerceptionMatrix]
 
 
@@ -91,7 +95,7 @@ class AnnouncedStates:
         antenna_m: Height of the antenna above ground.
         stamp_us: Time of the state on the sender's own clock.
         is_vehicle: Whether the sender is a vehicle, not a roadside unit.
-        has_matrix: Whether it announced a perception matrix.
+        has_matrix: Whether it has a perception matrix, in this announcement or not.
         wants_data: Whether it asks others for data.
         busy_share: Busy ratio of the channel that it measured last, 0 to 1.
         listed: Index of the first entry of each announcement's list of heard stations; one entry more than rows.
@@ -134,7 +138,7 @@ class _Said:
         antenna_m: Height of the antenna above ground.
         stamp_us: Time of the state on the sender's own clock.
         is_vehicle: Whether the sender is a vehicle, not a roadside unit.
-        has_matrix: Whether it announced a perception matrix.
+        has_matrix: Whether it has a perception matrix, in this announcement or not.
         wants_data: Whether it asks others for data.
         busy_share: Busy ratio of the channel that it measured last, 0 to 1.
         free: Unused rows.
@@ -189,7 +193,7 @@ class _Said:
             strict=True,
         )  # fmt: skip
         # A mast may have a width and a height, but no length.
-        self.is_vehicle[at], self.has_matrix[at] = self.size_m[at, 0] > 0.0, [one.matrix is not None for one in said]
+        self.is_vehicle[at], self.has_matrix[at] = self.size_m[at, 0] > 0.0, [one.senses for one in said]
         return at
 
 
@@ -208,6 +212,10 @@ _COLUMNS = (
 )
 
 
+# Longer than any run.
+_EVER_US = 2**61
+
+
 class Neighbours:
     """What each listening station knows of others from the announcements that reached it, and from no others.
 
@@ -215,10 +223,13 @@ class Neighbours:
 
     Args:
         forget_us: An announcement is forgotten this long after its arrival.
+        matrix_valid_us: A perception matrix is used until this long after its arrival, as long as its station is not forgotten; None for no
+            further limit.
     """
 
-    def __init__(self, forget_us: int) -> None:
+    def __init__(self, forget_us: int, matrix_valid_us: int | None = None) -> None:
         self._forget_us = forget_us
+        self._matrix_valid_us = _EVER_US if matrix_valid_us is None else matrix_valid_us
         self._table, self._said = no_neighbours(), _Said.nothing()
         # Announcements that are not in the table yet: content, time of sending, receivers, time of arrival.
         self._new: list[tuple[Awareness, int, Int64[np.ndarray, " receivers"], int]] = []
@@ -238,7 +249,9 @@ class Neighbours:
         origin, times_us = np.array(copied, np.int64).reshape(-1, 2).T
         self._table = with_row(self._table, agent, before.agent, origin, times_us)
         for item in known.values():
-            self.hear(item.awareness, item.sent_us, np.array([agent]), item.arrived_us)
+            for one in (item.with_matrix, item):
+                if one is not None:
+                    self.hear(one.awareness, one.sent_us, np.array([agent]), one.arrived_us)
 
     def end(self, agent: int) -> None:
         """Forget what an ego knows."""
@@ -267,15 +280,45 @@ class Neighbours:
             oldest_us: Announcements that were made before this time have arrived, with all their copies, or never will.
         """
         self._enter_new()
-        forget(self._table, now_us - self._forget_us, oldest_us)
+        forget(self._table, now_us - self._forget_us, oldest_us, now_us - self._matrix_valid_us)
 
     def known_by(self, agent: int) -> list[Announced]:
         """Return the announcements that an ego has, in rising order of their senders' agent ids; some may be too old."""
         self._enter_new()
         own = self._table.row_of(agent)
-        rows = own[own["said"] != FORGOTTEN][["said", "arrived_us", "sent_us"]].tolist()
-        found = [(self._said.awareness[row], *times_us) for row, *times_us in rows]
-        return [Announced(awareness, *times_us) for awareness, *times_us in found if awareness is not None]
+        own = own[own["said"] != FORGOTTEN]
+        return [
+            Announced(self._kept(said), arrived_us, sent_us, self._earlier_with_matrix(entry))
+            for said, arrived_us, sent_us, entry in zip(
+                own["said"].tolist(), own["arrived_us"].tolist(), own["sent_us"].tolist(), own, strict=True
+            )
+        ]
+
+    def _kept(self, row: int) -> Awareness:
+        """Return an announcement that an ego has, by its row."""
+        awareness = self._said.awareness[row]
+        if awareness is None:
+            raise AssertionError(f"row {row} of the announcements is used and empty")
+        return awareness
+
+    def _earlier_with_matrix(self, entry: np.void) -> Announced | None:
+        """Return the announcement that brought the matrix of an entry; None if it is the newest one, or there is none."""
+        if entry["matrix_said"] in (FORGOTTEN, entry["said"]):
+            return None
+        return Announced(
+            self._kept(int(entry["matrix_said"])), int(entry["matrix_arrived_us"]), int(entry["matrix_sent_us"])
+        )
+
+    def seen_by(self, announced: Announced, now_us: int) -> Awareness | None:
+        """Return the announcement with the matrix of a station that is still used; None without one.
+
+        Args:
+            announced: What an ego has of the station (`known_by`).
+            now_us: Present simulated time.
+        """
+        source = announced.with_matrix or announced
+        is_used = announced.awareness.senses and now_us - source.arrived_us <= self._matrix_valid_us
+        return source.awareness if is_used and source.awareness.matrix is not None else None
 
     def heard_by(self, agent: int) -> Heard:
         """Return the stations that an ego ever heard."""
@@ -332,7 +375,7 @@ class Neighbours:
         )  # fmt: skip
 
     def matrices(self, egos: Sequence[int], now_us: int) -> AnnouncedMatrices:
-        """Return the perception matrices that each ego knows.
+        """Return the stations with a perception matrix that each ego knows, and the newest matrix of each that arrived.
 
         Args:
             egos: Agent ids of the egos.
@@ -341,12 +384,18 @@ class Neighbours:
         self._enter_new()
         agents, has_matrix = np.array(egos, np.int64), self._said.has_matrix
         offset, entries = known_to(self._table, agents, has_matrix, now_us - self._forget_us)
-        rows, matrix = np.unique(entries["said"], return_inverse=True)
+        is_held = entries["matrix_said"] != FORGOTTEN
+        is_held &= entries["matrix_arrived_us"] >= now_us - self._matrix_valid_us
+        source = np.where(is_held, entries["matrix_said"], entries["said"])
+        rows, held = np.unique(source[is_held], return_inverse=True)
+        matrix = np.full(len(entries), -1, np.int64)
+        matrix[is_held] = held
         found = (self._said.awareness[row] for row in rows.tolist())
         matrices = [one.matrix for one in found if one is not None and one.matrix is not None]
         return AnnouncedMatrices(
-            offset, entries["origin"].copy(), self._said.pose[entries["said"], :2], matrix, matrices
-        )
+            offset, entries["origin"].copy(), self._said.pose[entries["said"], :2], matrix, self._said.stamp_us[source],
+            matrices,
+        )  # fmt: skip
 
     def _enter_new(self) -> None:
         """Enter the announcements that arrived since the last call."""
@@ -360,5 +409,5 @@ class Neighbours:
         self._table = with_arrivals(self._table, Arrivals(
             np.concatenate(receivers), np.repeat(np.arange(len(said)), [len(agents) for agents in receivers]),
             np.array([one.origin for one in awareness], np.int64), np.array(sent_us, np.int64), np.array(arrived_us, np.int64),
-            said,
-        ))  # fmt: skip
+            said, np.array([one.matrix is not None for one in awareness], bool),
+        ), self._forget_us)  # fmt: skip

@@ -29,6 +29,7 @@ class Stations:
         max_age_us: Answers whose data was captured earlier than this before an ego's frame are not fused with it.
         period_us: Longest time between two announcements of a station.
         all_listen: Whether all stations keep announcements, as they must to decide whether they relay; else only egos do.
+        matrix_valid_us: As for `Neighbours`.
 
     Attributes:
         neighbours: What each listening station knows of others from their announcements.
@@ -43,6 +44,7 @@ class Stations:
         max_age_us: int,
         period_us: int = 100_000,
         all_listen: bool = False,
+        matrix_valid_us: int | None = None,
     ) -> None:
         self._frames_kept, self._detect_us, self.forget_us = frames_kept, detect_us, forget_us
         self._max_age_us = max_age_us
@@ -51,7 +53,7 @@ class Stations:
         self._left_us: dict[int, int] = {}
         self._ego_agents: set[int] = set()
         self._all_listen, self._listening = all_listen, set[int]()
-        self.neighbours = Neighbours(forget_us)
+        self.neighbours = Neighbours(forget_us, matrix_valid_us)
         self._away, self.bulletin = Away(), Bulletin()
         self._tidied_us = -(2**62)
         # One table for all stations, since hundreds of them measure each packet.

@@ -30,7 +30,7 @@ class Known(NamedTuple):
         snr_db: Mean SNR of its packets at the owner; minus infinity if the owner has not heard it lately.
         x_m: Coordinate x where each one is by now, as the owner extrapolates it.
         y_m: Coordinate y where each one is by now.
-        has_matrix: Whether each one announced a perception matrix.
+        has_matrix: Whether each one has a perception matrix, by its newest announcement.
         wants_data: Whether each one asks others for data.
         listed: Index of the first entry of each announcement's list; one entry more than rows.
         heard_agent: Agent ids of the stations that the senders of the announcements heard, in rising order.
