@@ -8,7 +8,7 @@ can be computed several at once.
 import numpy as np
 from numba import njit
 
-from v2xsim.perception.matching.greedy_loops import spread
+from v2xsim.perception.matching.greedy_loops import spread, weight_of
 
 # Steps of the integers for the largest weight of a requester and for a delivery of 1; their product, summed over 2**27 cells, fits 64 bits.
 _WEIGHT_STEPS, _DELIVERY_STEPS = 1 << 20, 1 << 15
@@ -42,7 +42,7 @@ def best_sets(  # type: ignore[no-untyped-def]
             m = matrix[first + k]
             x, y = lower[r] - lowers[m]
             spread(codes[m], x, y, seen[count])
-            gain[count] = _weight_of(seen[count].ravel(), whole)
+            gain[count] = weight_of(seen[count].ravel(), whole)
             # Who adds nothing to nobody adds nothing to others.
             if gain[count] > 0 and delivery[first + k] > 0.0 and cost_bytes[first + k] <= budget_bytes:
                 # Whoever may be received at all counts.
@@ -63,19 +63,11 @@ def _in_steps(weight, whole):  # type: ignore[no-untyped-def]
     largest = weight.max()
     if not largest > 0.0:
         return False
+    steps = _WEIGHT_STEPS / largest
     for n in range(len(weight)):
         # A blind cell counts however little it weighs.
-        whole[n] = max(1, round(weight[n] / largest * _WEIGHT_STEPS)) if weight[n] > 0.0 else 0
+        whole[n] = np.int32(max(np.rint(weight[n] * steps), 1.0)) if weight[n] > 0.0 else 0
     return True
-
-
-@njit(cache=True, nogil=True)
-def _weight_of(seen, weight):  # type: ignore[no-untyped-def]
-    """Return the weight of the cells that a helper observed."""
-    total = np.int64(0)
-    for n in range(len(weight)):
-        total += np.int64(weight[n]) if seen[n] else np.int64(0)
-    return total
 
 
 @njit(cache=True, nogil=True)

@@ -77,6 +77,13 @@ def test_cells_count_by_their_weight():
     assert asked(BlindCells(), rows_of("xxx ", "   x"), weight=[1.0, 1.0, 1.0, 4.0]) == [1, 0]
 
 
+def test_gains_are_compared_to_the_last_digit_in_every_round():
+    # 0.50000002 in two cells against 0.50000003 in one: rounded up in steps of a millionth, two cells would count more.
+    weight = [0.25000001, 0.25000001, 0.50000003, 1.0]
+    assert asked(BlindCells(), rows_of("xx  ", "  x ", "   x"), weight=weight) == [2, 1, 0]
+    assert asked(BlindCells(), rows_of("xx  ", "  x ", "    "), weight=weight) == [1, 0]
+
+
 def test_no_more_helpers_are_asked_than_allowed():
     assert asked(BlindCells(), rows_of("xx  ", "  x ", "   x"), most=2) == [0, 1]
 

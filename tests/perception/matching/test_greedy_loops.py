@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from v2xsim.perception.matching.greedy_loops import best_by_gain, counted, expected, greedy, shared_out, spread, window
+from v2xsim.perception.matching.greedy_loops import (
+    best_by_gain,
+    blind_cells,
+    counted,
+    expected,
+    greedy,
+    shared_out,
+    spread,
+    upper_limit_of,
+    window,
+)
 from v2xsim.perception.matching.matrix import shifted
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, PerceptionMatrix
 from v2xsim.spatial.sums import pairwise_sum
@@ -51,16 +61,28 @@ def test_a_sum_has_the_rounding_of_numpy(count):
 def test_the_choice_is_that_of_sums_over_whole_arrays(seed):
     weight, code, delivery, cost, budget = case(seed)
     blind, seen = weight[weight > 0.0], code[:, weight > 0.0] != UNOBSERVED
-    gain = np.sum(seen * blind, axis=1)
+    given, dense = blind_cells(weight.ravel()), (code != UNOBSERVED).reshape(len(code), weight.size).astype(np.uint8)
+    limit = np.array([upper_limit_of(row, given) for row in dense])
     for worth in (delivery, delivery / cost):
-        chosen = greedy(blind, seen, gain, worth, cost, budget, 4)
+        chosen = greedy(given, dense, limit, worth, cost, budget, 4)
         assert chosen.tolist() == summed_by_numpy(seen, blind, worth, cost, budget, 4)
         share, still_open = 0.0, weight > 0.0
         for helper in chosen.tolist():
             cells = still_open & (code[helper] != UNOBSERVED)
             share += float(weight[cells].sum()) / float(weight.sum()) * float(delivery[helper])
             still_open &= ~cells
-        assert expected(chosen, blind, seen, delivery, float(weight.sum())) == share
+        assert expected(chosen, given, dense, delivery, float(weight.sum())) == share
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_upper_limit_of_a_gain_is_just_above_it(seed):
+    weight, code, *_ = case(seed)
+    given = blind_cells(weight.ravel())
+    for row in (code != UNOBSERVED).reshape(len(code), weight.size).astype(np.uint8):
+        gain, limit = float((row * weight.ravel()).sum()), upper_limit_of(row, given)
+        assert gain <= limit <= gain + (row * weight.ravel() > 0.0).sum() * weight.max() / 2**20 * 1.01 + 1e-9 * gain
+    nowhere = blind_cells(np.zeros(12))
+    assert (len(nowhere[0]), upper_limit_of(np.ones(12, np.uint8), nowhere)) == (0, 0.0)
 
 
 def town(seed):
@@ -101,12 +123,17 @@ def test_each_requester_gets_the_better_of_both_greedy_choices(seed):
     for r, (first, code) in enumerate(seen_by(seed)):
         own, weight = slice(first, first + len(code)), grids[0][r]
         blind, seen = weight[weight > 0.0], code[:, weight > 0.0] != UNOBSERVED
-        given = blind, seen, np.sum(seen * blind, axis=1)
         rated, plain = (
-            greedy(*given, worth, cost[own], 900.0, 3) for worth in (delivery[own] / cost[own], delivery[own])
+            summed_by_numpy(seen, blind, worth, cost[own], 900.0, 3) for worth in (delivery[own] / cost[own], delivery[own])
+        )  # fmt: skip
+        given, dense = (
+            blind_cells(weight.ravel()),
+            (code != UNOBSERVED).reshape(len(code), weight.size).astype(np.uint8),
         )
-        shares = [expected(chosen, *given[:2], delivery[own], float(weight.sum())) for chosen in (rated, plain)]
-        assert rows[begin[r] : begin[r + 1]].tolist() == (plain if shares[1] > shares[0] else rated).tolist()
+        shares = [
+            expected(np.array(chosen, np.int64), given, dense, delivery[own], float(weight.sum())) for chosen in (rated, plain)
+        ]  # fmt: skip
+        assert rows[begin[r] : begin[r + 1]].tolist() == (plain if shares[1] > shares[0] else rated)
 
 
 @pytest.mark.parametrize("seed", range(10))
