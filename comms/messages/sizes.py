@@ -5,7 +5,9 @@ PACKET_HEADER_BYTES, and the MAC adds its own header (comms/phy/airtime.py).
 """
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
+
+from v2xsim.comms.messages.request_cells import RequestCoding, encoded
 
 # GeoNetworking basic header 4, common header 8, single-hop broadcast header 28 (EN 302 636-4-1);
 # BTP-B 4 (EN 302 636-5-1). The last 4 bytes of the single-hop broadcast header carry the busy ratio that the sender measured
@@ -99,8 +101,18 @@ def encoded_matrix_bytes(code: UInt8[np.ndarray, "nx ny"]) -> int:
 
 
 def request_bytes(cells: int) -> int:
-    """Return the size in bytes of a fusion request: a header and one bit per cell of the requested region."""
+    """Return the size in bytes of a fusion request in form `bits`: a header and one bit per cell of the requester's matrix."""
     return REQUEST_HEADER_BYTES + -(-cells // 8)
+
+
+def coded_request_bytes(cells: Bool[np.ndarray, "nx ny"], coding: RequestCoding) -> int:
+    """Return the size in bytes of a fusion request for some cells: a header and the cells as they are sent.
+
+    Args:
+        cells: Whether each cell of the requester's matrix is wanted.
+        coding: Form of the request.
+    """
+    return REQUEST_HEADER_BYTES + len(encoded(cells, coding))
 
 
 def boxes_bytes(objects: int) -> int:

@@ -29,7 +29,7 @@ VARIANTS = [
         "record.link_ticks": 2, "record.state_ticks": 2, "record.evaluation_range_m": 40,
     },
     {
-        "cooperation.relay": "height", "cooperation.foresight": "tracks", "cooperation.overhearing": False, "cooperation.awareness_rule": "cam", "cooperation.matching": "nearest",
+        "cooperation.relay": "height", "cooperation.foresight": "tracks", "cooperation.overhearing": False, "cooperation.awareness_rule": "cam", "cooperation.matching": "nearest", "cooperation.request_coding": "blocks",
         "cooperation.max_helpers": 1, "cooperation.deadline_ms": 160, "cooperation.max_age_ms": 150, "cooperation.budget_bytes": 900,
         "cooperation.detect_ms": 40, "cooperation.min_delivery": 0.9, "cooperation.hidden_speed_mps": 5,
         "radio.slot_ms": 1, "radio.selection_window_ms": 30, "radio.retries": 1, "radio.ack_timeout_ms": 2,

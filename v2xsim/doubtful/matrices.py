@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from v2xsim.comms.access.schemes.ieee80211p import Ieee80211p
 from v2xsim.comms.access.schemes.random_slot import RandomSlotAccess
+from v2xsim.comms.messages.request_cells import BLOCK_SIDE_CELLS, RequestCoding
 from v2xsim.comms.messages.sizes import (
     MATRIX_LONGEST_RUN,
     PACKET_HEADER_BYTES,
@@ -24,6 +25,7 @@ from v2xsim.scenario.schema_radio import Radio
 _MOST_REQUEST_FRAGMENTS, _MOST_ANNOUNCED_FRAGMENTS = 3, 1
 # Whoever sets smaller packets wants many of them; each is counted as one of this size.
 _USUAL_MTU_BYTES = 1400
+_FORMS = {"bits": "with one bit for each cell", "runs": "as runs of cells", "blocks": "as runs of blocks"}
 # In this time and one second more, a car at 50 km/h moves by half of a usual matrix.
 _MOST_INTERVAL_MS = 1000.0
 
@@ -42,7 +44,7 @@ def matrix_doubts(scenario: Scenario) -> Iterator[Doubt]:
     runs_bytes = matrix_bytes(0) + math.ceil(side * side / MATRIX_LONGEST_RUN) + side
     interval_ms = work.matrix.interval_ms
     announced = awareness_bytes(0 if interval_ms is None else min(runs_bytes, matrix_bytes(side * side)), 0)
-    request = request_bytes(side * side) if asks else 0
+    request = _likely_request_bytes(side, work.request_coding) if asks else 0
     fragment_bytes = max(radio.mtu_bytes, _USUAL_MTU_BYTES)
     if request <= _MOST_REQUEST_FRAGMENTS * fragment_bytes and announced <= _MOST_ANNOUNCED_FRAGMENTS * fragment_bytes:
         return
@@ -56,7 +58,7 @@ def matrix_doubts(scenario: Scenario) -> Iterator[Doubt]:
         )
     if request:
         parts.append(
-            f"a request, with one bit for each cell, {_load(request, radio)}, to be answered in the {work.deadline_ms - work.detect_ms:g} ms from detection "
+            f"a request, {_FORMS[work.request_coding]}, {_load(request, radio)}, to be answered in the {work.deadline_ms - work.detect_ms:g} ms from detection "
             "to fusion"
         )
     yield Doubt(
@@ -116,6 +118,13 @@ def unread_matrices(scenario: Scenario) -> Iterator[Notice]:
         f"cooperation.matrix.interval_ms: with fusion scheme {work.fusion.name}{rule} no decision reads announced matrices, which take up to {most_bytes:,} B "
         "of an announcement of a station with a lidar; with null, none is sent",
     )  # fmt: skip
+
+
+def _likely_request_bytes(side: int, coding: RequestCoding) -> int:
+    """Return the likely size of a request: how many runs it has follows from where the blind cells are; two in each line are usual."""
+    lines = -(-side // BLOCK_SIDE_CELLS) if coding == "blocks" else side
+    bits_bytes = request_bytes(lines * lines)
+    return bits_bytes if coding == "bits" else 1 + min(bits_bytes, request_bytes(0) + 2 * lines)
 
 
 def _load(size_bytes: int, radio: Radio) -> str:

@@ -57,6 +57,12 @@ def without_effect(scenario: Scenario) -> Iterator[Problem]:
             ("cooperation", "matrix", "interval_ms"),
             f"has no effect: cooperation.transport {scenario.cooperation.transport} brings every matrix to others without messages",
         )
+    is_silent = scenario.cooperation.transport != "radio" and scenario.cooperation.fusion.shares.asked_for
+    if is_silent and _is_chosen(scenario, "cooperation", "request_coding"):
+        yield Problem(
+            ("cooperation", "request_coding"),
+            f"has no effect: cooperation.transport {scenario.cooperation.transport} sends no requests",
+        )
     used = {part.file for part in parts_in(scenario)}
     for number, plugin in enumerate(scenario.loaded_plugins):
         if plugin.path not in used:
@@ -71,12 +77,15 @@ def _exchanging(scenario: Scenario) -> Iterator[Problem]:
     """Yield the chosen keys for messages that no station sends under the fusion scheme."""
     work, shares = scenario.cooperation, scenario.cooperation.fusion.shares
     cpm, is_cpm = "collective perception messages", shares is Share.REPORTS
-    chosen = {key: _is_chosen(scenario, "cooperation", key) for key in ("boxes_by", "report_interval_ms")}
+    chosen = {
+        key: _is_chosen(scenario, "cooperation", key) for key in ("boxes_by", "report_interval_ms", "request_coding")
+    }
     for key, messages, are_sent, is_chosen in (
         ("redundancy", cpm, is_cpm, work.redundancy.name != "none"),
         ("retelling", cpm, is_cpm, work.retelling.retells),
         ("boxes_by", "requested boxes", shares is Share.BOXES, chosen["boxes_by"]),
         ("matching", "requests", shares.asked_for, work.matching.name not in ("blind_cells", "none")),
+        ("request_coding", "requests", shares.asked_for, chosen["request_coding"]),
         ("report_interval_ms", cpm, is_cpm, chosen["report_interval_ms"]),
     ):
         if is_chosen and not are_sent:

@@ -23,7 +23,7 @@ FREE_KEYS = frozenset(
         "radio.mcs", "radio.awareness_mcs", "radio.mtu_bytes", "radio.retries", "radio.ack_timeout_ms", "radio.dcc",
         "radio.queue_packets", "radio.slot_ms", "radio.selection_window_ms", "radio.processing_spread_ms",
         "cooperation.awareness_rule", "cooperation.matching", "cooperation.shortlist", "cooperation.relay",
-        "cooperation.foresight", "cooperation.bound", "cooperation.overhearing", "cooperation.fusion", "cooperation.transport", "cooperation.redundancy", "cooperation.retelling", "cooperation.report_interval_ms", "cooperation.boxes_by", "cooperation.matrix.interval_ms",
+        "cooperation.foresight", "cooperation.bound", "cooperation.overhearing", "cooperation.fusion", "cooperation.transport", "cooperation.redundancy", "cooperation.retelling", "cooperation.report_interval_ms", "cooperation.boxes_by", "cooperation.request_coding", "cooperation.matrix.interval_ms",
         "cooperation.max_helpers", "cooperation.deadline_ms", "cooperation.max_age_ms", "cooperation.budget_bytes",
         "cooperation.detect_ms", "cooperation.min_delivery", "cooperation.hidden_speed_mps",
         "record.clouds_every_s", "record.cloud_egos", "record.prr_range_m", "record.packet_share", "record.link_ticks",

@@ -12,6 +12,7 @@ from pydantic import PrivateAttr, model_validator
 
 from v2xsim.comms.messages.awareness.rule import AwarenessRule
 from v2xsim.comms.messages.redundancy.rule import RedundancyRule
+from v2xsim.comms.messages.request_cells import RequestCoding
 from v2xsim.comms.messages.retelling.rule import RetellingRule
 from v2xsim.comms.relay.bound import RelayBound
 from v2xsim.comms.relay.foresight.model import LinkForecast
@@ -118,6 +119,11 @@ class Cooperation(Section):
     boxes_by: Literal["centre", "body"] = choice(
         "centre",
         "Which boxes an answer contains, with fusion scheme late: those whose centre lies in a requested cell (centre), or those whose body reaches into one (body)",
+    )
+    request_coding: RequestCoding = choice(
+        "bits",
+        "How a request names its cells: one bit per cell of the ego's matrix (bits), runs of equal bits (runs), or runs over blocks of 4 x 4 cells, where a "
+        "request asks for all cells of each block in which a wanted cell lies (blocks)",
     )
     report_interval_ms: float = quantity(
         100.0,

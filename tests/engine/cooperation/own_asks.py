@@ -4,12 +4,12 @@ The rules themselves (matching rule, link forecast, fitted weights) are those of
 """
 
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 
 from v2xsim.comms.channel.fading.decibels import faded_db
 from v2xsim.comms.channel.fading.model import FadingView, shape_of
-from v2xsim.comms.messages.sizes import request_bytes
 from v2xsim.comms.relay.courses import Courses
 from v2xsim.comms.relay.foresight.history import LinkHistories, Measurements, learned, still_known
 from v2xsim.comms.relay.foresight.model import ForesightView, KnownVehicles, deaths_of
@@ -162,11 +162,14 @@ class Ego:
         code = np.array(
             [np.zeros(shape, np.uint8) if m is None else shifted(m, frame.matrix.lower, shape) for m in held]
         )
-        blind = weight > 0.0
-        cost_bytes = _cost_bytes((blind & (code != 0)).sum(axis=(1, 2)), (blind & (code == 2)).sum(axis=(1, 2)), rule)
+        blind, coding = weight > 0.0, rule.request_coding
+        asked_for = whole_blocks(blind) if coding == "blocks" else blind
+        cost_bytes = _cost_bytes(
+            (asked_for & (code != 0)).sum(axis=(1, 2)), (asked_for & (code == 2)).sum(axis=(1, 2)), rule
+        )
         evidence = self.forecast.evidence(paths, np.full(len(agent), busy_share))
         predicted = self.forecast.predicted(
-            paths.ego, agent, evidence, there, back, request_bytes(weight.size), cost_bytes
+            paths.ego, agent, evidence, there, back, np.full(count, request_size(blind, coding)), cost_bytes
         )
         success = predicted.success
         announced_m = np.array([situation.known[a].pose[:2] for a in agent.tolist()])
@@ -179,7 +182,12 @@ class Ego:
         total = cost_bytes[choice.helper].sum()
         self.forecast.of(0).asked[frame.time_us] = predicted.asked(choice.helper.tolist(), agent)
         return {
-            int(agent[h]): (int(relay[h]), cells, float(success[h]), int(rule.budget_bytes * cost_bytes[h] / total))
+            int(agent[h]): (
+                int(relay[h]),
+                whole_blocks(cells) if coding == "blocks" else cells,
+                float(success[h]),
+                int(rule.budget_bytes * cost_bytes[h] / total),
+            )
             for h, cells in zip(choice.helper, choice.cells, strict=True)
         }
 
@@ -232,6 +240,24 @@ def outlook_of(situation, foresight, requester, helper, candidates, times_s, cou
         for other in (ends([requester] * count), ends([helper] * count))
     ]
     return np.stack([hop.expected_at(np.arange(count), times_s)[0].T for hop in hops], axis=2)
+
+
+def whole_blocks(cells):
+    """Return all cells of the blocks of 4 x 4 cells in which some cells lie."""
+    grown = np.zeros_like(cells)
+    for i in range(0, cells.shape[0], 4):
+        for j in range(0, cells.shape[1], 4):
+            grown[i : i + 4, j : j + 4] = cells[i : i + 4, j : j + 4].any()
+    return grown
+
+
+def request_size(cells, coding):
+    """Return the size of a request for some cells: 22 B of header, and the shorter of bits and runs of up to 128 bits."""
+    if coding == "bits":
+        return 22 + -(-cells.size // 8)
+    bits = whole_blocks(cells)[::4, ::4] if coding == "blocks" else cells
+    runs = sum(-(-len(list(run)) // 128) for _, run in groupby(bits.ravel().tolist()))
+    return 22 + 1 + min(runs, -(-bits.size // 8))
 
 
 def _stands_on(center_m, place_m, said):

@@ -23,7 +23,7 @@ def prediction(forecast, one, request_bytes=100, answer_bytes=100.0, busy_share=
     """Return what an ego predicts for a cycle over one path."""
     evidence = forecast.evidence(one, np.array([busy_share]))
     found = forecast.predicted(
-        one.ego, one.helper, evidence, one.there, one.back, request_bytes, np.array([answer_bytes])
+        one.ego, one.helper, evidence, one.there, one.back, np.array([request_bytes]), np.array([answer_bytes])
     )
     return found.asked([0], one.helper)[0]
 
@@ -64,7 +64,7 @@ def test_nothing_gets_over_a_dead_path(dead):
 def test_a_channel_without_losses_is_sure():
     one = Paths.perfect(np.array([EGO]), np.array([HELPER]))
     found = after([False] * 20).predicted(
-        one.ego, one.helper, np.array([np.inf]), one.there, one.back, 100, np.array([9000.0])
+        one.ego, one.helper, np.array([np.inf]), one.there, one.back, np.array([100]), np.array([9000.0])
     )
     assert found.success.tolist() == [1.0]
 

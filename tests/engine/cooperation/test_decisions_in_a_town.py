@@ -20,9 +20,17 @@ RUNS = {
         ["cooperation.fusion=cpm", "cooperation.redundancy=self_announcing"],
         {"nominations": 20, "passed on": 20, "reports": 100, "announcements": 500},
     ),
-    "requests with rare matrices": (
-        ["cooperation.fusion=late", "cooperation.matrix.interval_ms=500"],
-        {"relayed": 20, "nominations": 20, "asks": 100, "passed on": 20, "forwarded": 10, "announcements": 500},
+    "requests for blocks with rare matrices": (
+        ["cooperation.fusion=late", "cooperation.matrix.interval_ms=500", "cooperation.request_coding=blocks"],
+        {
+            "sizes": 100,
+            "relayed": 20,
+            "nominations": 20,
+            "asks": 100,
+            "passed on": 20,
+            "forwarded": 10,
+            "announcements": 500,
+        },
     ),
     "reports of what others miss, with rare matrices": (
         ["cooperation.fusion=cpm", "cooperation.redundancy=missed", "cooperation.matrix.interval_ms=500"],

@@ -25,6 +25,7 @@ from tests.engine.small_world import (
     packet_of,
     request,
 )
+from v2xsim.comms.messages.request_cells import encoded
 from v2xsim.engine.channel.messages import AnswerMessage, RequestMessage
 from v2xsim.engine.stations.contents import NOBODY
 
@@ -34,6 +35,17 @@ def test_a_request_is_sent_to_the_helper_with_a_bit_for_each_cell():
     assert isinstance(message, RequestMessage)
     assert (message.origin, message.destination, message.relay) == (EGO, HELPER, NOBODY)
     assert (message.size_bytes, message.queued_us) == (22 + 2, NOW_US)
+
+
+@pytest.mark.parametrize(("coding", "size_bytes"), [("bits", 22 + 85), ("runs", 22 + 1 + 6), ("blocks", 22 + 1 + 1)])
+def test_a_request_is_as_large_as_what_names_its_cells_and_is_recorded_so(coding, size_bytes):
+    # 26 x 26 cells, all of them wanted: 676 bits, 6 runs of up to 128 cells, one run of 7 x 7 blocks.
+    scene = Scene(request_coding=coding)
+    (message,) = asked(scene, cells=26)
+    (transfer,) = scene.transfers.without_row()
+    assert message.size_bytes == transfer.size_bytes == size_bytes
+    assert transfer.fragments == -(-size_bytes // 100)
+    assert len(encoded(message.body.cells, coding)) == size_bytes - 22
 
 
 def test_a_request_has_the_number_of_its_message():

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict, deque
 import numpy as np
 
 from tests.engine.cooperation.inboxes import Inbox
-from tests.engine.cooperation.own_asks import Ego
+from tests.engine.cooperation.own_asks import Ego, request_size
 from tests.engine.cooperation.own_nearby import nearby_of
 from tests.engine.cooperation.situations import Situation
 from v2xsim.engine.channel.messages import AnswerMessage, RequestMessage
@@ -40,6 +40,7 @@ class Witness:
         self.inboxes, self.egos, self.tracks, self.reporting = {}, {}, {}, {}
         self.nominated_before, self.passing = defaultdict(dict), defaultdict(set)
         self.compared, self.differences = Counter(), []
+        self.request_sizes = {}
         self.zones, self.valid_us = zones, valid_us
 
     def inbox(self, agent):
@@ -105,6 +106,7 @@ class Witness:
             self.compare("asks", {(frame.agent, helper): what for helper, what in shown.items()}, {
                 (frame.agent, helper): (ask.relay, ask.cells.tobytes(), ask.allowance_bytes) for helper, ask in engine.items()
             })  # fmt: skip
+            self.requested(air, frame, requests, mine)
             for helper in mine.keys() & engine.keys():
                 if abs(mine[helper][2] - engine[helper].predicted.success) > CLOSE:
                     self.differences.append(
@@ -120,9 +122,19 @@ class Witness:
         self.compare("alarms", alarms, raised)
         self.compared["relayed"] += sum(relay >= 0 for relay in chosen_relays.values())
 
+    def requested(self, air, frame, requests, mine):
+        """Note the size that the request to each helper must have on the air."""
+        coding = air._relaying._rule.request_coding
+        for ask in requests:
+            if ask.helper in mine:
+                self.request_sizes[frame.agent, ask.helper, frame.time_us] = request_size(mine[ask.helper][1], coding)
+
     def receive(self, air, heard):
         """Take in a packet at each station that received it, and return who must forward it now, to whom."""
         packet, message, stations = heard.packet, heard.packet.message, air._stations
+        if isinstance(message, RequestMessage):
+            key = message.origin, message.destination, message.body.frame_us
+            self.compare("sizes", {key: self.request_sizes.get(key)}, {key: message.size_bytes})
         there, receivers = set(stations.states.agent.tolist()), heard.receivers.tolist()
         for receiver, snr_db in zip(receivers, heard.snr_db.tolist(), strict=True):
             if receiver in there:

@@ -190,7 +190,7 @@ class CycleForecast:
 
     def predicted(
         self, ego: Int64[np.ndarray, " paths"], helper: Int64[np.ndarray, " paths"], evidence: Float[np.ndarray, " paths"],
-        there: Float[np.ndarray, " paths"], back: Float[np.ndarray, " paths"], request_bytes: int,
+        there: Float[np.ndarray, " paths"], back: Float[np.ndarray, " paths"], request_bytes: Int64[np.ndarray, " paths"],
         answer_bytes: Float[np.ndarray, " paths"],
     ) -> Predicted:  # fmt: skip
         """Return the predictions for some possible cycles.
@@ -201,7 +201,7 @@ class CycleForecast:
             evidence: What `evidence` gives; infinite for a channel that loses nothing.
             there: Probability that one packet, sent once, gets to the helper.
             back: Probability that one packet, sent once, gets back.
-            request_bytes: Payload of the request.
+            request_bytes: Expected payload of each request.
             answer_bytes: Expected payload of each answer.
         """
         features = self.size_features(there, back, request_bytes, answer_bytes)
@@ -236,12 +236,12 @@ class CycleForecast:
         return value, 1.0 / precision
 
     def size_features(
-        self, there: Float[np.ndarray, " paths"], back: Float[np.ndarray, " paths"], request_bytes: int,
+        self, there: Float[np.ndarray, " paths"], back: Float[np.ndarray, " paths"], request_bytes: Int64[np.ndarray, " paths"],
         answer_bytes: Float[np.ndarray, " paths"],
     ) -> Float[np.ndarray, "paths features"]:  # fmt: skip
         """Return the log odds that all packets of request and of answer arrive, and the logs of the answer's packets and bytes."""
         fragments = np.maximum(1.0, np.ceil(answer_bytes / self._mtu_bytes))
-        request = (1.0 - (1.0 - there) ** self._sends) ** max(1, -(-request_bytes // self._mtu_bytes))
+        request = (1.0 - (1.0 - there) ** self._sends) ** np.maximum(1, -(-request_bytes // self._mtu_bytes))
         answer = (1.0 - (1.0 - back) ** self._sends) ** fragments
         return np.column_stack([
             _log_odds(request), _log_odds(answer), np.log(fragments), np.log1p(answer_bytes / 200.0)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
-from v2xsim.comms.messages.sizes import request_bytes
+from v2xsim.comms.messages.request_cells import RequestCoding, requested
+from v2xsim.comms.messages.sizes import coded_request_bytes
 from v2xsim.engine.cooperation.answer_sizes import codes_bytes, predicted_bytes
 from v2xsim.engine.cooperation.cycle_forecast import Asked, CycleForecast, Predicted
 from v2xsim.engine.cooperation.paths import Paths
@@ -64,7 +65,7 @@ class Ask:
         helper: Agent id of the helper.
         relay: Agent id of the station that forwards the request and the answer, NOBODY for the direct link.
         predicted: What the ego predicts for the cycle.
-        cells: Whether the ego asks for each cell of its matrix.
+        cells: Whether the ego asks for each cell of its matrix. With `cooperation.request_coding: blocks`, also for cells that it does not want.
         allowance_bytes: Largest payload of the answer.
         rounds: How many times the usual transmissions are used for each packet, as in `Paths`.
         more_relays: Agent ids of further stations that forward, too.
@@ -114,6 +115,15 @@ def _with_unknown(
     return np.where(matrix < 0, len(matrices), matrix), [*matrices, nothing]
 
 
+def coding_of(rule: Cooperation) -> RequestCoding:
+    """Return the form of requests; without messages, nothing is encoded.
+
+    Args:
+        rule: Section `cooperation` of the scenario.
+    """
+    return rule.request_coding if rule.transport == "radio" else "bits"
+
+
 def asks(
     egos: Sequence[Frame],
     weight: Float[np.ndarray, "egos nx ny"],
@@ -147,7 +157,7 @@ def asks(
     rows = zip(
         chosen.requester.tolist(), known.agent[helper].tolist(), known.relay[helper].tolist(),
         predicted.asked(helper.tolist(), known.agent),
-        chosen.cells, allowance_bytes.tolist(), known.rounds[helper].tolist(),
+        requested(chosen.cells, coding_of(rule)), allowance_bytes.tolist(), known.rounds[helper].tolist(),
         [tuple(agent for agent in more if agent != NOBODY) for more in known.more_relays[helper].tolist()], strict=True,
     )  # fmt: skip
     for ego, *ask in rows:
@@ -180,10 +190,14 @@ def _views(
         ego, agent = egos[row], known.agent[known.offset[row] : known.offset[row + 1]]
         return forecast.of(ego.agent).gained.shares(agent, ego.time_us)
 
-    cost_bytes = answer_costs(weight, lower, known.offset, known.matrix, codes, lowers, rule)
+    # What is asked of whom follows from the choice. Before it, a request counts as one for all that its ego wants.
+    coding, wanted = coding_of(rule), weight > 0.0
+    asked_for = weight if coding != "blocks" else requested(wanted, coding).astype(np.float64)
+    cost_bytes = answer_costs(asked_for, lower, known.offset, known.matrix, codes, lowers, rule)
+    sizes_bytes = np.array([coded_request_bytes(of_ego, coding) for of_ego in wanted], np.int64)
     predicted = forecast.predicted(
         np.repeat(np.array([ego.agent for ego in egos], np.int64), count), known.agent, known.evidence, known.there, known.back,
-        request_bytes(weight[0].size), cost_bytes,
+        np.repeat(sizes_bytes, count), cost_bytes,
     )  # fmt: skip
     views = MatchingViews(
         weight, lower, known.offset, known.agent, np.hypot(gap_m[:, 0], gap_m[:, 1]), predicted.success, known.relay != NOBODY,

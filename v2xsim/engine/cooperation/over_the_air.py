@@ -5,7 +5,7 @@ from itertools import count
 
 import numpy as np
 
-from v2xsim.comms.messages.sizes import request_bytes
+from v2xsim.comms.messages.sizes import coded_request_bytes
 from v2xsim.engine.channel.air import Air, Heard
 from v2xsim.engine.channel.messages import (
     AnswerMessage,
@@ -22,7 +22,7 @@ from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.cycle_forecast import CycleForecast
 from v2xsim.engine.cooperation.detected import Detected
 from v2xsim.engine.cooperation.exchange import AnswerTo, fragments_of, request_of
-from v2xsim.engine.cooperation.matching import Ask, Candidates, candidates
+from v2xsim.engine.cooperation.matching import Ask, Candidates, candidates, coding_of
 from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.cooperation.reassembly import Reassembly
 from v2xsim.engine.cooperation.relaying import Relaying
@@ -56,6 +56,7 @@ class OverTheAir:
         self._is_ideal = scenario.radio.access.ideal
         self._period_us, self._counts_copies = rule.awareness_rule.check_us, rule.redundancy.reads_copies
         self._detect_us, self._overhears = round(rule.detect_ms * 1e3), rule.overhearing
+        self._coding = coding_of(rule)
         self._numbers: Iterator[int] = count(1)
         self._broadcasts = Reassembly()
 
@@ -132,15 +133,16 @@ class OverTheAir:
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:
         """Send an ego's requests to helpers, one message each."""
-        size_bytes = request_bytes(ego.matrix.code.size)
-        fragments = self._fragments(size_bytes)
         for ask in asks:
+            size_bytes = coded_request_bytes(ask.cells, self._coding)
             request = request_of(next(self._numbers), ego, ask)
             message = RequestMessage(
                 request.number, ego.agent, request.helper, ask.relay, size_bytes, self._clock.now_us, request,
                 rounds=ask.rounds, more_relays=ask.more_relays,
             )  # fmt: skip
-            self._send(message, Transfer.of(message, ego.time_us, -1, -1, fragments, ask.predicted.success))
+            self._send(
+                message, Transfer.of(message, ego.time_us, -1, -1, self._fragments(size_bytes), ask.predicted.success)
+            )
 
     def receive(self, heard: Heard) -> None:
         """Process a packet at every station that received it.
