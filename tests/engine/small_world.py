@@ -30,6 +30,7 @@ from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Answer, Awareness
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.knowledge import Knowledge
+from v2xsim.engine.stations.neighbours import AnnouncedMatrices
 from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.engine.stations.stations import Stations
@@ -293,9 +294,19 @@ def contribution(
     return Contribution(helper, relay, capture_us, is_for_this_frame, received_bytes, arrived, path_us, came_by)
 
 
+def held_matrices(matrices):
+    """Return what an ego holds that heard these matrices from as many stations."""
+    count = len(matrices)
+    numbers = np.arange(count)
+    return AnnouncedMatrices(
+        np.array([0, count]), 100 + numbers, np.zeros((count, 2)), numbers, np.zeros(count, np.int64), list(matrices)
+    )
+
+
 def fused_frame(
     ego=None, *, world=None, truth=None, fuse_us=None, code=None, seen=None, points=None, added_m=(),
     added_object=(), added_source=(), contributions=(), transfers=(), known=0, announced=None, own_tracks=None, zone=None,
+    announced_matrices=(),
 ):  # fmt: skip
     """Return an ego's frame after fusion, with all that its record needs: nobody but the ego is there unless stated."""
     ego = frame(EGO) if ego is None else ego
@@ -312,7 +323,7 @@ def fused_frame(
         ego, capture(world, ego.agent) if truth is None else truth,
         ego.time_us + 50_000 if fuse_us is None else fuse_us, result, list(contributions), list(transfers), known,
         Detections.none() if announced is None else announced, ([Tracks.none(ego.time_us) if own_tracks is None else own_tracks], 0),
-        BlindZone(np.ones(shape, bool), np.zeros(shape)) if zone is None else zone,
+        BlindZone(np.ones(shape, bool), np.zeros(shape)) if zone is None else zone, (held_matrices(announced_matrices), 0),
     )  # fmt: skip
 
 

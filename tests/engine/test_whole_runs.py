@@ -94,6 +94,27 @@ def test_fusion_covers_more_than_the_ego_alone(by_radio):
     assert (after > before).any()
 
 
+def test_what_announced_matrices_show_is_what_arrived_before_the_fusion_whatever_is_asked():
+    over_ideal, nobody_asks, dead, later = (
+        late_demo(*keys)
+        for keys in (
+            ("radio.access=ideal",), ("radio.access=ideal", "cooperation.fusion=none"), ("radio.tx_power_dbm=-30",),
+            ("radio.access=ideal", "cooperation.deadline_ms=300"),
+        )
+    )  # fmt: skip
+    told, asked_nobody, heard_nobody, held_later = (
+        ran.tables["fusion"].column("blind_told").to_numpy() for ran in (over_ideal, nobody_asks, dead, later)
+    )
+    assert (told > 0.0).any()
+    np.testing.assert_array_equal(told, asked_nobody)
+    assert (heard_nobody == 0.0).all()
+    # Other matrices are held at another instant of fusion.
+    assert (held_later != told).any()
+    share = {name: over_ideal.tables["fusion"].column(f"blind_{name}").to_numpy() for name in ("covered", "beyond")}
+    assert (share["beyond"] <= share["covered"]).all()
+    assert (told + share["beyond"] <= 1.0 + 1e-6).all()
+
+
 def test_the_corner_building_blocks_the_link_between_ego_and_helper(by_radio):
     agents = dict(zip(*(by_radio.tables["agents"].column(c).to_pylist() for c in ("name", "agent")), strict=True))
     links = by_radio.tables["links"]

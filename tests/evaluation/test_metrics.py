@@ -33,7 +33,7 @@ def test_precision_is_named_by_threshold_and_mode_and_counts_road_users():
     ]
 
 
-@pytest.mark.parametrize("name", ["coverage_before", "coverage_after", "blind_covered"])
+@pytest.mark.parametrize("name", ["coverage_before", "coverage_after", "blind_covered", "blind_told", "blind_beyond"])
 def test_coverage_is_the_mean_over_frames_that_have_one(name):
     rows = rows_of(fusion=table("fusion", **{name: [0.25, float("nan"), 0.75]}))
     assert (values(rows)[name, ""], counts(rows)[name, ""]) == (0.5, 2)
@@ -117,7 +117,8 @@ def test_data_that_arrives_at_instant_zero_has_arrived():
 def test_every_metric_is_there_without_any_row_and_in_a_fixed_order():
     bounds = [f"{bound} ms" for bound in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)]
     assert [(name, part) for name, part, _ in rows_of()] == [
-        ("coverage_before", ""), ("coverage_after", ""), ("blind_covered", ""), ("object_awareness_ego", ""),
+        ("coverage_before", ""), ("coverage_after", ""), ("blind_covered", ""), ("blind_told", ""),
+        ("blind_beyond", ""), ("object_awareness_ego", ""),
         ("object_awareness_fused", ""), ("hidden_known_ego", ""), ("hidden_known_fused", ""),
         ("hidden_known_settled_ego", ""), ("hidden_known_settled_fused", ""), ("false_tracks_ego", ""),
         ("false_tracks_fused", ""), ("hidden_conflicts", ""), *((name, "") for mode in ("ego", "fused") for name in (
@@ -211,7 +212,8 @@ def drawn_tables(seed, rows):
     return {
         "fusion": table(
             "fusion", coverage_before=draw.random(rows, np.float32), coverage_after=draw.random(rows, np.float32),
-            blind_covered=np.where(draw.random(rows) < 0.5, np.nan, draw.random(rows)), used=some(4), used_by_relay=some(2),
+            blind_covered=np.where(draw.random(rows) < 0.5, np.nan, draw.random(rows)),
+            blind_told=draw.random(rows, np.float32), blind_beyond=draw.random(rows, np.float32), used=some(4), used_by_relay=some(2),
             age_us=some(10**5, -1), requested_bytes=some(10**4), received_bytes=some(10**4),
         ),
         "awareness": table("awareness", tracked_ego=some(2).astype(bool), tracked_fused=some(2).astype(bool)),
@@ -239,7 +241,7 @@ def drawn_tables(seed, rows):
 
 # Sums of floating-point numbers: their last digits depend on the row groups.
 SUMS = {
-    "blind_covered", "coverage_before", "coverage_after", "age_of_fused_data",
+    "blind_covered", "blind_told", "blind_beyond", "coverage_before", "coverage_after", "age_of_fused_data",
     "data_latency_direct", "data_latency_relayed", "awareness_latency", "inter_packet_gap", "age_of_information", "channel_busy_ratio", "on_air",
 }  # fmt: skip
 
@@ -253,6 +255,7 @@ def test_metrics_are_the_same_in_any_row_groups(seed, rows, length):
     ]
     for (name, part, one), (_, _, other) in zip(whole, parts, strict=True):
         # The mean of columns of 32 bits has 32 bits in one row group, and 64 in several.
-        digits = 1e-6 if name in {"coverage_before", "coverage_after", "blind_covered", "channel_busy_ratio"} else 1e-12
+        is_short = name.startswith(("coverage_", "blind_")) or name == "channel_busy_ratio"
+        digits = 1e-6 if is_short else 1e-12
         least = digits if name in SUMS else 0
         assert other.value == pytest.approx(one.value, rel=least, abs=0, nan_ok=True), (name, part)

@@ -418,7 +418,8 @@ class Simulation:
     def _collected(self, egos: list[Frame]) -> Callable[[], list[FusedFrame]]:
         """Collect what has arrived for frames of egos, all of one tick; return a function that fuses it, now or later."""
         dues, unfused, now_us = [], [], self.clock.now_us
-        for ego, vehicles in zip(egos, self._cooperation.announced_vehicles(egos), strict=True):
+        held = self.stations.neighbours.matrices([ego.agent for ego in egos], now_us)
+        for row, (ego, vehicles) in enumerate(zip(egos, self._cooperation.announced_vehicles(egos), strict=True)):
             contributions, capture = self._cooperation.collected(ego), self._captures[ego]
             arrived = [item.arrived for item in contributions]
             dues.append(Due(ego, capture, arrived, [self._captures[item.frame] for item in arrived]))
@@ -426,7 +427,7 @@ class Simulation:
                 FusedFrame, ego=ego, capture=capture, fuse_us=now_us, contributions=contributions,
                 transfers=self._transfers.of_frame(ego.agent, ego.time_us),
                 known=self.stations.neighbours.heard(ego.agent), announced=vehicles, tracks_at=self.tracks.place_of(ego),
-                blind_zone=self._blind_zones.of(ego),
+                blind_zone=self._blind_zones.of(ego), held_at=(held, row),
             ))  # fmt: skip
         return partial(self._fused, dues, unfused)
 

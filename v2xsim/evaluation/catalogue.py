@@ -60,6 +60,12 @@ def _kinds() -> dict[str, MetricKind]:
         "coverage_before": _share(seen, "share of an ego's matrix that is observed, alone"),
         "coverage_after": _share(seen, "share of an ego's matrix that is observed, after fusion"),
         "blind_covered": _share(seen, "share of the blind zone that shared cells filled, weighted by relevance"),
+        "blind_told": _share(
+            seen, "share of the blind zone that announced matrices show that the ego holds at its fusion, by relevance"
+        ),
+        "blind_beyond": _share(
+            seen, "share of the blind zone that shared cells filled and none of these matrices shows, by relevance"
+        ),
         "object_awareness_ego": _share(seen, "share of the road users in range that egos know of, alone"),
         "object_awareness_fused": _share(
             seen, "share of the road users in range that egos know of, after fusion, announcements included"

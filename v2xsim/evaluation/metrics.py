@@ -21,8 +21,8 @@ from v2xsim.evaluation.scene import MODES
 
 METRIC_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "fusion": (
-        "coverage_before", "coverage_after", "blind_covered", "used", "used_by_relay", "age_us", "requested_bytes", "received_bytes",
-        "objects", "unannounced", "new_false_ego", "new_false_fused",
+        "coverage_before", "coverage_after", "blind_covered", "blind_told", "blind_beyond", "used", "used_by_relay", "age_us",
+        "requested_bytes", "received_bytes", "objects", "unannounced", "new_false_ego", "new_false_fused",
     ),
     "awareness": ("frame_us", "tracked_ego", "tracked_fused", "occluded", "announces", "relevant"),
     "episodes": ("start_us", "aware_ego_us", "aware_fused_us", "end_us", "announces"),
@@ -155,7 +155,8 @@ class _Coverage:
     """Means over the frames that have a coverage."""
 
     def __init__(self) -> None:
-        self._means = [Mean(name, "1") for name in ("coverage_before", "coverage_after", "blind_covered")]
+        names = ("coverage_before", "coverage_after", "blind_covered", "blind_told", "blind_beyond")
+        self._means = [Mean(name, "1") for name in names]
 
     def add(self, fusion: pa.Table) -> None:
         for mean, share in zip(self._means, arrays_of(fusion, *(mean.name for mean in self._means)), strict=True):

@@ -12,6 +12,8 @@ _COMPUTED: tuple[tuple[str, str, str], ...] = (
     ("ap_*", "higher", "sum over hits of the best precision at this or a higher recall / n_gt; n_gt is the column `count`"),
     ("coverage_*", "higher", "mean over frames of observed cells / cells outside buildings"),
     ("blind_covered", "higher", "mean over frames of relevance of blind cells seen after fusion / relevance of all blind cells"),
+    ("blind_told", "higher", "mean over frames of relevance of blind cells observed in an announced matrix / relevance of all blind cells"),
+    ("blind_beyond", "higher", "mean over frames of relevance of blind cells seen after fusion and observed in no announced matrix / relevance of all blind cells"),
     ("object_awareness_*", "higher", "road users in range with a confirmed track / road users in range, over all frames"),
     ("hidden_known_settled_*", "higher", "as `hidden_known_*`, of the rows whose `frame_us` is at least 1 s after the beginning of the run"),
     ("hidden_known_*", "higher", "rows of `awareness` with `occluded`, `relevant` and a track, and not `announces` / the same with or without a track; their number is the column `count`"),

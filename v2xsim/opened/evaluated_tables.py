@@ -92,11 +92,17 @@ class EvaluatedTables(Mapping[str, pa.Table]):
         new = {name: np.concatenate(counts) for name, counts in self._counts.items()}
         schema, begin = schema_of("fusion"), 0
         # Of another version of v2xsim, the table may lack the columns that are new.
-        kept = [name for name in columns if name not in new] or ["frame_us"]
+        lacks = {name for name in columns if name not in new and SINCE.get(f"fusion.{name}", 0) > self._layout}
+        kept = [name for name in columns if name not in new and name not in lacks] or ["frame_us"]
         for group in self._tables.groups("fusion", kept):
             rows = slice(begin, begin + group.num_rows)
             begin = rows.stop
-            arrays = [pa.array(new[name][rows]) if name in new else group.column(name) for name in columns]
+            # Shares that the run did not measure, and that cannot be computed from what it recorded.
+            unknown = pa.array(np.full(group.num_rows, np.nan, np.float32))
+            arrays = [
+                pa.array(new[name][rows]) if name in new else unknown if name in lacks else group.column(name)
+                for name in columns
+            ]
             yield pa.Table.from_arrays(arrays, schema=pa.schema([schema.field(name) for name in columns]))
 
 

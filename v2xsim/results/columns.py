@@ -264,6 +264,8 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("coverage_before", "f4", "share of the ego's matrix that is observed, alone"),
         ("coverage_after", "f4", "share of the ego's matrix that is observed, after fusion"),
         ("blind_covered", "f4", "share of the blind zone that fusion filled, weighted by relevance; NaN without a blind zone"),
+        ("blind_told", "f4", "the same of what is observed in an announced matrix that the ego holds at the fusion"),
+        ("blind_beyond", "f4", "the same of what fusion filled and is observed in no such matrix"),
     ],
     "awareness": [
         ("frame_us", "us", "capture time of the ego's frame"),
@@ -379,7 +381,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
 }  # fmt: skip
 
 SINCE: dict[str, int] = {
-    "awareness.announces": 3, "awareness.relevant": 3, "cycles": 3, "deaths": 3, "episodes.announces": 3, "foretold": 3, "frame_parts": 3, "fusion.false_ego": 3, "fusion.false_fused": 3, "fusion.new_false_ego": 3, "fusion.new_false_fused": 3, "fusion.unannounced": 3, "heard": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3, "transfers.predicted": 3,
+    "awareness.announces": 3, "awareness.relevant": 3, "cycles": 3, "deaths": 3, "episodes.announces": 3, "foretold": 3, "frame_parts": 3, "fusion.blind_beyond": 3, "fusion.blind_told": 3, "fusion.false_ego": 3, "fusion.false_fused": 3, "fusion.new_false_ego": 3, "fusion.new_false_fused": 3, "fusion.unannounced": 3, "heard": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3, "transfers.predicted": 3,
 }  # fmt: skip
 """Format of run folders (`v2xsim.results.manifest.FORMAT`) with which a table, or a column as `table.column`, came.
 

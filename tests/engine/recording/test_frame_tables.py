@@ -26,7 +26,7 @@ from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.recording.frame_tables import FrameTables
 from v2xsim.perception.tracking.tracker import Tracks, step
-from v2xsim.records import FREE, Detections
+from v2xsim.records import FREE, Detections, PerceptionMatrix
 from v2xsim.results.columns import COLUMNS
 from v2xsim.results.tables import Columns
 
@@ -274,6 +274,18 @@ def test_coverage_is_the_share_of_open_cells_that_are_observed_before_and_after(
     assert row["coverage_after"] == pytest.approx(4 / 12)
     # Two cells of weight 1 of a blind zone of 2 + 4 x 0.5.
     assert row["blind_covered"] == pytest.approx(0.5)
+
+
+def test_what_announced_matrices_show_of_the_blind_zone_is_recorded_apart_from_what_fusion_fills():
+    after, weight, shown = np.zeros((4, 4)), np.ones((4, 4)), np.zeros((4, 4), np.uint8)
+    after[0], shown[0, 2:], shown[1] = FREE, FREE, FREE
+    # The other matrix begins one cell east of the ego's, so it shows half of the second row and all of the third.
+    other = PerceptionMatrix(np.array([1, 0]), 2.0, shown)
+    told = fused_frame(
+        ego_frame(), code=after, zone=BlindZone(np.ones((4, 4), bool), weight), announced_matrices=[other]
+    )
+    row = only_row("fusion", told)
+    assert (row["blind_told"], row["blind_covered"], row["blind_beyond"]) == (6 / 16, 4 / 16, 4 / 16)
 
 
 def test_an_ego_without_a_blind_zone_covers_nothing_of_it():

@@ -162,12 +162,8 @@ class Seeking:
 
 def _stacked(announced: AnnouncedMatrices) -> _Matrices:
     """Return announced matrices, which have one size, as arrays."""
-    if not announced.matrices:
-        return _Matrices(1.0, np.zeros((0, 2), np.int64), np.zeros((0, 1, 1), np.uint8))
-    matrices = announced.matrices
-    return _Matrices(
-        float(matrices[0].cell_m), np.array([matrix.lower for matrix in matrices]), np.array([matrix.code for matrix in matrices])
-    )  # fmt: skip
+    codes, lowers = announced.stacked
+    return _Matrices(float(announced.matrices[0].cell_m) if announced.matrices else 1.0, lowers, codes)
 
 
 def _wanting(known: _Known) -> Int64[np.ndarray, " stations"]:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 
 from v2xsim.engine.cooperation.cooperation import Contribution
 from v2xsim.engine.cooperation.transfers import Transfer
-from v2xsim.engine.recording.fused_frame import FusedFrame, ego_frames_of
+from v2xsim.engine.recording.fused_frame import FusedFrame, ego_frames_of, held_by
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.evaluation.coverage import covered
 from v2xsim.evaluation.ego_frames import EgoFrames
@@ -110,7 +110,7 @@ class FrameTables:
         zones = [frame.blind_zone for frame in frames]
         share = covered(
             [frame.ego.matrix.code for frame in frames], [frame.result.code for frame in frames],
-            [zone.open_ground for zone in zones], [zone.weight for zone in zones],
+            [zone.open_ground for zone in zones], [zone.weight for zone in zones], held_by(frames),
         )  # fmt: skip
         time_us = frames[0].ego.time_us
         used = zip(*(_use_of(frame.contributions, time_us) for frame in frames), strict=True)
@@ -120,6 +120,7 @@ class FrameTables:
             fuse_us=[frame.fuse_us for frame in frames], known=[frame.known for frame in frames],
             own_points=[len(frame.ego.returns) for frame in frames], added_points=[len(frame.result.added_m) for frame in frames],
             coverage_before=share.before, coverage_after=share.after, blind_covered=share.blind_covered,
+            blind_told=share.blind_told, blind_beyond=share.blind_beyond,
             **dict(zip(_USE, map(list, used), strict=True)), **dict(zip(_REQUESTS, map(list, asked), strict=True)),
             **counts_of(scores),
         )  # fmt: skip

@@ -12,7 +12,9 @@ from v2xsim.engine.cooperation.fusing import Fused
 from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.stations.capture import Capture
 from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.neighbours import AnnouncedMatrices
 from v2xsim.engine.stations.own_tracks import TracksAt
+from v2xsim.evaluation.coverage import HeldMatrices
 from v2xsim.evaluation.ego_frames import EgoFrames, in_both_modes, users_of
 from v2xsim.evaluation.scoring import Egos
 from v2xsim.perception.tracking.station_tracks import together
@@ -37,6 +39,7 @@ class FusedFrame:
         announced: Vehicles that the ego knows from announcements.
         tracks_at: Tracks of stations from their own detections alone, and the row of the ego among them.
         blind_zone: Cells that the ego's own lidars did not see.
+        held_at: Announced matrices that egos hold at the fusion, and the row of the ego among these egos.
     """
 
     ego: Frame
@@ -49,6 +52,7 @@ class FusedFrame:
     announced: Detections
     tracks_at: TracksAt
     blind_zone: BlindZone
+    held_at: tuple[AnnouncedMatrices, int]
 
     @property
     def own_tracks(self) -> Tracks:
@@ -90,3 +94,14 @@ def ego_frames_of(frames: Sequence[FusedFrame], stations: Int64[np.ndarray, " st
         in_both_modes([one.detections for one in own], [result.detections for result in results]),
         DetectionGroups.of([frame.announced for frame in frames]), together([frame.tracks_at for frame in frames]),
     )  # fmt: skip
+
+
+def held_by(frames: Sequence[FusedFrame]) -> HeldMatrices:
+    """Return the announced matrices that the egos of some frames, all of one tick, hold at their fusion."""
+    held = frames[0].held_at[0]
+    lower = np.array([frame.ego.matrix.lower for frame in frames])
+    row = np.array([frame.held_at[1] for frame in frames], np.int64)
+    if any(frame.held_at[0] is not held for frame in frames):
+        raise AssertionError("frames of one tick are collected together")
+    codes, lowers = held.stacked
+    return HeldMatrices(lower, held.offset[row], held.offset[row + 1], held.matrix, codes, lowers)

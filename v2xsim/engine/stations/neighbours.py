@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, UInt8
 
 from v2xsim.engine.stations.contents import Awareness, HeardList
 from v2xsim.engine.stations.frame import Frame
@@ -77,6 +77,14 @@ class AnnouncedMatrices:
     matrix: Int64[np.ndarray, " helpers"]
     stamp_us: Int64[np.ndarray, " helpers"]
     matrices: Sequence[PerceptionMatrix]
+
+    @property
+    def stacked(self) -> tuple[UInt8[np.ndarray, "matrices nx ny"], Int64[np.ndarray, "matrices 2"]]:
+        """Codes of the matrices, which have one size, and world cell index of cell (0, 0) of each."""
+        if not self.matrices:
+            return np.zeros((0, 1, 1), np.uint8), np.zeros((0, 2), np.int64)
+        codes, lowers = ([getattr(one, name) for one in self.matrices] for name in ("code", "lower"))
+        return np.array(codes), np.array(lowers)
 
 
 @dataclass(frozen=True)
