@@ -82,8 +82,10 @@ def _improvement(seen, weight, reached, steps):  # type: ignore[no-untyped-def]
     """
     total = np.int64(0)
     for n in range(len(weight)):
-        more = max(np.int64(steps) - np.int64(reached[n]), np.int64(0))
-        total += np.int64(weight[n]) * more if seen[n] else np.int64(0)
+        # Numbers of 32 bits up to the product: processors without AVX-512 multiply whole ones of 64 bits four times as slowly.
+        more = max(np.int32(steps) - np.int32(reached[n]), np.int32(0))
+        more = more if seen[n] else np.int32(0)
+        total += np.int64(weight[n]) * np.int64(more)
     return total
 
 
