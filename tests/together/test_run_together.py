@@ -34,7 +34,7 @@ VARIANTS = [
         "cooperation.detect_ms": 40, "cooperation.min_delivery": 0.9, "cooperation.hidden_speed_mps": 5,
         "radio.slot_ms": 1, "radio.selection_window_ms": 30, "radio.retries": 1, "radio.ack_timeout_ms": 2,
     },
-    {"cooperation.fusion": "cpm", "cooperation.redundancy": "distance", "cooperation.report_interval_ms": 300, "cooperation.matrix.interval_ms": 500, "record.states": False},
+    {"cooperation.fusion": "cpm", "cooperation.redundancy": "distance", "cooperation.retelling": "unheard", "cooperation.report_interval_ms": 300, "cooperation.matrix.interval_ms": 500, "record.states": False},
     {"cooperation.fusion": "late", "cooperation.boxes_by": "body", "cooperation.transport": "synchronous", "cooperation.shortlist": 2},
     # This one looks at the next tick before the others are there.
     {"cooperation.bound": "clairvoyant", "cooperation.deadline_ms": 160},
