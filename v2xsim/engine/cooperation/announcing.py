@@ -14,12 +14,13 @@ from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.scenario.schema import Cooperation, Scenario
 
-# By agent id, of a station that has not announced its present matrix or an earlier one.
+# Time of the last announcement with a matrix of a station that has made none since it has one.
 _NEVER_US = -(2**62)
 # Announcements are due at whole checks of their rule. A part of the time between two checks makes up for rounded times, such as those of
 # three messages a second, and is too short for another announcement.
 _EARLY_SHARE = 0.1
-# Longer than the time between two announcements of a station that stands still (EN 302 637-2: 1 s) only with other message rules.
+# How much later than it may come the next matrix may come before the last one is given up. By EN 302 637-2, a station that stands still
+# announces itself once a second.
 _LATE_US = 1_000_000
 
 
