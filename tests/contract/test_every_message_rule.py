@@ -108,7 +108,9 @@ class TestEveryRetellingRule:
     def test_tells_nothing_on_for_nobody(self, part):
         view = trials.retelling_view(5)
         nobody = {name: getattr(view, name)[:0] for name in ("agent", "station_m", "reached")}
-        pairs = {name: getattr(view, name)[:, :0] for name in ("told", "is_itself", "hears", "relevance", "better")}
+        pairs = {
+            name: getattr(view, name)[:, :0] for name in ("told", "sees", "is_itself", "hears", "relevance", "better")
+        }
         assert not told_on_by(part, replace(view, **nobody, **pairs)).any()
 
     def test_tells_nothing_on_that_everybody_knows(self, part):
@@ -127,6 +129,6 @@ class TestEveryRetellingRule:
         stations = {name: getattr(view, name)[turned] for name in ("agent", "station_m", "reached")}
         pairs = {
             name: getattr(view, name)[order][:, turned]
-            for name in ("told", "is_itself", "hears", "relevance", "better")
+            for name in ("told", "sees", "is_itself", "hears", "relevance", "better")
         }
         assert_same(told_on_by(part, replace(view, **objects, **stations, **pairs)), told_on_by(part, view)[order])

@@ -253,7 +253,7 @@ EXTREMES = {
     },
     "cooperation.awareness_rule": {"rate_hz": "x-"}, "cooperation.matching": {"tried": "--"}, "cooperation.relay": {"weight": "--", "load_weight": "--", "forwarders": "--"}, "cooperation.fusion": {"voxel_m": "-x"},
     "cooperation.matrix": {"cell_m": "xx", "extent_m": "xx", "free_share": "--", "interval_ms": "-x"},
-    "cooperation.retelling": {"least_relevance": "--", "heard_share": "--", "reached_share": "--", "hops": "--", "better": "--"},
+    "cooperation.retelling": {"least_relevance": "--", "heard_share": "--", "reached_share": "--", "oldest_ms": "--", "hops": "--", "better": "--"},
     "cooperation.redundancy": {"least_relevance": "--", "senders": "--", "repeat_ms": "--"},
     "detector": {
         "half_points": "-x", "steepness": "x-", "center_sigma_m": "-x", "yaw_sigma_deg": "-x", "size_sigma_m": "-x",
@@ -333,6 +333,7 @@ def test_a_matrix_whose_messages_are_small_or_never_lost_is_not_doubtful(changes
 
 NO_MATRICES = {"cooperation.matrix.interval_ms": None}
 MISSED = {"cooperation.fusion": "cpm", "cooperation.redundancy": "missed"}
+UNSEEN = {"cooperation.fusion": "cpm", "cooperation.retelling": "unseen"}
 
 
 @pytest.mark.parametrize(("changes", "named"), [
@@ -360,12 +361,17 @@ def test_matrices_that_are_announced_too_rarely_are_named(interval_ms, is_old):
     assert subjects({"cooperation.matrix.interval_ms": interval_ms, "cooperation.fusion": "cpm"}) == []
 
 
+def test_a_retelling_rule_that_reads_matrices_needs_them():
+    assert [("retelling rule unseen does not know" in text) for text in texts(UNSEEN | NO_MATRICES)] == [True]
+    assert texts(UNSEEN) == texts(UNSEEN | {"cooperation.retelling": "unheard"} | NO_MATRICES) == []
+
+
 def unread(changes):
     return [notice.text for notice in unread_matrices(v2xsim.load("demo").with_(changes))]
 
 
 @pytest.mark.parametrize(("changes", "named"), [
-    ({"cooperation.fusion": "cpm"}, "fusion scheme cpm and redundancy rule none"), ({"cooperation.fusion": "none"}, "fusion scheme none no"),
+    ({"cooperation.fusion": "cpm"}, "fusion scheme cpm, redundancy rule none and retelling rule none"), ({"cooperation.fusion": "none"}, "fusion scheme none no"),
     ({"cooperation.matching": "nearest"}, "fusion scheme early and matching rule nearest"),
 ])  # fmt: skip
 def test_matrices_that_nobody_reads_are_named_with_their_size(changes, named):
@@ -376,7 +382,7 @@ def test_matrices_that_nobody_reads_are_named_with_their_size(changes, named):
 
 
 @pytest.mark.parametrize("changes", [
-    {}, MISSED, {"cooperation.fusion": "cpm", **NO_MATRICES}, {"cooperation.fusion": "none", "radio.access": "ideal"},
+    {}, MISSED, UNSEEN, {"cooperation.fusion": "cpm", **NO_MATRICES}, {"cooperation.fusion": "none", "radio.access": "ideal"},
     {"cooperation.fusion": "none", "cooperation.transport": "synchronous"},
 ])  # fmt: skip
 def test_matrices_that_somebody_reads_or_that_load_nothing_are_not_named(changes):

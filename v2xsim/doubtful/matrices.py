@@ -73,7 +73,7 @@ def _rare(scenario: Scenario) -> Iterator[Doubt]:
     work, interval_ms = scenario.cooperation, scenario.cooperation.matrix.interval_ms
     shares, key = work.fusion.shares, "cooperation.matrix.interval_ms"
     asks = shares.asked_for and work.matching.asks and work.matching.compares and work.max_helpers > 0
-    seeks = shares is Share.REPORTS and work.redundancy.reads_matrices
+    seeks, tells = (shares is Share.REPORTS and rule.reads_matrices for rule in (work.redundancy, work.retelling))
     if asks and interval_ms is None:
         yield Doubt(
             key, "null",
@@ -86,7 +86,13 @@ def _rare(scenario: Scenario) -> Iterator[Doubt]:
             f"no announcement contains a matrix, so redundancy rule {work.redundancy.name} does not know what others see, and leaves out fewer objects; 300 to "
             "500 ms are usual, or choose another rule",
         )  # fmt: skip
-    elif (asks or seeks) and interval_ms is not None and interval_ms > _MOST_INTERVAL_MS:
+    elif tells and interval_ms is None:
+        yield Doubt(
+            key, "null",
+            f"no announcement contains a matrix, so retelling rule {work.retelling.name} does not know what others see, and tells more on; 1000 ms are usual, or "
+            "choose another rule, such as unheard",
+        )  # fmt: skip
+    elif (asks or seeks or tells) and interval_ms is not None and interval_ms > _MOST_INTERVAL_MS:
         stale = (
             f", and redundancy rule {work.redundancy.name} reads none that is older than 1 s"
             if seeks and work.redundancy.file is None
@@ -103,7 +109,7 @@ def unread_matrices(scenario: Scenario) -> Iterator[Notice]:
     work = scenario.cooperation
     reads = work.matching.asks and work.matching.compares and work.max_helpers > 0
     if work.fusion.shares is Share.REPORTS:
-        reads = work.redundancy.reads_matrices
+        reads = work.redundancy.reads_matrices or work.retelling.reads_matrices
     elif work.fusion.shares is Share.NOTHING:
         reads = False
     is_sent = work.transport == "radio" and not scenario.radio.access.ideal and work.matrix.interval_ms is not None
@@ -111,7 +117,8 @@ def unread_matrices(scenario: Scenario) -> Iterator[Notice]:
         return
     side = max(1, round(2.0 * work.matrix.extent_m / work.matrix.cell_m))
     asked_for = f" and matching rule {work.matching.name}" if work.fusion.shares.asked_for else ""
-    rule = f" and redundancy rule {work.redundancy.name}" if work.fusion.shares is Share.REPORTS else asked_for
+    reports = f", redundancy rule {work.redundancy.name} and retelling rule {work.retelling.name}"
+    rule = reports if work.fusion.shares is Share.REPORTS else asked_for
     most_bytes = matrix_bytes(side * side)
     yield Notice(
         "cooperation.unread_matrices", 1,

@@ -275,8 +275,8 @@ class Plausibility:
         idle = len(self._stations) - len(self._with_lidar)
         if idle == 0 or not self._egos or work.fusion.shares is Share.NOTHING:
             return None
-        if self._relays or self._scenario.radio.access.ideal:
-            return None  # They can relay, or load no channel.
+        if self._relays or work.retelling.retells or self._scenario.radio.access.ideal:
+            return None  # They can relay or tell on, or load no channel.
         use = (
             "they announce their own position and load the channel, but have nothing to share, and they relay nothing"
             if work.transport == "radio"

@@ -114,7 +114,7 @@ class Cooperation(Section):
         RetellingRule,
         "none",
         "Rule by which stations tell on what others reported in collective perception messages: nothing (none, as in the standard), or what a "
-        "station around them has not heard of (unheard)",
+        "station around them has not heard of (unheard), or has neither heard of nor seen by its announced matrix (unseen)",
     )
     boxes_by: Literal["centre", "body"] = choice(
         "centre",

@@ -34,6 +34,8 @@ class RetellingView:
         told: How well each of them hears a station that told it of each object: the share of that station's announcements that arrive at it, 0 to
             1; of several such stations the greatest; 1 if it detected or told of the object itself. Only reports count that arrived here too,
             or were sent from here, and that need not have been followed by a newer one yet.
+        sees: Whether the newest matrix of each that arrived here has an occupied cell where each object was when it was announced; false without
+            a matrix, where the object was outside of it, and for a rule that does not set `reads_matrices`.
         is_itself: Whether each object is one of them.
         hears: Share of the announcements of the object's own station that arrive at each of them; 0 for objects that announce nothing.
         relevance: Relevance of each object's place to each of them, 0 to 1: exp(-t / 4 s) with the time t after which they can meet at the
@@ -51,6 +53,7 @@ class RetellingView:
     station_m: Float[np.ndarray, "stations 2"]
     reached: Float[np.ndarray, " stations"]
     told: Float[np.ndarray, "objects stations"]
+    sees: Bool[np.ndarray, "objects stations"]
     is_itself: Bool[np.ndarray, "objects stations"]
     hears: Float[np.ndarray, "objects stations"]
     relevance: Float[np.ndarray, "objects stations"]
@@ -62,10 +65,12 @@ class RetellingRule(Part):
 
     Attributes:
         retells: Whether the rule tells anything on; if not, stations do not keep the reports of others for it.
+        reads_matrices: Whether the rule reads `RetellingView.sees`.
     """
 
     kind = Kind("retelling rule", "rule", ("told_on",), "v2xsim.comms.messages.retelling")
     retells: ClassVar[bool] = True
+    reads_matrices: ClassVar[bool] = False
 
     def told_on(self, view: RetellingView) -> Bool[np.ndarray, " objects"]:
         """Return whether the station tells each object on."""

@@ -42,9 +42,15 @@ class Unheard(RetellingRule):
         AtMost(1),
         "Share of the own announcements that must arrive at a neighbour, if something is to be told on for it",
     ] = 0.5
+    oldest_ms: Annotated[
+        float,
+        AtLeast(0),
+        AtMost(1300),
+        "Largest age of what is told on, since its capture by a lidar; older states lead to more false tracks",
+    ] = 250.0
     hops: Annotated[
         int, AtLeast(1), AtMost(10), "How often an object may be told on, by one station after the other"
-    ] = 1
+    ] = 3
     better: Annotated[
         int,
         AtLeast(0),
@@ -52,10 +58,14 @@ class Unheard(RetellingRule):
         "Largest number of other stations that are placed better between the reporter and the neighbour, if this one is to tell an object on",
     ] = 0
 
+    def knows(self, view: RetellingView) -> Bool[np.ndarray, "objects stations"]:
+        """Return whether each station knows each object, as far as this station can tell."""
+        known: np.ndarray = view.is_itself | (view.hears >= self.heard_share) | (view.told >= self.heard_share)
+        return known
+
     def told_on(self, view: RetellingView) -> Bool[np.ndarray, " objects"]:
         """Return whether the station tells each object on."""
-        knows = view.is_itself | (view.hears >= self.heard_share) | (view.told >= self.heard_share)
-        is_near = view.hops < self.hops
-        misses = ~knows & (view.relevance >= self.least_relevance) & (view.reached >= self.reached_share)[None, :]
-        found: np.ndarray = is_near & (misses & (view.better <= self.better)).any(axis=1)
+        is_fresh = (view.hops < self.hops) & (view.age_us <= self.oldest_ms * 1e3)
+        misses = ~self.knows(view) & (view.relevance >= self.least_relevance) & (view.reached >= self.reached_share)
+        found: np.ndarray = is_fresh & (misses & (view.better <= self.better)).any(axis=1)
         return found

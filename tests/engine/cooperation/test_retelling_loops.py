@@ -64,7 +64,7 @@ def around_of(chance):
     entries = np.concatenate([np.zeros(0, np.int64), *lists]).astype(np.int64)
     known = len(agent)
     return Around(
-        OWN, np.zeros(2), agent, chance.uniform(0, 15, (known, 2)), chance.uniform(-10, 10, (known, 2)), chance.random(known) < 0.8,
+        OWN, NOW_US, agent, chance.uniform(0, 15, (known, 2)), chance.uniform(-10, 10, (known, 2)), chance.random(known) < 0.8,
         chance.random(known) < 0.6, np.arange(known), listed, entries, chance.choice([0.2, 0.5, 0.9], len(entries)), heard,
         chance.choice([0.2, 0.5, 0.9], 4),
     )  # fmt: skip
@@ -134,7 +134,7 @@ def test_the_relevance_is_that_of_a_hidden_road_user_at_the_place_of_the_object(
         np.array([[70.0, 0.0]]), np.zeros((1, 2)), np.ones((1, 3)), np.zeros(1),
     )  # fmt: skip
     around = Around(
-        OWN, np.zeros(2), np.array([2]), np.zeros((1, 2)), np.array([[21.0, 0.0]]), np.ones(1, bool), np.ones(1, bool), np.array([0]),
+        OWN, NOW_US, np.array([2]), np.zeros((1, 2)), np.array([[21.0, 0.0]]), np.ones(1, bool), np.ones(1, bool), np.array([0]),
         np.array([0, 0]), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64), np.zeros(0),
     )  # fmt: skip
     one = Usable(np.array([0]), np.array([[70.0, 0.0]]), np.array([0]), np.array([[70.0, 0.0]]))

@@ -12,9 +12,12 @@ from jaxtyping import Int64
 from v2xsim.comms.messages.redundancy.rule import SAME_M
 from v2xsim.comms.messages.retelling.rule import RetellingView, told_on_by
 from v2xsim.comms.messages.sizes import retold_bytes
-from v2xsim.engine.cooperation.retelling_loops import Around, compared, usable
+from v2xsim.engine.cooperation.matrix_sight import Bodies, Matrices, shown, stacked
+from v2xsim.engine.cooperation.retelling_loops import Around, Usable, compared, usable
 from v2xsim.engine.stations.contents import Report, Retold
-from v2xsim.engine.stations.reports_heard import ReportsHeard
+from v2xsim.engine.stations.neighbours import AnnouncedMatrices
+from v2xsim.engine.stations.own_state import rows_of
+from v2xsim.engine.stations.reports_heard import ReportedRows, ReportsHeard
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.engine.stations.vicinity import Vicinities
 from v2xsim.gpu.bev.fusion.scheme import Share
@@ -64,27 +67,48 @@ class Retelling:
             return []
         rows, sources = self.heard.rows()
         vicinities = self._stations.vicinities(agents, now_us)
+        sight = self._sight(agents, now_us)
         found = []
         for a, messages in enumerate(held):
             one = usable(rows, messages, int(agents[a]), now_us, self._interval_us, SAME_M)
             if len(one.offered) == 0:
                 continue
             around = _around(vicinities, a, now_us)
-            speed_mps = np.hypot(*rows.velocity_mps[one.offered].T)
-            # What drives faster than is usual at its place may go on doing so.
-            top_mps = np.maximum(self._hidden_speeds.at(one.offered_m), speed_mps)
-            told, is_itself, hears, relevance, better, reached = compared(
-                rows, one, top_mps, around, SAME_M, ATTENTION_S
-            )
-            view = RetellingView(
-                one.offered_m, speed_mps, now_us - rows.capture_us[one.offered], rows.hops[one.offered], rows.origin[one.offered], around.agent[around.wants],
-                around.place_m[around.wants], reached, told, is_itself, hears, relevance, better,
-            )  # fmt: skip
-            chosen = one.offered[told_on_by(self._rule, view)]
+            chosen = np.sort(one.offered[told_on_by(self._rule, self._view(rows, one, around, sight, a, now_us))])
             if len(chosen):
-                chosen = np.sort(chosen)
                 found.append(_message(around.own, [sources[row] for row in chosen.tolist()], rows.hops[chosen] + 1))
         return found
+
+    def _sight(self, agents: Int64[np.ndarray, " agents"], now_us: int) -> tuple[AnnouncedMatrices, Matrices] | None:
+        """Return the matrices that each station knows; None for a rule that reads none."""
+        if not self._rule.reads_matrices:
+            return None
+        announced = self._stations.neighbours.matrices(agents.tolist(), now_us)
+        return announced, stacked(announced)
+
+    def _view(
+        self, rows: ReportedRows, one: Usable, around: Around, sight: tuple[AnnouncedMatrices, Matrices] | None, a: int, now_us: int
+    ) -> RetellingView:  # fmt: skip
+        """Return what the rule is shown of one station, the one at index `a` of those that decide now."""
+        offered, wants = one.offered, around.wants
+        speed_mps = np.hypot(*rows.velocity_mps[offered].T)
+        # What drives faster than is usual at its place may go on doing so.
+        top_mps = np.maximum(self._hidden_speeds.at(one.offered_m), speed_mps)
+        told, is_itself, hears, relevance, better, reached = compared(rows, one, top_mps, around, SAME_M, ATTENTION_S)
+        if sight is None:
+            sees = np.zeros(told.shape, bool)
+        else:
+            announced, matrices = sight
+            theirs = slice(announced.offset[a], announced.offset[a + 1])
+            row = rows_of(announced.agent[theirs], around.agent[wants])
+            matrix = np.where(row >= 0, announced.matrix[theirs][row], -1)
+            age_s = (around.stamp_us - announced.stamp_us[theirs][row]) * 1e-6
+            bodies = Bodies(one.offered_m, rows.velocity_mps[offered], rows.size_m[offered], rows.yaw_rad[offered])
+            sees = shown(bodies, matrices, matrix, age_s)
+        return RetellingView(
+            one.offered_m, speed_mps, now_us - rows.capture_us[offered], rows.hops[offered], rows.origin[offered],
+            around.agent[wants], around.place_m[wants], reached, told, sees, is_itself, hears, relevance, better,
+        )  # fmt: skip
 
 
 def _around(vicinities: Vicinities, a: int, now_us: int) -> Around:
@@ -93,10 +117,11 @@ def _around(vicinities: Vicinities, a: int, now_us: int) -> Around:
     known, heard = slice(said.offset[a], said.offset[a + 1]), slice(measured.offset[a], measured.offset[a + 1])
     at = said.row[known]
     # By the clocks of both, as for announced vehicles.
-    age_s = (own.stamp_us[a] + now_us - own.time_us - said.stamp_us[at]) * 1e-6
+    stamp_us = int(own.stamp_us[a]) + now_us - own.time_us
+    age_s = (stamp_us - said.stamp_us[at]) * 1e-6
     velocity_mps = said.velocity_mps[at]
     return Around(
-        int(own.agent[a]), own.pose[a, :2].copy(), said.agent[known], said.pose[at, :2] + velocity_mps * age_s[:, None],
+        int(own.agent[a]), stamp_us, said.agent[known], said.pose[at, :2] + velocity_mps * age_s[:, None],
         velocity_mps, said.is_vehicle[at], said.wants_data[at], at, said.listed, said.heard_agent, said.heard_share,
         measured.sender[heard], measured.share[heard],
     )  # fmt: skip

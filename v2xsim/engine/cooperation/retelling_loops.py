@@ -17,7 +17,7 @@ class Around(NamedTuple):
 
     Attributes:
         own: Agent id of the station itself.
-        own_m: Its position by its own estimate.
+        stamp_us: The present on its own clock.
         agent: Agent id of each known station.
         place_m: Announced position of each, extrapolated with the announced velocity.
         velocity_mps: Announced velocity of each.
@@ -32,7 +32,7 @@ class Around(NamedTuple):
     """
 
     own: int
-    own_m: Float[np.ndarray, " 2"]
+    stamp_us: int
     agent: Int64[np.ndarray, " known"]
     place_m: Float[np.ndarray, "known 2"]
     velocity_mps: Float[np.ndarray, "known 2"]

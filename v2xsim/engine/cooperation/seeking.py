@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64
 from numba import njit
 
 from v2xsim.comms.messages.redundancy.rule import SAME_M, Nearby
+from v2xsim.engine.cooperation.matrix_sight import Matrices, covers, is_occupied, stacked
 from v2xsim.engine.stations.frame import Frame
-from v2xsim.engine.stations.neighbours import AnnouncedMatrices, Neighbours
+from v2xsim.engine.stations.neighbours import Neighbours
 from v2xsim.perception.matching.relevance import ATTENTION_S, meeting_s
-from v2xsim.records import OCCUPIED, DetectionGroups, Detections
+from v2xsim.records import DetectionGroups, Detections
 from v2xsim.world.hidden_speeds import HiddenSpeeds
 
 
@@ -72,20 +73,6 @@ class _Known(NamedTuple):
     heard_share: Float[np.ndarray, " listed"]
 
 
-class _Matrices(NamedTuple):
-    """Announced matrices.
-
-    Attributes:
-        cell_m: Side of a cell.
-        lower: World cell index of cell (0, 0) of each.
-        code: Codes of each.
-    """
-
-    cell_m: float
-    lower: Int64[np.ndarray, "matrices 2"]
-    code: UInt8[np.ndarray, "matrices nx ny"]
-
-
 class Seeking:
     """Compares the objects of reporting stations with what the stations around them announced.
 
@@ -138,7 +125,7 @@ class Seeking:
             np.ascontiguousarray(flat.boxes.yaw_rad), top_mps,
         )  # fmt: skip
 
-    def _known_to(self, frames: Sequence[Frame], now_us: int) -> tuple[_Known, _Matrices, Int64[np.ndarray, " known"]]:
+    def _known_to(self, frames: Sequence[Frame], now_us: int) -> tuple[_Known, Matrices, Int64[np.ndarray, " known"]]:
         """Return what the stations know from announcements, and the age of each matrix in microseconds; without one, of the state."""
         agents = np.array([frame.agent for frame in frames], np.int64)
         said = self._neighbours.announced(agents, now_us)
@@ -157,13 +144,7 @@ class Seeking:
             said.offset, said.agent, place_m, velocity_mps, age_us * 1e-6,
             said.is_vehicle[row], said.wants_data[row], matrix, row, said.listed, said.heard_agent, said.heard_share,
         )  # fmt: skip
-        return known, _stacked(announced), age_us
-
-
-def _stacked(announced: AnnouncedMatrices) -> _Matrices:
-    """Return announced matrices, which have one size, as arrays."""
-    codes, lowers = announced.stacked
-    return _Matrices(float(announced.matrices[0].cell_m) if announced.matrices else 1.0, lowers, codes)
+        return known, stacked(announced), age_us
 
 
 def _wanting(known: _Known) -> Int64[np.ndarray, " stations"]:
@@ -188,9 +169,9 @@ def _compared(objects, known, matrices, pair_offset, same_m, attention_s):  # ty
                     continue
                 is_itself[pair] = other == body or (
                     known.is_vehicle[other]
-                    and _covers(objects, thing, known.place_m[other, 0], known.place_m[other, 1], 0.0)
+                    and covers(objects, thing, known.place_m[other, 0], known.place_m[other, 1], 0.0)
                 )
-                sees[pair] = known.matrix[other] >= 0 and _is_occupied(
+                sees[pair] = known.matrix[other] >= 0 and is_occupied(
                     objects, thing, known.age_s[other], matrices, known.matrix[other]
                 )
                 hears[pair] = _share(known, known.said[other], known.agent[body]) if body >= 0 else 0.0
@@ -209,41 +190,6 @@ def _announcer(objects, thing, known, first, last, same_m):  # type: ignore[no-u
         if known.is_vehicle[other] and dx * dx + dy * dy < nearest:
             nearest, best = dx * dx + dy * dy, other
     return best
-
-
-@njit(cache=True, nogil=True)
-def _covers(objects, thing, x, y, margin_m):  # type: ignore[no-untyped-def]
-    """Return whether a point lies in the box of an object, grown by a margin on each side."""
-    cos, sin = np.cos(objects.yaw_rad[thing]), np.sin(objects.yaw_rad[thing])
-    dx, dy = x - objects.place_m[thing, 0], y - objects.place_m[thing, 1]
-    is_along = abs(dx * cos + dy * sin) <= objects.size_m[thing, 0] / 2.0 + margin_m
-    return is_along and abs(dy * cos - dx * sin) <= objects.size_m[thing, 1] / 2.0 + margin_m
-
-
-@njit(cache=True, nogil=True)
-def _is_occupied(objects, thing, age_s, matrices, row):  # type: ignore[no-untyped-def]
-    """Return whether a matrix has an occupied cell that an object touched when the matrix was announced.
-
-    A lidar marks only the cells of the surface that it sees, so one occupied cell of the box is enough.
-    """
-    cell_m, nx, ny = matrices.cell_m, matrices.code.shape[1], matrices.code.shape[2]
-    cos, sin = abs(np.cos(objects.yaw_rad[thing])), abs(np.sin(objects.yaw_rad[thing]))
-    back_x, back_y = objects.velocity_mps[thing, 0] * age_s, objects.velocity_mps[thing, 1] * age_s
-    x, y = objects.place_m[thing, 0] - back_x, objects.place_m[thing, 1] - back_y
-    reach_x = (objects.size_m[thing, 0] * cos + objects.size_m[thing, 1] * sin) / 2.0
-    reach_y = (objects.size_m[thing, 0] * sin + objects.size_m[thing, 1] * cos) / 2.0
-    # Box and cell touch if they do along the axes of the map, here, and along those of the box, in `_covers`.
-    margin_m = cell_m / 2.0 * (cos + sin)
-    i_0, j_0 = matrices.lower[row, 0], matrices.lower[row, 1]
-    first_i, end_i = int(np.floor((x - reach_x) / cell_m)) - i_0, int(np.ceil((x + reach_x) / cell_m)) - i_0
-    first_j, end_j = int(np.floor((y - reach_y) / cell_m)) - j_0, int(np.ceil((y + reach_y) / cell_m)) - j_0
-    for i in range(max(first_i, 0), min(end_i, nx)):
-        for j in range(max(first_j, 0), min(end_j, ny)):
-            if matrices.code[row, i, j] == OCCUPIED and _covers(
-                objects, thing, (i_0 + i + 0.5) * cell_m + back_x, (j_0 + j + 0.5) * cell_m + back_y, margin_m
-            ):
-                return True
-    return False
 
 
 @njit(cache=True, nogil=True)

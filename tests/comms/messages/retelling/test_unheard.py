@@ -6,10 +6,22 @@ import pytest
 from v2xsim.comms.messages.retelling.none import NoRetellingRule
 from v2xsim.comms.messages.retelling.rule import RetellingRule, RetellingView, told_on_by
 from v2xsim.comms.messages.retelling.unheard import Unheard
+from v2xsim.comms.messages.retelling.unseen import Unseen
 from v2xsim.part_trials import retelling_view
 
 
-def view(*, told=(0.0,), hears=(0.0,), is_itself=(False,), relevance=(1.0,), reached=(1.0,), better=(0,), hops=0):
+def view(
+    *,
+    told=(0.0,),
+    hears=(0.0,),
+    sees=(False,),
+    age_us=50_000,
+    is_itself=(False,),
+    relevance=(1.0,),
+    reached=(1.0,),
+    better=(0,),
+    hops=0,
+):
     """Return what a station knows of one object; the one neighbour has not heard of it and may meet it at once by default."""
     count = max(len(told), len(relevance), len(reached), len(better))
 
@@ -17,14 +29,14 @@ def view(*, told=(0.0,), hears=(0.0,), is_itself=(False,), relevance=(1.0,), rea
         return np.broadcast_to(np.array([values], kind), (1, count)).copy()
 
     return RetellingView(
-        np.zeros((1, 2)), np.array([10.0]), np.array([50_000]), np.array([hops]), np.array([5]), np.arange(20, 20 + count),
-        np.zeros((count, 2)), row(reached, float)[0], row(told, float), row(is_itself, bool), row(hears, float), row(relevance, float),
+        np.zeros((1, 2)), np.array([10.0]), np.array([age_us]), np.array([hops]), np.array([5]), np.arange(20, 20 + count),
+        np.zeros((count, 2)), row(reached, float)[0], row(told, float), row(sees, bool), row(is_itself, bool), row(hears, float), row(relevance, float),
         row(better, int),
     )  # fmt: skip
 
 
-def is_told_on(one, **parameters):
-    return bool(told_on_by(Unheard(**parameters), one)[0])
+def is_told_on(one, rule=Unheard, **parameters):
+    return bool(told_on_by(rule(**parameters), one)[0])
 
 
 def test_what_a_neighbour_has_not_heard_of_is_told_on():
@@ -63,8 +75,25 @@ def test_a_station_keeps_silent_for_a_neighbour_for_whom_another_one_is_placed_b
 
 
 def test_an_object_is_told_on_as_often_as_the_rule_allows():
-    assert not is_told_on(view(hops=1))
-    assert is_told_on(view(hops=1), hops=2)
+    assert is_told_on(view(hops=2))
+    assert not is_told_on(view(hops=3))
+    assert not is_told_on(view(hops=1), hops=1)
+
+
+def test_what_was_captured_long_ago_is_not_told_on():
+    assert is_told_on(view(age_us=250_000))
+    assert not is_told_on(view(age_us=250_001))
+    assert is_told_on(view(age_us=250_001), oldest_ms=300.0)
+
+
+def test_only_one_of_the_two_rules_looks_into_matrices():
+    seen = view(sees=(True,))
+    assert is_told_on(seen)
+    assert not is_told_on(seen, Unseen)
+    assert is_told_on(view(), Unseen)
+    # It has heard of it, and need not see it.
+    assert not is_told_on(view(told=(0.9,)), Unseen)
+    assert (Unheard.reads_matrices, Unseen.reads_matrices) == (False, True)
 
 
 def test_without_a_rule_nothing_is_told_on():
