@@ -1,6 +1,6 @@
 """Checks of the results that parts return: arrays of the right shape and type, with finite numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -88,7 +88,12 @@ def array_from(
 
 
 def detections_from(
-    part: Part, method: str, returned: Any, agent: Int64[np.ndarray, " objects"], above: str = ""
+    part: Part,
+    method: str,
+    returned: Any,
+    agent: Int64[np.ndarray, " objects"],
+    above: str = "",
+    others: Sequence[int] = (-1,),
 ) -> Detections:
     """Check that a part returned valid detections (arrays of equal length, existing road users), and return them.
 
@@ -98,6 +103,7 @@ def detections_from(
         returned: Result of the method.
         agent: Agent ids of the road users that exist.
         above: Prefix for the names of the arrays in messages.
+        others: What the truth of a detection may be besides these agent ids.
 
     Raises:
         PartError: If the part comes from a user's file and its detections are wrong; built-in parts are not checked here.
@@ -122,7 +128,7 @@ def detections_from(
         )
     if rows and (returned.boxes.size_m <= 0.0).any():
         raise wrong_answer(part, method, f"must return boxes of a size above 0, got {returned.boxes.size_m.min():g} m")
-    if not np.isin(returned.truth, np.append(agent, -1)).all():
+    if not np.isin(returned.truth, np.append(agent, others)).all():
         raise wrong_answer(
             part, method, "must return as truth identities of the view's road users, or -1 for a false positive"
         )

@@ -27,6 +27,9 @@ LINK_STATE_NAMES = ("LOS", "NLOSv", "NLOSb")
 # Names of the parts of a road user of two parts, in the order of their boxes.
 PART_NAMES = ("front", "rear")
 
+# Instead of an agent id, in the truth of a detection: the run looks for the road user that stands there. For metrics only.
+BY_PLACE = -2
+
 # Codes of the cells of a perception matrix.
 UNOBSERVED = 0
 FREE = 1

@@ -33,6 +33,7 @@ def test_the_second_sentence_has_the_cost():
 
 
 def test_a_scheme_that_shares_no_cells_is_neither_praised_nor_blamed_for_blind_zones():
+    assert said(helpers_used=0.0)[0].endswith("; the matrices in announcements filled 35 % of their blind zones.")
     assert said(fills_matrix=False, blind_covered=0.0)[0] == (
         "Alone, the egos knew 70 % of the road users in range, and with announcements and fusion 96 %, with data from 1.3 helpers per frame, 1.1 of them "
         "through a relay; the helpers shared boxes but not which cells they observed, so blind zones stay as they are."
@@ -40,14 +41,14 @@ def test_a_scheme_that_shares_no_cells_is_neither_praised_nor_blamed_for_blind_z
 
 
 def test_without_helpers_nothing_is_claimed_for_fusion():
-    benefit, _ = said(helpers_used=0.0, helpers_used_by_relay=0.0)
+    benefit, _ = said(helpers_used=0.0, helpers_used_by_relay=0.0, blind_covered=0.0)
     assert benefit == (
         "Alone, the egos knew 70 % of the road users in range, and with announcements 96 %; no data of a helper was fused."
     )
 
 
 def test_without_helpers_and_announcements_nothing_changed():
-    benefit, _ = said(helpers_used=0.0, object_awareness_fused=0.7)
+    benefit, _ = said(helpers_used=0.0, object_awareness_fused=0.7, blind_covered=0.0)
     assert benefit.endswith("with announcements 70 %; no data of a helper was fused.")
 
 

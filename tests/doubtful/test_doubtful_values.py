@@ -31,7 +31,7 @@ def test_no_shipped_scenario_and_no_usual_change_of_it_is_doubtful(name, changes
 
 
 @pytest.mark.parametrize("access", ACCESS)
-@pytest.mark.parametrize("fusion", ["early", "late", "raw", "cpm", "none"])
+@pytest.mark.parametrize("fusion", ["early", "late", "raw", "cpm", "matrices", "none"])
 def test_no_access_scheme_and_no_fusion_scheme_is_doubtful(access, fusion):
     assert subjects({"radio.access": access, "cooperation.fusion": fusion}) == []
 
@@ -251,7 +251,7 @@ EXTREMES = {
         "horizon_s": "--", "body_horizon_s": "--", "certainty": "--", "soon_certainty": "--", "behind_certainty": "--",
         "body_certainty": "--",
     },
-    "cooperation.awareness_rule": {"rate_hz": "x-"}, "cooperation.matching": {"tried": "--"}, "cooperation.relay": {"weight": "--", "load_weight": "--", "forwarders": "--"}, "cooperation.fusion": {"voxel_m": "-x"},
+    "cooperation.awareness_rule": {"rate_hz": "x-"}, "cooperation.matching": {"tried": "--"}, "cooperation.relay": {"weight": "--", "load_weight": "--", "forwarders": "--"}, "cooperation.fusion": {"voxel_m": "-x", "explained_m": "--", "score": "--"},
     "cooperation.matrix": {"cell_m": "xx", "extent_m": "xx", "free_share": "--", "interval_ms": "-x"},
     "cooperation.retelling": {"least_relevance": "--", "heard_share": "--", "reached_share": "--", "oldest_ms": "--", "hops": "--", "better": "--"},
     "cooperation.redundancy": {"least_relevance": "--", "senders": "--", "repeat_ms": "--"},
@@ -292,8 +292,12 @@ def test_what_the_least_and_the_largest_value_of_every_number_mean_is_decided():
 
 def is_reported(key, value):
     """Return whether a value in the demo is refused, has no effect, or is doubtful."""
+    section, leaf = key.rsplit(".", 1)
+    is_of_matrices = key in ("cooperation.fusion.explained_m", "cooperation.fusion.score")
     try:
-        scenario = v2xsim.load("demo").with_({key: value})
+        scenario = v2xsim.load("demo").with_(
+            {section: {"scheme": "matrices", leaf: value}} if is_of_matrices else {key: value}
+        )
     except UserError:
         return True
     return bool(scenario.notes or value_notices(scenario))
@@ -339,6 +343,7 @@ UNSEEN = {"cooperation.fusion": "cpm", "cooperation.retelling": "unseen"}
 @pytest.mark.parametrize(("changes", "named"), [
     ({}, "matching rule blind_cells, which compares them, asks nobody"), (MISSED, "redundancy rule missed does not know what others see"),
     ({"cooperation.matching": "hidden_bodies"}, "matching rule hidden_bodies"), ({"radio.access": "ideal"}, "asks nobody"),
+    ({"cooperation.fusion": "matrices"}, "fusion scheme matrices has nothing to fuse"),
 ])  # fmt: skip
 def test_decisions_that_need_matrices_which_nobody_announces_are_named(changes, named):
     (text,) = texts(changes | NO_MATRICES)
@@ -358,6 +363,7 @@ def test_matrices_that_are_announced_too_rarely_are_named(interval_ms, is_old):
     given = texts(MISSED | {"cooperation.matrix.interval_ms": interval_ms})
     assert [("none that is older than 1 s" in text) for text in given] == [True] * is_old
     assert len(subjects({"cooperation.matrix.interval_ms": interval_ms})) == is_old
+    assert len(subjects({"cooperation.matrix.interval_ms": interval_ms, "cooperation.fusion": "matrices"})) == is_old
     assert subjects({"cooperation.matrix.interval_ms": interval_ms, "cooperation.fusion": "cpm"}) == []
 
 
@@ -382,7 +388,7 @@ def test_matrices_that_nobody_reads_are_named_with_their_size(changes, named):
 
 
 @pytest.mark.parametrize("changes", [
-    {}, MISSED, UNSEEN, {"cooperation.fusion": "cpm", **NO_MATRICES}, {"cooperation.fusion": "none", "radio.access": "ideal"},
+    {}, MISSED, UNSEEN, {"cooperation.fusion": "matrices"}, {"cooperation.fusion": "cpm", **NO_MATRICES}, {"cooperation.fusion": "none", "radio.access": "ideal"},
     {"cooperation.fusion": "none", "cooperation.transport": "synchronous"},
 ])  # fmt: skip
 def test_matrices_that_somebody_reads_or_that_load_nothing_are_not_named(changes):

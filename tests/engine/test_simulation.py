@@ -265,7 +265,9 @@ def test_a_detection_that_takes_longer_than_a_step_makes_data_older():
     assert fusion["asked"] == [1] * 5
 
 
-@pytest.mark.parametrize(("fusion", "kinds"), [("none", {"awareness"}), ("cpm", {"awareness", "cpm"})])
+@pytest.mark.parametrize(
+    ("fusion", "kinds"), [("none", {"awareness"}), ("matrices", {"awareness"}), ("cpm", {"awareness", "cpm"})]
+)
 def test_what_stations_send_depends_on_the_fusion_scheme(fusion, kinds):
     run = simulation(cooperation={"fusion": fusion})
     run.run()
@@ -304,7 +306,9 @@ def test_a_station_is_forgotten_after_five_of_the_longest_pauses_of_the_message_
     )
 
 
-@pytest.mark.parametrize(("fusion", "followed"), [("early", {"a"}), ("none", {"a"}), ("late", {"a", "b"})])
+@pytest.mark.parametrize(
+    ("fusion", "followed"), [("early", {"a"}), ("none", {"a"}), ("matrices", {"a"}), ("late", {"a", "b"})]
+)
 def test_stations_track_what_they_detect_where_somebody_reads_it(fusion, followed):
     run = simulation(cooperation={"fusion": fusion}, duration_s=0.3)
     run.run()

@@ -115,6 +115,22 @@ def test_what_announced_matrices_show_is_what_arrived_before_the_fusion_whatever
     assert (told + share["beyond"] <= 1.0 + 1e-6).all()
 
 
+def test_matrices_alone_fill_what_they_tell_and_nothing_else_is_sent(by_radio):
+    alone, nothing = late_demo("cooperation.fusion=matrices"), late_demo("cooperation.fusion=none")
+    assert set(alone.tables["packets"].column("kind").to_pylist()) == {"awareness"}
+    # The same packets as if nothing were fused, so what the ego holds is the same, too.
+    assert alone.tables["packets"].equals(nothing.tables["packets"])
+    covered, told, beyond = (
+        alone.tables["fusion"].column(f"blind_{name}").to_numpy() for name in ("covered", "told", "beyond")
+    )
+    assert (told > 0.0).any()
+    np.testing.assert_array_equal(covered, told)
+    assert (beyond == 0.0).all()
+    np.testing.assert_array_equal(told, nothing.tables["fusion"].column("blind_told").to_numpy())
+    # It is what asking is compared with: there, most of what answers fill is told.
+    assert by_radio.metrics["blind_beyond"].value < by_radio.metrics["blind_covered"].value
+
+
 def test_the_corner_building_blocks_the_link_between_ego_and_helper(by_radio):
     agents = dict(zip(*(by_radio.tables["agents"].column(c).to_pylist() for c in ("name", "agent")), strict=True))
     links = by_radio.tables["links"]

@@ -12,7 +12,7 @@ from tests.viz.ply_files import read_ply
 from v2xsim.opened import Cloud, NotRecordedError, OpenError, casting
 from v2xsim.viz.run.pictures import render
 
-KINDS = ["early", "late", "raw", "cpm", "none"]
+KINDS = ["early", "late", "raw", "cpm", "matrices", "none"]
 
 
 def of(fusion="early", *more):

@@ -11,7 +11,7 @@ from v2xsim.opened import NotRecordedError, OpenError
 from v2xsim.perception.tracking.tracker import TrackerParams, step
 from v2xsim.scenario.describe import all_keys
 
-KINDS = ["early", "late", "raw", "cpm", "none"]
+KINDS = ["early", "late", "raw", "cpm", "matrices", "none"]
 EVALUATED = ["metrics", "awareness", "episodes", "fusion"]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from v2xsim.records import Prisms
 from v2xsim.spatial.grid import indexed
-from v2xsim.world.footprints import HEADROOM_M, FootprintMap
+from v2xsim.world.footprints import HEADROOM_M, FootprintMap, WallMap
 
 CELL_M = 2.0
 
@@ -62,3 +62,17 @@ def test_a_window_looks_the_same_the_first_time_and_later():
 
 def test_without_buildings_all_ground_is_open():
     assert FootprintMap(indexed(Prisms.none()), CELL_M).open_ground(np.zeros((2, 2), np.int64), (3, 4)).all()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_cell_is_away_from_walls_if_no_part_of_it_or_of_its_margin_is_in_a_house(seed):
+    """A part is a quarter of the side of a cell; the margin is one part wide. Windows reach over the edges of tiles."""
+    rng, obstacles = np.random.default_rng(seed), houses(seed)
+    lower, shape = rng.integers(-300, 250, (6, 2)), (150, 40)
+    away = WallMap(obstacles, CELL_M).away_from_walls(lower, shape)
+    parts = FootprintMap(obstacles, CELL_M / 4)
+    for window, low in zip(away, lower, strict=True):
+        is_open = parts.open_ground(4 * low[None] - 1, (4 * shape[0] + 2, 4 * shape[1] + 2))[0]
+        for i, j in rng.integers(0, shape, (200, 2)):
+            assert window[i, j] == is_open[4 * i : 4 * i + 6, 4 * j : 4 * j + 6].all()
+    assert 0.2 < away.mean() < 0.99

@@ -305,7 +305,7 @@ def counted(
         f"cooperation.matching {work.matching.name} asks nobody; set blind_cells" if not work.matching.asks
         else f"cooperation.matching {work.matching.name} is shown occupied cells alone; set blind_cells" if work.matching.seeks_bodies
         else f"cooperation.fusion {work.fusion.name} has no requests; set early or late"
-        if work.fusion.shares in (Share.NOTHING, Share.REPORTS)
+        if not work.fusion.shares.asked_for
         else f"cooperation.fusion {work.fusion.name} sends whole frames whatever is asked for; set early or late"
         if work.fusion.shares is Share.FRAMES
         else "cooperation.max_helpers is 0; set 3" if work.max_helpers == 0

@@ -33,9 +33,11 @@ def _benefit(metrics: "Mapping[str, Metric]", fills_matrix: bool) -> str:
         if math.isnan(alone)
         else f"Alone, the egos knew {_percent(alone)} of the road users in range, and with {means} {_percent(fused)}"
     )
+    filled = value("blind_covered")
+    if not used > 0 and fills_matrix and filled > 0:
+        return f"{known}; the matrices in announcements filled {_percent(filled)} of their blind zones."
     if not used > 0:
         return f"{known}; no data of a helper was fused."
-    filled = value("blind_covered")
     zone = "" if math.isnan(filled) or not fills_matrix else f"; fusion filled {_percent(filled)} of their blind zones"
     relays = "none of them through a relay" if by_relay == 0 else f"{_rounded(by_relay, 2)} of them through a relay"
     unfilled = (

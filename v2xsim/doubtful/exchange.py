@@ -48,7 +48,7 @@ def exchange_doubts(scenario: Scenario) -> Iterator[Doubt]:
     """Yield what keeps egos from getting the data of other stations in time, whatever happens on the channel."""
     work = scenario.cooperation
     shares = work.fusion.shares
-    asks = shares not in (Share.NOTHING, Share.REPORTS) and work.matching.asks and work.max_helpers > 0
+    asks = shares.asked_for and work.matching.asks and work.max_helpers > 0
     if asks:
         yield from _budget(scenario)
         if work.hidden_speed_mps is not None and work.hidden_speed_mps < _SLOWEST_MPS:

@@ -38,7 +38,7 @@ def matrix_doubts(scenario: Scenario) -> Iterator[Doubt]:
     yield from _rare(scenario)
     if radio.access.ideal:
         return
-    asks = work.fusion.shares not in (Share.NOTHING, Share.REPORTS) and work.matching.asks and work.max_helpers > 0
+    asks = work.fusion.shares.asked_for and work.matching.asks and work.max_helpers > 0
     side = max(1, round(2.0 * work.matrix.extent_m / work.matrix.cell_m))
     # Most of a matrix is unobserved and is sent as longest runs; about one more run for each line is that of what is observed.
     runs_bytes = matrix_bytes(0) + math.ceil(side * side / MATRIX_LONGEST_RUN) + side
@@ -74,7 +74,13 @@ def _rare(scenario: Scenario) -> Iterator[Doubt]:
     shares, key = work.fusion.shares, "cooperation.matrix.interval_ms"
     asks = shares.asked_for and work.matching.asks and work.matching.compares and work.max_helpers > 0
     seeks, tells = (shares is Share.REPORTS and rule.reads_matrices for rule in (work.redundancy, work.retelling))
-    if asks and interval_ms is None:
+    fuses = shares is Share.MATRICES
+    if fuses and interval_ms is None:
+        yield Doubt(
+            key, "null",
+            f"no announcement contains a matrix, so fusion scheme {work.fusion.name} has nothing to fuse; 300 to 1000 ms are usual, or choose another scheme",
+        )  # fmt: skip
+    elif asks and interval_ms is None:
         yield Doubt(
             key, "null",
             f"no announcement contains a matrix, so matching rule {work.matching.name}, which compares them, asks nobody; 300 to 1000 ms are usual, or choose "
@@ -92,7 +98,7 @@ def _rare(scenario: Scenario) -> Iterator[Doubt]:
             f"no announcement contains a matrix, so retelling rule {work.retelling.name} does not know what others see, and tells more on; 1000 ms are usual, or "
             "choose another rule, such as unheard",
         )  # fmt: skip
-    elif (asks or seeks or tells) and interval_ms is not None and interval_ms > _MOST_INTERVAL_MS:
+    elif (asks or seeks or tells or fuses) and interval_ms is not None and interval_ms > _MOST_INTERVAL_MS:
         stale = (
             f", and redundancy rule {work.redundancy.name} reads none that is older than 1 s"
             if seeks and work.redundancy.file is None
@@ -110,8 +116,8 @@ def unread_matrices(scenario: Scenario) -> Iterator[Notice]:
     reads = work.matching.asks and work.matching.compares and work.max_helpers > 0
     if work.fusion.shares is Share.REPORTS:
         reads = work.redundancy.reads_matrices or work.retelling.reads_matrices
-    elif work.fusion.shares is Share.NOTHING:
-        reads = False
+    elif work.fusion.shares.sends_nothing:
+        reads = work.fusion.shares is Share.MATRICES
     is_sent = work.transport == "radio" and not scenario.radio.access.ideal and work.matrix.interval_ms is not None
     if reads or not is_sent:
         return

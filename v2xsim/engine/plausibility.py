@@ -85,10 +85,7 @@ class Plausibility:
             else None
         )
         # Nothing reads the assumed speed of a run whose egos ask nobody.
-        asks = scenario.cooperation.matching.asks and scenario.cooperation.fusion.shares not in (
-            Share.NOTHING,
-            Share.REPORTS,
-        )
+        asks = scenario.cooperation.matching.asks and scenario.cooperation.fusion.shares.asked_for
         extent_m = scenario.cooperation.matrix.extent_m
         self._assumed_speeds = AssumedSpeeds(hidden_speeds, extent_m) if asks and hidden_speeds is not None else None
         self._least_m, self._largest_m = np.full(2, np.inf), np.full(2, -np.inf)
@@ -288,7 +285,7 @@ class Plausibility:
     def _far_helpers(self) -> Notice | None:
         work = self._scenario.cooperation
         reach_m = 2.0 * work.matrix.extent_m
-        asks = work.matching.asks and work.fusion.shares not in (Share.NOTHING, Share.REPORTS)
+        asks = work.matching.asks and work.fusion.shares.asked_for
         if not asks or not self._egos or self._nearest_helper_m <= reach_m:
             return None
         nearest = (

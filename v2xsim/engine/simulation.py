@@ -30,6 +30,7 @@ from v2xsim.engine.cooperation.over_the_air import OverTheAir
 from v2xsim.engine.cooperation.own_messages import OnArrival, OnLoss, OwnMessages
 from v2xsim.engine.cooperation.relaying import Relaying
 from v2xsim.engine.cooperation.retelling import RETELLING_SLOTS, Retelling, is_retelling
+from v2xsim.engine.cooperation.told import telling
 from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.cooperation.true_paths import TruePaths
 from v2xsim.engine.instant import Instant
@@ -44,6 +45,7 @@ from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.heard_pairs import Measured
 from v2xsim.engine.stations.hearing import SILENT_PERIODS
 from v2xsim.engine.stations.inbox import Inboxes
+from v2xsim.engine.stations.neighbours import AnnouncedMatrices
 from v2xsim.engine.stations.own_tracks import OwnTracks
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Sensing
@@ -130,6 +132,7 @@ class Simulation:
         self.sensing = lockstep.once("sensing", lambda: Sensing(scenario, obstacles, streams, self._workers))
         # No station reads what an ego has after fusion. A user's scheme may read what other parts of the same file change.
         self._may_fuse_later = self._workers.count > 0 and rule.fusion.file is None
+        self._told = telling(rule, obstacles, roads or Roads.none())
         self._world = World(
             scenario, mobility, obstacles, roster, self.sensing, streams, self.stages, self.corners, lockstep
         )
@@ -339,7 +342,7 @@ class Simulation:
         shares = self.scenario.cooperation.fusion.shares
         for frame_us in self._tick_times_us():
             yield self.clock.at(frame_us + self._detect_us, Order.MATCH)
-            if shares is not Share.NOTHING:
+            if not shares.sends_nothing:
                 self._air.settle()
                 self._match(frame_us)
 
@@ -429,11 +432,12 @@ class Simulation:
                 known=self.stations.neighbours.heard(ego.agent), announced=vehicles, tracks_at=self.tracks.place_of(ego),
                 blind_zone=self._blind_zones.of(ego), held_at=(held, row),
             ))  # fmt: skip
-        return partial(self._fused, dues, unfused)
+        return partial(self._fused, dues, unfused, held)
 
-    def _fused(self, dues: list[Due], unfused: list[partial[FusedFrame]]) -> list[FusedFrame]:
+    def _fused(self, dues: list[Due], unfused: list[partial[FusedFrame]], held: AnnouncedMatrices) -> list[FusedFrame]:
         """Return frames of egos after fusion; nothing that it reads changes while the run goes on."""
-        results = fused_each(dues, self.scenario.cooperation.fusion, self.sensing)
+        told = self._told([due.ego for due in dues], [frame.keywords["announced"] for frame in unfused], held)
+        results = fused_each(dues, self.scenario.cooperation.fusion, self.sensing, told)
         return [frame(result=result) for frame, result in zip(unfused, results, strict=True)]
 
     def _links_to_the_deadline(self) -> list[LinkBudget]:

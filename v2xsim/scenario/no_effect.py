@@ -113,7 +113,7 @@ def _ranges(scenario: Scenario) -> Iterator[Problem]:
             f"is above radio.range_m: stations more than {radio.range_m:g} m apart never receive from each other, and do not count",
         )
     corner_m = math.hypot(work.matrix.extent_m, work.matrix.extent_m)
-    asks = work.fusion.shares not in (Share.NOTHING, Share.REPORTS) and work.matching.asks
+    asks = work.fusion.shares.asked_for and work.matching.asks
     if asks and record.evaluation_range_m > corner_m:
         yield Problem(
             ("record", "evaluation_range_m"),
@@ -130,7 +130,7 @@ def _relaying(scenario: Scenario) -> Iterator[Problem]:
         lossless = f"cooperation.transport {work.transport} brings data to others without messages"
     elif access.ideal:
         lossless = f"access scheme {access.name} loses no packet"
-    nothing = f"fusion scheme {work.fusion.name} sends nothing" if work.fusion.shares is Share.NOTHING else None
+    nothing = f"fusion scheme {work.fusion.name} sends nothing" if work.fusion.shares.sends_nothing else None
     unasked = None if work.fusion.shares.asked_for else f"with fusion scheme {work.fusion.name} no ego asks for data"
     if (why := lossless or nothing) and work.relay.relays and _is_chosen(scenario, "cooperation", "relay"):
         yield Problem(("cooperation", "relay"), f"has no effect: {why}, so nobody needs a relay")

@@ -15,6 +15,8 @@ from v2xsim.world.tiles import TILE, TiledMap
 HEADROOM_M = 2.0
 """Least height of a building's underside above open ground: cars pass below it."""
 
+# Number of parts into which the side of a cell is divided to find walls in it; our choice.
+_WALL_PARTS = 4
 # Cells and walls are compared in parts, which bounds the memory that an outline with many corners needs.
 _MOST_AT_ONCE = 4_000_000
 
@@ -74,6 +76,44 @@ class FootprintMap:
         last = np.minimum(np.floor(foot.max(axis=0) / self._cell_m).astype(np.int64), lower + covers.shape - 1)
         i, j = (cells_inside(foot, first, last, self._cell_m) - lower).T
         covers[i, j] += times
+
+
+class WallMap:
+    """Computes which cells of windows of the map a building reaches into, or nearly; each part of the map is drawn once.
+
+    A cell is looked at in parts of a quarter of its side, and so is a margin of one part around it: what a station with an error
+    of its position sees of a wall lies in such a cell.
+
+    Args:
+        obstacles: Buildings of the map.
+        cell_m: Side of a cell.
+    """
+
+    def __init__(self, obstacles: Obstacles, cell_m: float) -> None:
+        self._parts = FootprintMap(obstacles, cell_m / _WALL_PARTS)
+        self._map = TiledMap(self._draw)
+
+    def away_from_walls(
+        self, lower: Int64[np.ndarray, "windows 2"], shape: tuple[int, int]
+    ) -> Bool[np.ndarray, "windows nx ny"]:
+        """Return whether each cell of some windows is away from all buildings.
+
+        Args:
+            lower: World cell index of each window's cell (0, 0).
+            shape: Number of cells of a window in x and y.
+        """
+        return self._map.windows(lower, shape) == 0
+
+    def _draw(self, lower: Int64[np.ndarray, " 2"], near: Int16[np.ndarray, "tile tile"]) -> None:
+        """Write 1 into the cells of a tile that are not away from buildings, in place."""
+        side = _WALL_PARTS * TILE + 2
+        is_inside = ~self._parts.open_ground(_WALL_PARTS * lower[None] - 1, (side, side))[0]
+        for i in range(_WALL_PARTS + 2):
+            for j in range(_WALL_PARTS + 2):
+                # Part (i, j) of each cell, of which those of the margin come first and last.
+                near |= is_inside[
+                    i : i + side - _WALL_PARTS + 1 : _WALL_PARTS, j : j + side - _WALL_PARTS + 1 : _WALL_PARTS
+                ][:TILE, :TILE]
 
 
 def cells_inside(

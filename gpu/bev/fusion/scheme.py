@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from v2xsim.part_answers import array_from, detections_from
 from v2xsim.parts import Above, Kind, Part
 from v2xsim.plugins import ask, wrong_answer
-from v2xsim.records import Boxes, Detections
+from v2xsim.records import BY_PLACE, Boxes, Detections
 
 
 class Share(Enum):
@@ -30,6 +30,13 @@ class Share(Enum):
     """Detected boxes with velocities, in the cells that the ego requests."""
     REPORTS = "collective perception messages"
     """Detected boxes, broadcast without requests."""
+    MATRICES = "announced matrices"
+    """Nothing besides the announcements, whose matrices egos fuse as they are."""
+
+    @property
+    def sends_nothing(self) -> bool:
+        """Whether stations send nothing besides announcements."""
+        return self in (Share.NOTHING, Share.MATRICES)
 
     @property
     def asked_for(self) -> bool:
@@ -38,8 +45,8 @@ class Share(Enum):
 
     @property
     def fills_matrix(self) -> bool:
-        """Whether this data tells the ego which cells its helpers observed: answers to requests do, reports do not."""
-        return self.asked_for
+        """Whether this data tells the ego which cells others observed: answers and announced matrices do, reports do not."""
+        return self.asked_for or self is Share.MATRICES
 
     @property
     def is_boxes(self) -> bool:
@@ -96,6 +103,32 @@ class Detect(Protocol):
         """
 
 
+def _nowhere(place_m: Float[np.ndarray, "places 2"]) -> Float[np.ndarray, " places"]:
+    return np.full(len(place_m), np.nan)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What announcements tell an ego of cells that it did not observe itself; only for schemes with `Share.MATRICES`.
+
+    Attributes:
+        code: Code of each cell of the ego's matrix in the announced matrices; UNOBSERVED where the ego observed it, or none of them did.
+        is_open: Whether each cell is away from the buildings of the map. In the others, an occupied cell may be a wall.
+        announced: Vehicles that the ego knows from their announcements, extrapolated to its capture.
+        road_yaw_rad: Function that returns the direction of the road of the map at some positions; NaN away from roads.
+    """
+
+    code: UInt8[np.ndarray, "nx ny"]
+    is_open: Bool[np.ndarray, "nx ny"]
+    announced: Detections
+    road_yaw_rad: Callable[[Float[np.ndarray, "places 2"]], Float[np.ndarray, " places"]]
+
+    @staticmethod
+    def nothing() -> "Told":
+        """Return what an ego is told under a scheme that fuses no announced matrices."""
+        return Told(np.zeros((0, 0), np.uint8), np.zeros((0, 0), bool), Detections.none(), _nowhere)
+
+
 @dataclass(frozen=True)
 class FusionView:
     """Input of a fusion scheme: one frame of an ego, and the data that arrived for it.
@@ -119,6 +152,7 @@ class FusionView:
             random numbers of this frame. A detector that reads the point cloud gets the ego's points and `added_m`; if
             `added_m` is None, it gets all points that arrived.
         own_cloud: Function that returns the ego's own lidar points.
+        told: What announcements tell the ego of cells that it did not observe.
     """
 
     ego: int
@@ -134,6 +168,7 @@ class FusionView:
     received: tuple[Received, ...]
     detect: Detect
     own_cloud: Callable[[], Float[np.ndarray, "points 3"]]
+    told: Told = field(default_factory=Told.nothing)
 
     @cached_property
     def own_cloud_m(self) -> Float[np.ndarray, "points 3"]:
@@ -270,7 +305,7 @@ def fused_of(scheme: FusionScheme, view: FusionView) -> FusedObjects:
         raise wrong_answer(
             scheme, "fuse", f"must return v2xsim.gpu.bev.fusion.FusedObjects, got {type(fused).__name__}"
         )
-    detections_from(scheme, "fuse", fused.detections, view.agent, "detections.")
+    detections_from(scheme, "fuse", fused.detections, view.agent, "detections.", (-1, BY_PLACE))
     array_from(scheme, "fuse", fused.points, {"objects": len(view.agent)}, "int64", name="points")
     added = len(fused.added_object) if isinstance(fused.added_object, np.ndarray) else 0
     array_from(scheme, "fuse", fused.added_m, {"points": added, "columns": 3}, name="added_m")

@@ -181,7 +181,7 @@ class Cooperation:
     def collected(self, ego: Frame) -> list[Contribution]:
         """Return the data that an ego fuses now for its frame: one item for each helper, in rising order of their agent ids."""
         knowledge, shares = self._stations.knowledge_of(ego.agent), self._rule.fusion.shares
-        if shares is Share.NOTHING:
+        if shares.sends_nothing:
             return []
         if shares is Share.REPORTS:
             return [

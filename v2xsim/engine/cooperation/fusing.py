@@ -1,7 +1,7 @@
 """Fusion at the deadline: the ego's own frame is combined with the parts of answers that have arrived."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -20,11 +20,13 @@ from v2xsim.gpu.bev.fusion.scheme import (
     FusionView,
     FusionViews,
     Received,
+    Told,
     fused_of,
     fused_of_each,
 )
 from v2xsim.gpu.lidar.points import transform
-from v2xsim.records import UNOBSERVED, Detections, PerceptionMatrix
+from v2xsim.perception.metrics.awareness import WITHIN_M
+from v2xsim.records import BY_PLACE, UNOBSERVED, Detections, PerceptionMatrix
 from v2xsim.spatial.poses import moved_by_each, pose_matrix
 
 # Types of inner functions. A type that is written there would be built again for each frame.
@@ -87,18 +89,22 @@ class Detecting(Protocol):
         """Return the detector for the fused data of several egos, as `Sensing.detector_of_each`."""
 
 
-def fused_each(dues: Sequence[Due], scheme: FusionScheme, detecting: Detecting) -> list[Fused]:
+def fused_each(
+    dues: Sequence[Due], scheme: FusionScheme, detecting: Detecting, told: Sequence[Told] = ()
+) -> list[Fused]:
     """Return the frames of egos of one tick after fusion with the data that arrived.
 
     Args:
         dues: The frames.
         scheme: The fusion scheme.
         detecting: The detector that the egos run on the fused data.
+        told: What announcements tell each ego; empty for nothing.
 
     Raises:
         PartError: If a user's scheme raises an exception or returns something else than it must.
     """
-    codes = [_code_of(due) for due in dues]
+    told = told or [Told.nothing()] * len(dues)
+    codes = [_code_of(due, one) for due, one in zip(dues, told, strict=True)]
     if scheme.does_many("fuse", "fuse_each") and detecting.detects_many:
         known = [FusedObjects(due.ego.detections, due.capture.points) for due in dues]
         rows = [row for row, due in enumerate(dues) if due.arrived]
@@ -107,18 +113,35 @@ def fused_each(dues: Sequence[Due], scheme: FusionScheme, detecting: Detecting) 
             for row, one in zip(rows, fused_of_each(scheme, views), strict=True):
                 known[row] = one
     else:
-        known = [fused_of(scheme, _view(due, code, detecting)) for due, code in zip(dues, codes, strict=True)]
+        known = [
+            fused_of(scheme, _view(due, code, detecting, one)) for due, code, one in zip(dues, codes, told, strict=True)
+        ]
     return [
-        Fused(code, one.points, one.detections, one.added_m, one.added_object, one.added_source)
-        for code, one in zip(codes, known, strict=True)
+        Fused(code, one.points, _labelled(one.detections, due), one.added_m, one.added_object, one.added_source)
+        for code, one, due in zip(codes, known, dues, strict=True)
     ]
 
 
-def _code_of(due: Due) -> UInt8[np.ndarray, "nx ny"]:
+def _labelled(detections: Detections, due: Due) -> Detections:
+    """Return detections with the road user behind each that has none yet: the nearest one within the distance of awareness metrics."""
+    rows = np.flatnonzero(detections.truth == BY_PLACE)
+    if len(rows) == 0:
+        return detections
+    bodies_m = due.capture.apparent.center_m[:, :2]
+    gap_m = np.hypot(*(detections.boxes.center_m[rows, None, :2] - bodies_m).T).T
+    nearest, truth = gap_m.argmin(axis=1), detections.truth.copy()
+    is_near = gap_m[np.arange(len(rows)), nearest] <= WITHIN_M
+    truth[rows] = np.where(is_near, due.capture.snapshot.agent[nearest], -1)
+    return replace(detections, truth=truth)
+
+
+def _code_of(due: Due, told: Told) -> UInt8[np.ndarray, "nx ny"]:
     """Return the codes of an ego's matrix after fusion."""
     code = due.ego.matrix.code
     if due.arrived:
         code = code.copy()
+    if told.code.size:
+        return np.where(code == UNOBSERVED, told.code, code)
     for item in due.arrived:
         # If several helpers answer for a cell, the answer of the helper with the lowest agent id counts.
         is_new = (code == UNOBSERVED) & (item.code != UNOBSERVED)
@@ -126,7 +149,7 @@ def _code_of(due: Due) -> UInt8[np.ndarray, "nx ny"]:
     return code
 
 
-def _view(due: Due, code: UInt8[np.ndarray, "nx ny"], detecting: Detecting) -> FusionView:
+def _view(due: Due, code: UInt8[np.ndarray, "nx ny"], detecting: Detecting, told: Told) -> FusionView:
     """Return what a fusion scheme gets of one ego's frame."""
     ego, capture = due.ego, due.capture
     received = tuple(
@@ -139,7 +162,7 @@ def _view(due: Due, code: UInt8[np.ndarray, "nx ny"], detecting: Detecting) -> F
     return FusionView(
         ego.agent, ego.pose, _own_size_m(ego, capture), capture.apparent, capture.snapshot.agent, capture.points, ego.detections,
         code, ego.matrix.lower, ego.matrix.cell_m, received, detecting.detector_of(ego, capture, code, points),
-        lambda: own_points_world(ego),
+        lambda: own_points_world(ego), told,
     )  # fmt: skip
 
 
