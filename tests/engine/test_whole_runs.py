@@ -115,8 +115,16 @@ def test_what_announced_matrices_show_is_what_arrived_before_the_fusion_whatever
     assert (told + share["beyond"] <= 1.0 + 1e-6).all()
 
 
+def test_relays_bring_an_ego_the_matrices_of_stations_that_it_does_not_hear():
+    begin, alone = ("run.begin_s=2.0", "run.duration_s=3"), "cooperation.fusion=matrices"
+    with_relay, without = run(*begin, alone), run(*begin, alone, "cooperation.relay=none")
+    assert with_relay.metrics["blind_told"].value > without.metrics["blind_told"].value
+
+
 def test_matrices_alone_fill_what_they_tell_and_nothing_else_is_sent(by_radio):
-    alone, nothing = late_demo("cooperation.fusion=matrices"), late_demo("cooperation.fusion=none")
+    alone, nothing = (
+        late_demo(f"cooperation.fusion={scheme}", "cooperation.relay=none") for scheme in ("matrices", "none")
+    )
     assert set(alone.tables["packets"].column("kind").to_pylist()) == {"awareness"}
     # The same packets as if nothing were fused, so what the ego holds is the same, too.
     assert alone.tables["packets"].equals(nothing.tables["packets"])

@@ -62,7 +62,11 @@ def exchange_doubts(scenario: Scenario) -> Iterator[Doubt]:
             f"{work.fusion.thinned_to_m:g} m",
             "points are thinned to one in a cube of this size, so one point of a whole car is left; 0.1 to 0.5 m are usual",
         )
-    if work.transport != "radio" or scenario.radio.access.ideal or not (asks or shares is Share.REPORTS):
+    if (
+        work.transport != "radio"
+        or scenario.radio.access.ideal
+        or not (asks or shares in (Share.REPORTS, Share.MATRICES))
+    ):
         return
     if work.relay.relays and (work.min_delivery > _SURE or work.min_delivery == 0.0):
         usable = "no link counts as usable" if work.min_delivery > 0.0 else "every link counts as usable"
@@ -71,7 +75,8 @@ def exchange_doubts(scenario: Scenario) -> Iterator[Doubt]:
             f"{work.min_delivery:g}",
             f"with this value, {usable}, so no station ever relays; 0.5 to 0.9 are usual",
         )
-    yield from _in_time(scenario, asks)
+    if shares is not Share.MATRICES:
+        yield from _in_time(scenario, asks)
 
 
 def _budget(scenario: Scenario) -> Iterator[Doubt]:

@@ -243,8 +243,8 @@ class Plausibility:
 
     def _few_relays(self) -> Notice | None:
         work = self._scenario.cooperation
-        # Requests and reports are relayed.
-        sends = work.matching.asks if work.fusion.shares.asked_for else work.fusion.shares is Share.REPORTS
+        # Requests and reports are relayed, and announcements where something is shared.
+        sends = work.matching.asks if work.fusion.shares.asked_for else work.fusion.shares is not Share.NOTHING
         if not sends or not self._relays or not 0 < self._most_stations <= 3:
             return None
         candidates = max(0, self._most_stations - 2)

@@ -342,7 +342,7 @@ class Simulation:
         shares = self.scenario.cooperation.fusion.shares
         for frame_us in self._tick_times_us():
             yield self.clock.at(frame_us + self._detect_us, Order.MATCH)
-            if not shares.sends_nothing:
+            if shares is not Share.NOTHING:
                 self._air.settle()
                 self._match(frame_us)
 

@@ -130,7 +130,7 @@ def _relaying(scenario: Scenario) -> Iterator[Problem]:
         lossless = f"cooperation.transport {work.transport} brings data to others without messages"
     elif access.ideal:
         lossless = f"access scheme {access.name} loses no packet"
-    nothing = f"fusion scheme {work.fusion.name} sends nothing" if work.fusion.shares.sends_nothing else None
+    nothing = f"fusion scheme {work.fusion.name} sends nothing" if work.fusion.shares is Share.NOTHING else None
     unasked = None if work.fusion.shares.asked_for else f"with fusion scheme {work.fusion.name} no ego asks for data"
     if (why := lossless or nothing) and work.relay.relays and _is_chosen(scenario, "cooperation", "relay"):
         yield Problem(("cooperation", "relay"), f"has no effect: {why}, so nobody needs a relay")

@@ -118,7 +118,11 @@ class Cooperation:
                 self._exchange.announce(said)
 
     def match(self, states: OwnStates, frame_us: int) -> None:
-        """Let every ego whose newest frame was captured at `frame_us` ask helpers for its blind cells."""
+        """Let every ego whose newest frame was captured at `frame_us` ask helpers for its blind cells, unless the fusion scheme asks for nothing."""
+        if not self._rule.fusion.shares.asked_for:
+            # Announcements with matrices are passed on as under other schemes.
+            self._exchange.plan_passing(frame_us)
+            return
         now_us = self._clock.now_us
         newest = [self._stations.detected_frame(agent, now_us) for agent in states.agent[states.ego].tolist()]
         egos = [ego for ego in newest if ego is not None and ego.time_us == frame_us]
