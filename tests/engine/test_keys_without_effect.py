@@ -28,6 +28,7 @@ CASES = [
     ({"cooperation.transport": "synchronous"}, {"cooperation.foresight": "tracks", "cooperation.relay": "tallest_antenna"}),
     ({"cooperation.fusion": "none"}, {"cooperation.foresight": "tracks", "cooperation.relay": "tallest_antenna"}),
     ({"cooperation.fusion": "cpm"}, {"cooperation.foresight": "tracks"}),
+    ({"cooperation.fusion": "matrices"}, {"cooperation.foresight": "tracks", "cooperation.matching": "nearest", "cooperation.overhearing": False}),
     (
         {"radio.shadowing": False, "cooperation.foresight": SAMPLED},
         {"radio.propagation.common_share": 0.1, "radio.propagation.shadowing_sigma_db": 9.0, "radio.propagation.decorrelation_m": 3.0},

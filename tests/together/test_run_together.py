@@ -36,6 +36,7 @@ VARIANTS = [
     },
     {"cooperation.fusion": "cpm", "cooperation.redundancy": "distance", "cooperation.retelling": "unheard", "cooperation.report_interval_ms": 300, "cooperation.matrix.interval_ms": 500, "record.states": False},
     {"cooperation.fusion": "late", "cooperation.boxes_by": "body", "cooperation.transport": "synchronous", "cooperation.shortlist": 2},
+    {"cooperation.fusion": "matrices", "cooperation.relay": "height"},
     # This one looks at the next tick before the others are there.
     {"cooperation.bound": "clairvoyant", "cooperation.deadline_ms": 160},
 ]  # fmt: skip
