@@ -80,4 +80,9 @@ def test_an_ego_that_asked_in_vain_is_told_so(frame: KeptFrame) -> None:
 
 
 def test_an_ego_that_asked_nobody_is_told_so(frame: KeptFrame) -> None:
-    assert story(with_links(frame)) == ["The ego fused no data of other stations."]
+    assert story(replace(with_links(frame), after=frame.before)) == ["The ego fused no data of other stations."]
+
+
+def test_an_ego_whose_matrix_was_filled_although_nobody_sent_it_data_is_told_so(frame: KeptFrame) -> None:
+    assert (frame.after.code != frame.before.code).any()
+    assert story(with_links(frame)) == ["The ego fused the matrices in announcements."]

@@ -21,6 +21,8 @@ def story(frame: KeptFrame) -> list[str]:
     asked = links.b[links.role != "relay_hop"].tolist()
     if asked:
         return [f"The ego asked {who}, but no data arrived in time." for who in (_named(frame, asked), _counted(asked))]
+    if (frame.after.code != frame.before.code).any():
+        return ["The ego fused the matrices in announcements."]
     return ["The ego fused no data of other stations."]
 
 
