@@ -15,7 +15,7 @@ from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.simulation import Simulation
 from v2xsim.engine.stations.capture import Capture
-from v2xsim.engine.stations.contents import EVERYBODY, Answer, Awareness, Report, Request
+from v2xsim.engine.stations.contents import EVERYBODY, Answer, Awareness, Report, Request, Retold
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.inbox import Arrival
 from v2xsim.engine.stations.knowledge import Knowledge, ReceivedAnswer, ReportedObject
@@ -34,7 +34,7 @@ SOON_S, LATE_S, STEP_S = 5.0, 10.0, 0.2
 EVERY_S, CROSSING_S = 0.5, 2.5
 
 DROPPED = (
-    Frame, Capture, Instant, FusedFrame, Message, Packet, Transfer, Request, Answer, Awareness, Report, ReceivedAnswer, ReportedObject,
+    Frame, Capture, Instant, FusedFrame, Message, Packet, Transfer, Request, Answer, Awareness, Report, Retold, ReceivedAnswer, ReportedObject,
     Arrival, Knowledge, Tracks, Detections,
 )  # fmt: skip
 """Kinds of objects of which a run must hold about as many at any time."""
@@ -106,6 +106,7 @@ CASES = {
         "radio": {"access": "ieee80211p"},
         "cooperation": {"fusion": "cpm", "redundancy": "missed", "matrix": {"interval_ms": 500}},
     },
+    "retelling": {"radio": {"access": "ieee80211p"}, "cooperation": {"fusion": "cpm", "retelling": {"rule": "unheard", "least_relevance": 0, "heard_share": 1, "oldest_ms": 1300, "better": 1000}}},
     "ideal": {"radio": {"access": "ideal"}},
     "synchronous": {"cooperation": {"transport": "synchronous"}},
     "synchronous_reports": {"cooperation": {"transport": "synchronous", "fusion": "cpm", "redundancy": "frequency"}},

@@ -25,7 +25,8 @@ class RetellingView:
     Attributes:
         place_m: Position of each object, extrapolated to the present with its reported velocity.
         speed_mps: Reported speed of each object.
-        age_us: Time since each object was captured by the lidar of the station that detected it.
+        age_us: Time since each object was captured by the lidar of the station that detected it, by the clocks of both; below 0 if that station's clock
+            is ahead.
         hops: How often each object had been told on until it arrived here; 0 if it came from the station that detected it.
         origin: Agent id of the station that detected each object.
         agent: Agent ids of the stations that want data of others, as far as this station knows, in rising order.

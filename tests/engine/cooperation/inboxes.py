@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from v2xsim.engine.channel.messages import AnswerMessage, AwarenessMessage, ReportMessage
+from v2xsim.engine.channel.messages import AnswerMessage, AwarenessMessage, ReportMessage, RetoldMessage
 from v2xsim.engine.stations.contents import EVERYBODY
 
 FIRST_SHARE, LEAST_WEIGHT, MOST_TRIALS, NEWEST = 0.5, 0.1, 8, 0.4
@@ -51,6 +51,7 @@ class Inbox:
         parts: By number of a message: its fragments that arrived.
         answered: Helper and capture time of the own frame of each answer that arrived whole.
         reports: Reports of others that arrived, each once, with the time of its first arrival.
+        reported: Messages with reports, and with what others told on, that arrived or that it sent, as often as they did, with the time.
         lists: By sender: its newest announcement that was looked at, and what it lists.
     """
 
@@ -62,6 +63,7 @@ class Inbox:
     parts: dict = field(default_factory=dict)
     answered: set = field(default_factory=set)
     reports: list = field(default_factory=list)
+    reported: list = field(default_factory=list)
     lists: dict = field(default_factory=dict)
 
     def receive(self, heard, snr_db, forget_us):
@@ -76,6 +78,8 @@ class Inbox:
         parts.add(packet.fragment)
         if len(parts) < packet.fragments:
             return
+        if isinstance(message, ReportMessage | RetoldMessage):
+            self.reported.append((message, heard.time_us))
         if is_announcement:
             self.hear(message.body, message.queued_us, heard.time_us)
         elif isinstance(message, AnswerMessage):

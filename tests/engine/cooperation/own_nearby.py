@@ -23,14 +23,14 @@ def nearby_of(inbox, frame, seen, now_us, forget_us, hidden_speeds):
     shape = (len(seen), len(wanting))
     sees, is_itself, hears, relevance = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape), np.zeros(shape)
     for row in range(len(seen)):
-        body = _body(seen, row, known, place)
+        body = body_of(seen, row, known, place)
         for column, origin in enumerate(wanting):
             said = known[origin]
-            is_itself[row, column] = origin == body or (said.size_m[0] > 0.0 and _is_inside(seen, row, place[origin]))
+            is_itself[row, column] = origin == body or (said.size_m[0] > 0.0 and is_inside(seen, row, place[origin]))
             age_s = (frame.stamp_us - shown[origin].stamp_us) * 1e-6
-            sees[row, column] = held[origin] is not None and _is_occupied(seen, row, held[origin].matrix, age_s)
+            sees[row, column] = held[origin] is not None and is_occupied(seen, row, held[origin].matrix, age_s)
             hears[row, column] = inbox.listed(said).get(body, (0.0, 0.0))[0] if body is not None else 0.0
-            relevance[row, column] = _relevance(seen, row, place[origin], np.array(said.velocity_mps), hidden_speeds)
+            relevance[row, column] = relevance_to(seen, row, place[origin], np.array(said.velocity_mps), hidden_speeds)
     return Nearby(
         np.array(wanting, np.int64), np.array([place[origin] for origin in wanting]).reshape(-1, 2),
         np.array([held[origin] is not None for origin in wanting], bool),
@@ -38,7 +38,7 @@ def nearby_of(inbox, frame, seen, now_us, forget_us, hidden_speeds):
     )  # fmt: skip
 
 
-def _body(seen, row, known, place):
+def body_of(seen, row, known, place):
     """Return the announced vehicle that an object is, None for none."""
     gaps = {
         origin: math.dist(place[origin], seen.boxes.center_m[row, :2])
@@ -54,7 +54,8 @@ def _axes(seen, row):
     return np.array([math.cos(yaw), math.sin(yaw)]), np.array([-math.sin(yaw), math.cos(yaw)])
 
 
-def _is_inside(seen, row, point_m):
+def is_inside(seen, row, point_m):
+    """Return whether a point is inside the box of an object."""
     offset_m = point_m - seen.boxes.center_m[row, :2]
     return all(
         abs(offset_m @ axis) <= size / 2.0
@@ -62,7 +63,7 @@ def _is_inside(seen, row, point_m):
     )
 
 
-def _is_occupied(seen, row, matrix, age_s):
+def is_occupied(seen, row, matrix, age_s):
     """Return whether the box, moved back, overlaps an occupied cell: if no axis separates them."""
     centre_m = seen.boxes.center_m[row, :2] - seen.velocity_mps[row] * age_s
     (along, across), half_m = _axes(seen, row), seen.boxes.size_m[row, :2] / 2.0
@@ -74,7 +75,7 @@ def _is_occupied(seen, row, matrix, age_s):
     return bool(touches.any())
 
 
-def _relevance(seen, row, point_m, velocity_mps, hidden_speeds):
+def relevance_to(seen, row, point_m, velocity_mps, hidden_speeds):
     """Return exp(-t / 4 s), where t is the first time at which the object, at its top speed, can be where the station is."""
     offset_m = seen.boxes.center_m[row, :2] - point_m
     top_mps = max(

@@ -44,3 +44,23 @@ def test_each_alarm_of_the_forecast_that_learns_follows_from_one_inbox(witness):
     v2xsim.run(v2xsim.load("nlos_grid", settings))
     assert not witness.differences, witness.differences[:3]
     assert witness.compared["alarms"] > 4
+
+
+ERRORS = ["errors.gnss_sigma_m=2", "errors.clock_sigma_ms=100"]
+DENSE = ["stations.count=90", "lidars.count=30", "cooperation.relay=none"]
+RETELLING = {
+    "unheard": ["cooperation.retelling=unheard", *DENSE],
+    "unseen, rare matrices": ["cooperation.retelling=unseen", "cooperation.matrix.interval_ms=500", *DENSE],
+    "unseen, errors": ["cooperation.retelling=unseen", *ERRORS, *DENSE],
+    "unheard, relays, errors": ["cooperation.retelling=unheard", *ERRORS],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RETELLING)
+def test_what_each_station_of_a_street_grid_tells_on_follows_from_one_inbox(witness, name):
+    settings = ["cooperation.fusion=cpm", "cooperation.min_delivery=0.5", "run.duration_s=1.2", *RETELLING[name]]
+    v2xsim.run(v2xsim.load("hidden_grid", settings))
+    assert not witness.differences, witness.differences[:3]
+    for kind, least in {"looks": 600, "usable": 3000, "told on": 10}.items():
+        assert witness.compared[kind] >= least, (kind, witness.compared)

@@ -44,6 +44,36 @@ RUNS = {
             "missed": 100,
         },
     ),
+    "what others reported": (
+        ["cooperation.fusion=cpm", "cooperation.retelling=unheard"],
+        {
+            "nominations": 20,
+            "passed on": 20,
+            "reports": 100,
+            "announcements": 500,
+            "looks": 500,
+            "usable": 1000,
+            "told on": 20,
+        },
+    ),
+    "what others reported, with rare matrices and errors": (
+        [
+            "cooperation.fusion=cpm",
+            "cooperation.retelling=unseen",
+            "cooperation.matrix.interval_ms=500",
+            "errors.gnss_sigma_m=1",
+            "errors.clock_sigma_ms=60",
+        ],
+        {
+            "nominations": 20,
+            "passed on": 20,
+            "reports": 100,
+            "announcements": 500,
+            "looks": 500,
+            "usable": 1000,
+            "told on": 20,
+        },
+    ),
     "reports of what others miss": (
         ["cooperation.fusion=cpm", "cooperation.redundancy=missed"],
         {

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from v2xsim.engine.cooperation.matrix_sight import Bodies
 from v2xsim.engine.cooperation.retelling_loops import Around, Usable, compared, usable
 from v2xsim.engine.stations.reports_heard import ReportedRows
 from v2xsim.perception.matching.relevance import ATTENTION_S
@@ -24,8 +25,14 @@ def rows_of(chance, messages):
     angle = chance.uniform(0, 7, n)
     return ReportedRows(
         end - count, end, sender, origin, chance.integers(0, 3, n), hops, NOW_US - 10_000 * chance.integers(0, 140, n),
-        chance.uniform(0, 15, (n, 2)), np.column_stack([speed * np.cos(angle), speed * np.sin(angle)]), np.ones((n, 3)), np.zeros(n),
+        chance.uniform(0, 15, (n, 2)), np.column_stack([speed * np.cos(angle), speed * np.sin(angle)]), np.array([[12.0, 2.0, 2.0]] * n), np.zeros(n),
     )  # fmt: skip
+
+
+def bodies_of(rows, one):
+    """Return the objects that a station may tell on, at the present."""
+    k = one.offered
+    return Bodies(one.offered_m, rows.velocity_mps[k], rows.size_m[k], rows.yaw_rad[k])
 
 
 def expected_usable(rows, messages):
@@ -33,24 +40,23 @@ def expected_usable(rows, messages):
     held = [k for m in messages for k in range(rows.begin[m], rows.end[m])]
 
     def place(k):
-        return rows.place_m[k] + rows.velocity_mps[k] * (NOW_US - rows.capture_us[k]) * 1e-6
+        return rows.place_m[k] + rows.velocity_mps[k] * (NOW_US - rows.stamp_us[k]) * 1e-6
 
     def renewed_us(k):
         return min(1_000_000, 4e6 / max(np.hypot(*rows.velocity_mps[k]), 1e-3))
 
-    current = [k for k in held if NOW_US - rows.capture_us[k] <= renewed_us(k)]
+    current = [k for k in held if NOW_US - rows.stamp_us[k] <= renewed_us(k)]
     own = [place(k) for k in current if rows.origin[k] == OWN]
     arrived = [
         k for k in held
-        if OWN not in (rows.origin[k], rows.sender[k]) and NOW_US - rows.capture_us[k] <= renewed_us(k) + 100_000
+        if OWN not in (rows.origin[k], rows.sender[k]) and NOW_US - rows.stamp_us[k] <= renewed_us(k) + 100_000
     ]  # fmt: skip
-    offered = []
-    for k in sorted(arrived, key=lambda k: (-rows.capture_us[k], rows.hops[k], arrived.index(k))):
-        identity = rows.origin[k], rows.number[k]
+    offered, newer = [], set()
+    for k in sorted(arrived, key=lambda k: (-rows.stamp_us[k], rows.hops[k], rows.sender[k], arrived.index(k))):
+        identity, before = (rows.origin[k], rows.number[k]), set(newer)
+        newer.add(identity)
         others = own + [place(other) for other in offered]
-        if all(np.hypot(*(place(k) - other)) >= SAME_M for other in others) and identity not in [
-            (rows.origin[other], rows.number[other]) for other in offered
-        ]:
+        if all(np.hypot(*(place(k) - other)) >= SAME_M for other in others) and identity not in before:
             offered.append(k)
     return current, offered
 
@@ -100,7 +106,7 @@ def test_what_neighbours_know_follows_from_what_they_announced(seed):
     rows, around = rows_of(chance, 12), around_of(chance)
     one = usable(rows, np.arange(12), OWN, NOW_US, 100_000, SAME_M)
     told, is_itself, hears, _, better, reached = compared(
-        rows, one, np.full(len(one.offered), 14.0), around, SAME_M, ATTENTION_S
+        rows, one, bodies_of(rows, one), np.full(len(one.offered), 14.0), around, SAME_M, ATTENTION_S
     )
     wanting = around.agent[around.wants].tolist()
     assert reached.tolist() == [share(around, agent, OWN) for agent in wanting]
@@ -117,7 +123,11 @@ def test_what_neighbours_know_follows_from_what_they_announced(seed):
                 for row in same
             ]
             assert told[t, w] == max(shares, default=0.0)
-            assert is_itself[t, w] == (agent == body)
+            offset_m = np.abs(around.place_m[around.agent == agent][0] - one.offered_m[t])
+            is_inside = bool(around.is_vehicle[around.agent == agent][0]) and bool(
+                (offset_m <= rows.size_m[k, :2] / 2).all()
+            )
+            assert is_itself[t, w] == (agent == body or is_inside)
             assert hears[t, w] == (share(around, agent, body) if body is not None else 0.0)
             source = rows.sender[k]
             mine = min(share(around, OWN, source), share(around, agent, OWN))
@@ -139,4 +149,5 @@ def test_the_relevance_is_that_of_a_hidden_road_user_at_the_place_of_the_object(
     )  # fmt: skip
     one = Usable(np.array([0]), np.array([[70.0, 0.0]]), np.array([0]), np.array([[70.0, 0.0]]))
     # A car at 21 m/s and a road user that may drive at 14 m/s towards it meet after 2 s.
-    assert compared(rows, one, np.array([14.0]), around, SAME_M, ATTENTION_S)[3][0, 0] == pytest.approx(np.exp(-2 / 4))
+    found = compared(rows, one, bodies_of(rows, one), np.array([14.0]), around, SAME_M, ATTENTION_S)
+    assert found[3][0, 0] == pytest.approx(np.exp(-2 / 4))

@@ -7,13 +7,15 @@ import numpy as np
 from tests.engine.cooperation.inboxes import Inbox
 from tests.engine.cooperation.own_asks import Ego, request_size
 from tests.engine.cooperation.own_nearby import nearby_of
+from tests.engine.cooperation.own_retelling import Teller
 from tests.engine.cooperation.situations import Situation
-from v2xsim.engine.channel.messages import AnswerMessage, RequestMessage
+from v2xsim.engine.channel.messages import AnswerMessage, ReportMessage, RequestMessage, RetoldMessage
 from v2xsim.engine.channel.radio import RadioAir
 from v2xsim.engine.cooperation import cooperation as steps
 from v2xsim.engine.cooperation.collective import Reporting
 from v2xsim.engine.cooperation.cooperation import Cooperation
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
+from v2xsim.engine.cooperation.retelling import Retelling
 from v2xsim.engine.stations.contents import EVERYBODY, HeardList
 from v2xsim.engine.stations.knowledge import Knowledge
 from v2xsim.engine.stations.own_tracks import OwnTracks
@@ -139,7 +141,8 @@ class Witness:
         for receiver, snr_db in zip(receivers, heard.snr_db.tolist(), strict=True):
             if receiver in there:
                 self.inbox(receiver).receive(heard, snr_db, stations.forget_us)
-        if packet.hop > 1:
+        # What was told on is told on by retelling only.
+        if packet.hop > 1 or isinstance(message, RetoldMessage):
             return {}
         if message.destination == EVERYBODY:
             return {(station, EVERYBODY): True for station in receivers if station in self.passing[message.origin]}
@@ -172,6 +175,34 @@ class Witness:
         self.compared["seen"] += int(theirs.sees.sum())
         self.compared["missed"] += int((~theirs.sees & (theirs.relevance > 0.1)).sum())
 
+    def retelling(self, air, engine, agents, slot, theirs):
+        """Compare what each station tells on, which is nothing for most of them, with what it works out for itself."""
+        streams, rule, interval_us = engine._streams, engine._rule, engine._interval_us
+        told = {message.origin: message for message in theirs}
+        if len(told) < len(theirs) or told.keys() - set(agents.tolist()):
+            self.differences.append(("who tells", slot, [message.origin for message in theirs]))
+        for agent in agents.tolist():
+            mine = set()
+            if int(streams.uniform("retelling.phase", streams.agent_key(agent)) * 10) == slot:
+                teller = Teller(self.situation(air, agent), self.zones.hidden_speeds, interval_us)
+                mine = teller.told_on(rule)
+                self.compared["looks"] += 1
+                self.compared["usable"] += len(teller.usable)
+            parts = told[agent].parts if agent in told else ()
+            engine_tells = [
+                (report.origin, int(report.number[row]), report.frame.stamp_us, times)
+                for report, rows, hops in parts for row, times in zip(rows.tolist(), hops.tolist(), strict=True)
+            ]  # fmt: skip
+            if len(engine_tells) > len(set(engine_tells)):
+                self.differences.append(("told twice", agent, engine_tells))
+            self.compare("told on", *({(agent, *one): True for one in tells} for tells in (mine, engine_tells)))
+            self.compared["told on again"] += sum(one[3] > 1 for one in mine)
+
+    def sent(self, message):
+        """Note that a station sent reported objects."""
+        if isinstance(message, ReportMessage | RetoldMessage):
+            self.inbox(message.origin).reported.append((message, message.queued_us))
+
     def announced_m(self, inbox, frame, now_us, forget_us):
         """Return the positions of the vehicles that announced themselves to a station, at the instant of its frame."""
         places = [
@@ -192,6 +223,7 @@ def watched(monkeypatch):
 
 def _watch_what_arrives(monkeypatch, watch):
     enter, follow, receive, forward = Stations.enter, OwnTracks.follow, OverTheAir.receive, RadioAir.forward
+    send = RadioAir.send
     forwarded, own_tracks = {}, set()
 
     def entered(self, states):
@@ -219,6 +251,10 @@ def _watch_what_arrives(monkeypatch, watch):
         forwarded[sender, target] = True
         forward(self, packet, sender=sender, target=target)
 
+    def sends(self, message, **how):
+        watch.sent(message)
+        send(self, message, **how)
+
     begin = OwnTracks.__init__
 
     def begun(self, step_us):
@@ -230,6 +266,7 @@ def _watch_what_arrives(monkeypatch, watch):
     monkeypatch.setattr(OwnTracks, "follow", followed)
     monkeypatch.setattr(OverTheAir, "receive", received)
     monkeypatch.setattr(RadioAir, "forward", forwards)
+    monkeypatch.setattr(RadioAir, "send", sends)
 
 
 def _watch_what_is_decided(monkeypatch, watch):
@@ -240,7 +277,7 @@ def _watch_what_is_decided(monkeypatch, watch):
         Reporting.report,
         steps.announcements,
     )
-    run = {}
+    run, retold = {}, Retelling.retold
 
     def begun(self, scenario, clock, streams, air, exchange, stations, tracks, zones, *others):
         begin(self, scenario, clock, streams, air, exchange, stations, tracks, zones, *others)
@@ -289,6 +326,11 @@ def _watch_what_is_decided(monkeypatch, watch):
         watch.compare("reports", {frame.agent: mine}, {frame.agent: theirs})
         return result
 
+    def retells(self, agents, slot, now_us):
+        result = retold(self, agents, slot, now_us)
+        watch.retelling(run["air"], self, agents, slot, result)
+        return result
+
     def announces(states, rows, frames, heard, sequence, busy_share, contains_matrix):
         now_us, air = run["air"]._clock.now_us, run["air"]
         for agent, theirs in zip(states.agent[rows].tolist(), heard, strict=True):
@@ -305,6 +347,6 @@ def _watch_what_is_decided(monkeypatch, watch):
 
     for place, name, function in (
         (Cooperation, "__init__", begun), (OverTheAir, "plan_passing", planned), (OverTheAir, "candidates", chosen),
-        (steps, "asks", asked), (Cooperation, "collected", collects), (Reporting, "report", reports), (steps, "announcements", announces),
+        (steps, "asks", asked), (Cooperation, "collected", collects), (Reporting, "report", reports), (Retelling, "retold", retells), (steps, "announcements", announces),
     ):  # fmt: skip
         monkeypatch.setattr(place, name, function)

@@ -41,9 +41,27 @@ def test_rows_have_what_the_detecting_station_reported_however_they_came():
     assert rows.origin.tolist() == [HELPER] * 3
     assert rows.number.tolist() == [7, 9, 9]
     assert rows.hops.tolist() == [0, 0, 1]
-    assert rows.capture_us.tolist() == [1_000_000] * 3
+    assert rows.stamp_us.tolist() == [1_000_000] * 3
     assert rows.place_m.tolist() == [[0, 0], [20, 5], [20, 5]]
     assert [(source is one, row) for source, row in sources] == [(True, 0), (True, 1), (True, 1)]
+
+
+def test_times_of_objects_are_those_of_the_clock_of_their_station():
+    heard = ReportsHeard()
+    heard.hear(report(frame(HELPER, 1_000_000, stamp_us=1_030_000), detections([(0, 0)]), [7]), some(EGO), 1_050_000)
+    assert heard.rows()[0].stamp_us.tolist() == [1_030_000]
+
+
+def test_each_station_keeps_a_message_for_as_long_after_it_arrived_there():
+    heard, one = ReportsHeard(), two_cars()
+    heard.hear(one, some(EGO), 1_050_000)
+    heard.hear(one, some(OTHER), 1_500_000)
+    held = []
+    for now_us in (2_250_000, 2_250_001, 2_700_000, 2_700_001):
+        heard.forget(now_us)
+        held.append([len(messages) for messages in heard.held_by(some(EGO, OTHER))])
+    assert held == [[1, 1], [0, 1], [0, 1], [0, 0]]
+    assert heard.rows()[1] == []
 
 
 def test_what_is_too_old_for_any_use_is_forgotten():
@@ -57,4 +75,4 @@ def test_what_is_too_old_for_any_use_is_forgotten():
         assert len(sources) == 2 * len(rows.begin)
         # The newest one is there, under its new index.
         assert heard.held_by(some(EGO))[0].tolist() == list(range(len(rows.begin)))
-        assert rows.capture_us[-1] == now_us
+        assert rows.stamp_us[-1] == now_us

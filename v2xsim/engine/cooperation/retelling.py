@@ -14,7 +14,7 @@ from v2xsim.comms.messages.retelling.rule import RetellingView, told_on_by
 from v2xsim.comms.messages.sizes import retold_bytes
 from v2xsim.engine.cooperation.matrix_sight import Bodies, Matrices, shown, stacked
 from v2xsim.engine.cooperation.retelling_loops import Around, Usable, compared, usable
-from v2xsim.engine.stations.contents import Report, Retold
+from v2xsim.engine.stations.contents import HeardList, Report, Retold
 from v2xsim.engine.stations.neighbours import AnnouncedMatrices
 from v2xsim.engine.stations.own_state import rows_of
 from v2xsim.engine.stations.reports_heard import ReportedRows, ReportsHeard
@@ -70,11 +70,11 @@ class Retelling:
         sight = self._sight(agents, now_us)
         found = []
         for a, messages in enumerate(held):
-            one = usable(rows, messages, int(agents[a]), now_us, self._interval_us, SAME_M)
+            around = _around(vicinities, a, now_us)
+            one = usable(rows, messages, around.own, around.stamp_us, self._interval_us, SAME_M)
             if len(one.offered) == 0:
                 continue
-            around = _around(vicinities, a, now_us)
-            chosen = np.sort(one.offered[told_on_by(self._rule, self._view(rows, one, around, sight, a, now_us))])
+            chosen = np.sort(one.offered[told_on_by(self._rule, self._view(rows, one, around, sight, a))])
             if len(chosen):
                 found.append(_message(around.own, [sources[row] for row in chosen.tolist()], rows.hops[chosen] + 1))
         return found
@@ -87,14 +87,17 @@ class Retelling:
         return announced, stacked(announced)
 
     def _view(
-        self, rows: ReportedRows, one: Usable, around: Around, sight: tuple[AnnouncedMatrices, Matrices] | None, a: int, now_us: int
+        self, rows: ReportedRows, one: Usable, around: Around, sight: tuple[AnnouncedMatrices, Matrices] | None, a: int
     ) -> RetellingView:  # fmt: skip
         """Return what the rule is shown of one station, the one at index `a` of those that decide now."""
         offered, wants = one.offered, around.wants
         speed_mps = np.hypot(*rows.velocity_mps[offered].T)
         # What drives faster than is usual at its place may go on doing so.
         top_mps = np.maximum(self._hidden_speeds.at(one.offered_m), speed_mps)
-        told, is_itself, hears, relevance, better, reached = compared(rows, one, top_mps, around, SAME_M, ATTENTION_S)
+        bodies = Bodies(one.offered_m, rows.velocity_mps[offered], rows.size_m[offered], rows.yaw_rad[offered])
+        told, is_itself, hears, relevance, better, reached = compared(
+            rows, one, bodies, top_mps, around, SAME_M, ATTENTION_S
+        )
         if sight is None:
             sees = np.zeros(told.shape, bool)
         else:
@@ -103,17 +106,19 @@ class Retelling:
             row = rows_of(announced.agent[theirs], around.agent[wants])
             matrix = np.where(row >= 0, announced.matrix[theirs][row], -1)
             age_s = (around.stamp_us - announced.stamp_us[theirs][row]) * 1e-6
-            bodies = Bodies(one.offered_m, rows.velocity_mps[offered], rows.size_m[offered], rows.yaw_rad[offered])
             sees = shown(bodies, matrices, matrix, age_s)
         return RetellingView(
-            one.offered_m, speed_mps, now_us - rows.capture_us[offered], rows.hops[offered], rows.origin[offered],
+            one.offered_m, speed_mps, around.stamp_us - rows.stamp_us[offered], rows.hops[offered], rows.origin[offered],
             around.agent[wants], around.place_m[wants], reached, told, sees, is_itself, hears, relevance, better,
         )  # fmt: skip
 
 
 def _around(vicinities: Vicinities, a: int, now_us: int) -> Around:
     """Return what one station knows of the stations around it now."""
-    own, said, measured = vicinities.own, vicinities.announced, vicinities.measured
+    own, said = vicinities.own, vicinities.announced
+    # Rounded as in announcements: else each of two stations that hear all would count the other one as placed better, and nobody would tell.
+    measured = vicinities.measured
+    share = HeardList.of(measured.sender, measured.snr_db, measured.share).share
     known, heard = slice(said.offset[a], said.offset[a + 1]), slice(measured.offset[a], measured.offset[a + 1])
     at = said.row[known]
     # By the clocks of both, as for announced vehicles.
@@ -123,7 +128,7 @@ def _around(vicinities: Vicinities, a: int, now_us: int) -> Around:
     return Around(
         int(own.agent[a]), stamp_us, said.agent[known], said.pose[at, :2] + velocity_mps * age_s[:, None],
         velocity_mps, said.is_vehicle[at], said.wants_data[at], at, said.listed, said.heard_agent, said.heard_share,
-        measured.sender[heard], measured.share[heard],
+        measured.sender[heard], share[heard],
     )  # fmt: skip
 
 

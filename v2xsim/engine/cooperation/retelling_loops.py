@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from numba import njit
 
 from v2xsim.comms.messages.cpm import CHECK_US, MOVE_M, SLOWEST_US
+from v2xsim.engine.cooperation.matrix_sight import covers
 from v2xsim.engine.stations.knowledge import GRACE_US
 from v2xsim.engine.stations.reports_heard import ReportedRows
 from v2xsim.perception.matching.relevance import meeting_s
@@ -63,35 +64,36 @@ class Usable(NamedTuple):
 
 
 def usable(
-    rows: ReportedRows, messages: Int64[np.ndarray, " messages"], own: int, now_us: int, interval_us: int, same_m: float
+    rows: ReportedRows, messages: Int64[np.ndarray, " messages"], own: int, own_us: int, interval_us: int, same_m: float
 ) -> Usable:
     """Return what a station may tell on of the messages that it holds.
 
     An object may be told on for as long as it is valid for fusion and a message may take until the next report, if it came from the station
-    that detected it. Of several reports of one object, less than `same_m` apart, only the newest one may. What the station reports itself
-    need not be told on.
+    that detected it, by the clocks of that station and of this one. Of several reports of one object, less than `same_m` apart or with the
+    same number of the same station, only the newest one may; of equally new ones that which was told on least often, then that from the sender
+    with the lowest agent id. What the station reports itself need not be told on.
 
     Args:
         rows: Objects of all messages.
         messages: The messages that this station holds.
         own: Agent id of the station.
-        now_us: Present simulated time.
+        own_us: The present on its own clock.
         interval_us: Least time between two reports of a station.
         same_m: Reports closer than this are of one object.
     """
-    return Usable(*_usable(rows, messages, own, now_us, float(interval_us - CHECK_US), same_m))
+    return Usable(*_usable(rows, messages, own, own_us, float(interval_us - CHECK_US), same_m))
 
 
 @njit(cache=True, nogil=True)
-def _usable(rows, messages, own, now_us, extra_us, same_m):  # type: ignore[no-untyped-def]
+def _usable(rows, messages, own, own_us, extra_us, same_m):  # type: ignore[no-untyped-def]
     most = 0
     for m in messages:
         most += rows.end[m] - rows.begin[m]
     current, current_m, is_own, n = np.empty(most, np.int64), np.empty((most, 2)), np.zeros(most, np.bool_), 0
-    arrived, arrived_m, f = np.empty(most, np.int64), np.empty((most, 2)), 0
+    arrived, arrived_m, order, f = np.empty(most, np.int64), np.empty((most, 2)), np.empty(most, np.int64), 0
     for m in messages:
         for k in range(rows.begin[m], rows.end[m]):
-            age_us = now_us - rows.capture_us[k]
+            age_us = own_us - rows.stamp_us[k]
             vx, vy = rows.velocity_mps[k, 0], rows.velocity_mps[k, 1]
             renewed_us = min(SLOWEST_US, 1e6 * MOVE_M / max(np.hypot(vx, vy), 1e-3) + extra_us)
             x, y = rows.place_m[k, 0] + vx * age_us * 1e-6, rows.place_m[k, 1] + vy * age_us * 1e-6
@@ -101,13 +103,20 @@ def _usable(rows, messages, own, now_us, extra_us, same_m):  # type: ignore[no-u
                 n += 1
             if rows.origin[k] != own and rows.sender[k] != own and age_us <= renewed_us + GRACE_US - CHECK_US:
                 arrived[f], arrived_m[f, 0], arrived_m[f, 1] = k, x, y
+                # Newest first; of the same instant, what was told on least often; then by sender, since frames of one tick are equally old.
+                order[f] = (age_us * 16 + rows.hops[k]) * 2**31 + rows.sender[k]
                 f += 1
-    # Newest first; of the same instant, what was told on least often.
-    newest = np.argsort(rows.hops[arrived[:f]] - 100 * rows.capture_us[arrived[:f]], kind="mergesort")
+    newest = np.argsort(order[:f], kind="mergesort")
     offered, offered_m, count = np.empty(f, np.int64), np.empty((f, 2)), 0
-    for at in newest:
+    for rank in range(f):
+        at = newest[rank]
         k, x, y = arrived[at], arrived_m[at, 0], arrived_m[at, 1]
         is_known = False
+        for newer in range(rank):
+            other = arrived[newest[newer]]
+            if rows.origin[k] == rows.origin[other] and rows.number[k] == rows.number[other]:
+                is_known = True
+                break
         for other in range(n):
             if is_own[other] and _are_same(x, y, current_m[other, 0], current_m[other, 1], same_m):
                 is_known = True
@@ -115,9 +124,7 @@ def _usable(rows, messages, own, now_us, extra_us, same_m):  # type: ignore[no-u
         for other in range(count):
             if is_known:
                 break
-            is_known = (
-                rows.origin[k] == rows.origin[offered[other]] and rows.number[k] == rows.number[offered[other]]
-            ) or (_are_same(x, y, offered_m[other, 0], offered_m[other, 1], same_m))
+            is_known = _are_same(x, y, offered_m[other, 0], offered_m[other, 1], same_m)
         if not is_known:
             offered[count], offered_m[count, 0], offered_m[count, 1] = k, x, y
             count += 1
@@ -130,12 +137,13 @@ def _are_same(x, y, other_x, other_y, same_m):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def compared(rows, one, top_mps, around, same_m, attention_s):  # type: ignore[no-untyped-def]
+def compared(rows, one, bodies, top_mps, around, same_m, attention_s):  # type: ignore[no-untyped-def]
     """Return, for each object that a station may tell on and each station that wants data, columns of `RetellingView`.
 
     Args:
         rows: Objects of all messages.
         one: What the station may use.
+        bodies: The objects that it may tell on, at the present.
         top_mps: Highest speed that each object that it may tell on may soon have.
         around: What the station knows of the stations around it.
         same_m: Reports closer than this are of one object.
@@ -160,7 +168,9 @@ def compared(rows, one, top_mps, around, same_m, attention_s):  # type: ignore[n
         for w in range(len(wanting)):
             other = wanting[w]
             agent, said = around.agent[other], around.said[other]
-            is_itself[t, w] = other == body
+            is_itself[t, w] = other == body or (
+                around.is_vehicle[other] and covers(bodies, t, around.place_m[other, 0], around.place_m[other, 1], 0.0)
+            )
             hears[t, w] = _share(around, said, around.agent[body]) if body >= 0 else 0.0
             vx, vy = around.velocity_mps[other, 0], around.velocity_mps[other, 1]
             excess = vx * vx + vy * vy - top_mps[t] ** 2

@@ -18,7 +18,7 @@ class ReportedRows(NamedTuple):
         origin: Agent id of the station that detected and reported the object.
         number: Number of the object in the messages of that station.
         hops: How often the object had been told on: 0 in a message of the station that detected it.
-        capture_us: Time of the frame in which it was detected.
+        stamp_us: Time of the frame in which it was detected, on the clock of the station that detected it.
         place_m: Position at that time.
         velocity_mps: Reported velocity.
         size_m: Length, width and height.
@@ -31,7 +31,7 @@ class ReportedRows(NamedTuple):
     origin: Int64[np.ndarray, " rows"]
     number: Int64[np.ndarray, " rows"]
     hops: Int64[np.ndarray, " rows"]
-    capture_us: Int64[np.ndarray, " rows"]
+    stamp_us: Int64[np.ndarray, " rows"]
     place_m: Float[np.ndarray, "rows 2"]
     velocity_mps: Float[np.ndarray, "rows 2"]
     size_m: Float[np.ndarray, "rows 3"]
@@ -39,9 +39,8 @@ class ReportedRows(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """One message and its objects as columns, in the order of `ReportedRows`, and the time at which it was noted first."""
+    """One message and its objects as columns, in the order of `ReportedRows`."""
 
-    noted_us: int
     message: Report | Retold
     sources: list[tuple[Report, int]]
     whole: Int64[np.ndarray, "rows 5"]
@@ -49,14 +48,14 @@ class _Kept(NamedTuple):
 
 
 class ReportsHeard:
-    """The messages with reported objects that each station received or sent within the last second or so."""
+    """The messages with reported objects that each station received or sent; a station keeps each for 1.2 s after it arrived there last."""
 
     def __init__(self) -> None:
         # Messages have numbers in the order in which they were noted; the first one that is kept has number `_first`.
         self._first, self._kept = 0, list[_Kept]()
         self._number: dict[int, int] = {}
-        # Number of a message, and stations that hold it from some time on.
-        self._held: list[tuple[int, Int64[np.ndarray, " receivers"]]] = []
+        # Number of a message, stations that hold it, and from when on.
+        self._held: list[tuple[int, Int64[np.ndarray, " receivers"], int]] = []
 
     def hear(self, message: Report | Retold, receivers: Int64[np.ndarray, " receivers"], now_us: int) -> None:
         """Note that a message arrived at some stations, or that its sender sent it.
@@ -69,19 +68,18 @@ class ReportsHeard:
         number = self._number.get(id(message))
         if number is None:
             number = self._number[id(message)] = self._first + len(self._kept)
-            self._kept.append(_kept(message, now_us))
-        self._held.append((number, receivers))
+            self._kept.append(_kept(message))
+        self._held.append((number, receivers, now_us))
 
     def forget(self, now_us: int) -> None:
-        """Forget messages all of whose objects are too old for any use."""
-        count = 0
-        while count < len(self._kept) and now_us - self._kept[count].noted_us > REPORT_VALID_US:
-            del self._number[id(self._kept[count].message)]
-            count += 1
-        if count:
-            self._first += count
-            del self._kept[:count]
-            self._held = [held for held in self._held if held[0] >= self._first]
+        """Forget what arrived so long ago that all objects in it are too old for any use."""
+        # How long a message took to a station does not change how long another one keeps it.
+        self._held = [held for held in self._held if now_us - held[2] <= REPORT_VALID_US]
+        first = min((held[0] for held in self._held), default=self._first + len(self._kept))
+        for kept in self._kept[: first - self._first]:
+            del self._number[id(kept.message)]
+        del self._kept[: first - self._first]
+        self._first = first
 
     def rows(self) -> tuple[ReportedRows, list[tuple[Report, int]]]:
         """Return the objects of all messages that are kept, and the report and row from which each comes."""
@@ -89,9 +87,9 @@ class ReportsHeard:
         end = np.cumsum(count)
         whole = np.concatenate([np.zeros((0, 5), np.int64), *(kept.whole for kept in self._kept)])
         real = np.concatenate([np.zeros((0, 8)), *(kept.real for kept in self._kept)])
-        sender, origin, number, hops, capture_us = np.ascontiguousarray(whole.T)
+        sender, origin, number, hops, stamp_us = np.ascontiguousarray(whole.T)
         rows = ReportedRows(
-            end - count, end, sender, origin, number, hops, capture_us, np.ascontiguousarray(real[:, :2]), np.ascontiguousarray(real[:, 2:4]),
+            end - count, end, sender, origin, number, hops, stamp_us, np.ascontiguousarray(real[:, :2]), np.ascontiguousarray(real[:, 2:4]),
             np.ascontiguousarray(real[:, 4:7]), np.ascontiguousarray(real[:, 7]),
         )  # fmt: skip
         return rows, [source for kept in self._kept for source in kept.sources]
@@ -100,14 +98,15 @@ class ReportsHeard:
         """Return for each of some stations the messages that it holds, as indices into `ReportedRows.begin`, in rising order."""
         if not self._held:
             return [np.zeros(0, np.int64) for _ in agents]
-        receiver = np.concatenate([receivers for _, receivers in self._held])
+        receiver = np.concatenate([receivers for _, receivers, _ in self._held])
         number = np.repeat(
-            np.array([number for number, _ in self._held], np.int64), [len(receivers) for _, receivers in self._held]
+            np.array([number for number, _, _ in self._held], np.int64),
+            [len(receivers) for _, receivers, _ in self._held],
         )
         return [np.unique(number[receiver == agent]) - self._first for agent in agents]
 
 
-def _kept(message: Report | Retold, now_us: int) -> _Kept:
+def _kept(message: Report | Retold) -> _Kept:
     if isinstance(message, Report):
         count = len(message.number)
         parts = [(message, np.arange(count), np.zeros(count, np.int64))]
@@ -119,10 +118,10 @@ def _kept(message: Report | Retold, now_us: int) -> _Kept:
         found, count = report.detections, len(rows)
         boxes = found.boxes
         whole.append(np.column_stack([
-            np.full(count, message.origin), np.full(count, report.origin), report.number[rows], hops, np.full(count, report.frame.time_us),
+            np.full(count, message.origin), np.full(count, report.origin), report.number[rows], hops, np.full(count, report.frame.stamp_us),
         ]))  # fmt: skip
         real.append(np.column_stack([
             boxes.center_m[rows, :2], found.velocity_mps[rows], boxes.size_m[rows], boxes.yaw_rad[rows],
         ]))  # fmt: skip
         sources.extend((report, row) for row in rows.tolist())
-    return _Kept(now_us, message, sources, np.concatenate(whole), np.concatenate(real))
+    return _Kept(message, sources, np.concatenate(whole), np.concatenate(real))
