@@ -32,17 +32,18 @@ class RetellingView:
         agent: Agent ids of the stations that want data of others, as far as this station knows, in rising order.
         station_m: Their announced positions, extrapolated with their announced velocities.
         reached: Share of this station's announcements that arrive at each of them, 0 to 1, by the list that each announced.
-        told: How well each of them hears a station that told it of each object: the share of that station's announcements that arrive at it, 0 to
-            1; of several such stations the greatest; 1 if it detected or told of the object itself. Only reports count that arrived here too,
-            or were sent from here, and that need not have been followed by a newer one yet.
+        told: Probability that each of them was told of each object, 0 to 1: that one of the reports of it arrived, each with the share of
+            announcements of its sender that arrive there, by the list that the station announced; 1 if it detected or told of the object itself. Only
+            reports count that arrived here too, or were sent from here, and that need not have been followed by a newer one yet.
         sees: Whether the newest matrix of each that arrived here has an occupied cell where each object was when it was announced; false without
             a matrix, where the object was outside of it, and for a rule that does not set `reads_matrices`.
         is_itself: Whether each object is one of them.
         hears: Share of the announcements of the object's own station that arrive at each of them; 0 for objects that announce nothing.
         relevance: Relevance of each object's place to each of them, 0 to 1: exp(-t / 4 s) with the time t after which they can meet at the
             earliest; 0 if never.
-        better: Number of other known stations that are placed better between the one that told this station of each object and each of
-            the stations that want data: of the shares of announcements that arrive over the two hops, the smaller one is greater.
+        better: Number of other known stations that are placed better between the source, which told this station of each object, and each of
+            the stations that want data: of the shares of announcements that arrive over the two hops, the smaller one is greater, or is as
+            great and the station is nearer to the one that wants data.
     """
 
     place_m: Float[np.ndarray, "objects 2"]

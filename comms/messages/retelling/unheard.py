@@ -1,18 +1,17 @@
-"""Retelling rule: tell on what a neighbour has not heard of, because the stations that reported it do not reach it.
+"""Retelling rule: tell on what neighbours have not heard of, because the stations that reported it do not reach them.
 
 A relay passes on packets; this rule passes on the objects in them that somebody misses, those of many packets in one message. Who
 misses them follows from the lists of heard stations that all stations announce for the choice of relays.
 
 References:
-    Ours. Its back-off, in which a station that hears another one tell the same keeps silent, is that of contention-based forwarding
-    (ETSI EN 302 636-4-1, annex E; from memory).
+    Ours. Its silence, if another station has told the same, is that of contention-based forwarding (ETSI EN 302 636-4-1, annex E; from memory).
 """
 
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from v2xsim.comms.messages.retelling.rule import RetellingRule, RetellingView
 from v2xsim.parts import AtLeast, AtMost, part
@@ -21,27 +20,15 @@ from v2xsim.parts import AtLeast, AtMost, part
 @part("unheard")
 @dataclass(frozen=True)
 class Unheard(RetellingRule):
-    """Tell on the objects that a neighbour has not heard of: it hears no station that reported them, and they matter to it."""
+    """Tell on the objects of which neighbours have hardly heard and that matter to them, unless another station is placed better."""
 
-    least_relevance: Annotated[
+    least_gain: Annotated[
         float,
         AtLeast(0),
-        AtMost(1),
-        "Least relevance of an object to a neighbour, exp(-t / 4 s) with the time t after which they can meet at the earliest; with a higher value "
-        "less is told on, with 0 also what a neighbour can never meet",
-    ] = 0.1
-    heard_share: Annotated[
-        float,
-        AtLeast(0),
-        AtMost(1),
-        "Share of the announcements of a station that must arrive at another one for this one to count as heard; with a higher value more is told on",
-    ] = 0.5
-    reached_share: Annotated[
-        float,
-        AtLeast(0),
-        AtMost(1),
-        "Share of the own announcements that must arrive at a neighbour, if something is to be told on for it",
-    ] = 0.5
+        AtMost(1000),
+        "Least gain of telling an object on: its relevance to a neighbour, times the probabilities that the neighbour does not know it and that the "
+        "message arrives there, summed over neighbours; with a higher value less is told on",
+    ] = 0.2
     oldest_ms: Annotated[
         float,
         AtLeast(0),
@@ -55,17 +42,18 @@ class Unheard(RetellingRule):
         int,
         AtLeast(0),
         AtMost(1000),
-        "Largest number of other stations that are placed better between the reporter and the neighbour, if this one is to tell an object on",
+        "Largest number of other stations that are placed better between the source of an object and a neighbour, if this station is to count the neighbour",
     ] = 0
 
-    def knows(self, view: RetellingView) -> Bool[np.ndarray, "objects stations"]:
-        """Return whether each station knows each object, as far as this station can tell."""
-        known: np.ndarray = view.is_itself | (view.hears >= self.heard_share) | (view.told >= self.heard_share)
-        return known
+    def known(self, view: RetellingView) -> Float[np.ndarray, "objects stations"]:
+        """Return how likely each station knows each object, 0 to 1, as far as this station can tell."""
+        misses: np.ndarray = (1.0 - view.told) * (1.0 - view.hears) * ~view.is_itself
+        return 1.0 - misses
 
     def told_on(self, view: RetellingView) -> Bool[np.ndarray, " objects"]:
         """Return whether the station tells each object on."""
         is_fresh = (view.hops < self.hops) & (view.age_us <= self.oldest_ms * 1e3)
-        misses = ~self.knows(view) & (view.relevance >= self.least_relevance) & (view.reached >= self.reached_share)
-        found: np.ndarray = is_fresh & (misses & (view.better <= self.better)).any(axis=1)
+        gain = (1.0 - self.known(view)) * view.relevance * view.reached * (view.better <= self.better)
+        # Not above 0, but for a neighbour: with no least gain, what brings nothing is not told on either.
+        found: np.ndarray = is_fresh & (gain.sum(axis=1) >= self.least_gain) & (gain > 0.0).any(axis=1)
         return found

@@ -91,7 +91,7 @@ class Teller:
             (*one.identity, one.report.frame.stamp_us, one.hops + 1)
             for one in self.usable
             if one.hops < rule.hops and one.age_us(self._own_us) <= rule.oldest_ms * 1e3
-            and any(self.is_for(one, neighbour, rule) for neighbour in neighbours)
+            and math.fsum(gains := [self.gain(one, neighbour, rule) for neighbour in neighbours]) >= rule.least_gain and any(gains)
         }  # fmt: skip
 
     @cached_property
@@ -118,30 +118,36 @@ class Teller:
         held = [one for one in self._held if one.age_us(self._own_us) <= one.renewed_us(self._interval_us)]
         return [(one, one.place_m(self._own_us)) for one in held]
 
-    def is_for(self, one, neighbour, rule):
-        """Return whether an object is told on for a neighbour."""
+    def gain(self, one, neighbour, rule):
+        """Return what telling an object on brings a neighbour: relevance times the chance that it gets something new."""
         at, own, said, place_m = self._at, self._inbox.agent, self._at.known[neighbour], one.place_m(self._own_us)
-        seen = self.as_seen(one)
+        seen, misses = self.as_seen(one), 1.0
         for other, other_m in self.current:
-            if math.dist(place_m, other_m) < SAME_M and (
-                neighbour in (other.sender, other.identity[0]) or at.hop(other.sender, neighbour)[0] >= rule.heard_share
-            ):
-                return False
+            if math.dist(place_m, other_m) < SAME_M:
+                is_its_own = neighbour in (other.sender, other.identity[0])
+                misses *= 0.0 if is_its_own else 1.0 - at.hop(other.sender, neighbour)[0]
         body = body_of(seen, 0, at.known, self._place_m)
         if neighbour == body or (said.size_m[0] > 0.0 and is_inside(seen, 0, self._place_m[neighbour])):
-            return False
-        if body is not None and at.hop(body, neighbour)[0] >= rule.heard_share:
-            return False
+            return 0.0
+        if body is not None:
+            misses *= 1.0 - at.hop(body, neighbour)[0]
         held = self._inbox.seen_by(neighbour, at.now_us, at.forget_us) if rule.reads_matrices else None
         if held is not None and is_occupied(seen, 0, held.matrix, (self._own_us - held.stamp_us) * 1e-6):
-            return False
-        velocity_mps = np.array(said.velocity_mps)
-        if relevance_to(seen, 0, self._place_m[neighbour], velocity_mps, self._map) < rule.least_relevance:
-            return False
-        mine = min(self.hears(one.sender), at.hop(own, neighbour)[0])
-        others = [third for third in at.known if third not in (neighbour, one.sender, one.identity[0])]
-        better = [third for third in others if min(at.hop(one.sender, third)[0], at.hop(third, neighbour)[0]) > mine]
-        return at.hop(own, neighbour)[0] >= rule.reached_share and len(better) <= rule.better
+            return 0.0
+        if self.placed_better(one, neighbour) > rule.better:
+            return 0.0
+        relevance = relevance_to(seen, 0, self._place_m[neighbour], np.array(said.velocity_mps), self._map)
+        return misses * relevance * at.hop(own, neighbour)[0]
+
+    def placed_better(self, one, neighbour):
+        """Return how many known stations are placed better between a sender and a neighbour."""
+        at, own, to_m = self._at, self._inbox.agent, self._place_m[neighbour]
+        mine = min(self.hears(one.sender), at.hop(own, neighbour)[0]), -math.dist(self._at.own.pose[0, :2], to_m)
+        theirs = [
+            (min(at.hop(one.sender, third)[0], at.hop(third, neighbour)[0]), -math.dist(self._place_m[third], to_m))
+            for third in at.known if third not in (neighbour, one.sender, one.identity[0])
+        ]  # fmt: skip
+        return sum(other > mine for other in theirs)
 
     def hears(self, sender):
         """Return the share of a sender's announcements that arrive here, in the steps of announced ones."""

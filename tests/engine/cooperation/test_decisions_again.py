@@ -49,10 +49,10 @@ def test_each_alarm_of_the_forecast_that_learns_follows_from_one_inbox(witness):
 ERRORS = ["errors.gnss_sigma_m=2", "errors.clock_sigma_ms=100"]
 DENSE = ["stations.count=90", "lidars.count=30", "cooperation.relay=none"]
 RETELLING = {
-    "unheard": ["cooperation.retelling=unheard", *DENSE],
+    "unheard": ["cooperation.retelling={rule: unheard, least_gain: 0.05}", *DENSE],
     "unseen, rare matrices": ["cooperation.retelling=unseen", "cooperation.matrix.interval_ms=500", *DENSE],
-    "unseen, errors": ["cooperation.retelling=unseen", *ERRORS, *DENSE],
-    "unheard, relays, errors": ["cooperation.retelling=unheard", *ERRORS],
+    "unseen, errors": ["cooperation.retelling={rule: unseen, least_gain: 0.05}", *ERRORS, *DENSE],
+    "unheard, relays, errors": ["cooperation.retelling={rule: unheard, least_gain: 0.05}", *ERRORS],
 }
 
 

@@ -70,7 +70,7 @@ def around_of(chance):
     entries = np.concatenate([np.zeros(0, np.int64), *lists]).astype(np.int64)
     known = len(agent)
     return Around(
-        OWN, NOW_US, agent, chance.uniform(0, 15, (known, 2)), chance.uniform(-10, 10, (known, 2)), chance.random(known) < 0.8,
+        OWN, NOW_US, np.array([7.0, 7.0]), agent, chance.uniform(0, 15, (known, 2)), chance.uniform(-10, 10, (known, 2)), chance.random(known) < 0.8,
         chance.random(known) < 0.6, np.arange(known), listed, entries, chance.choice([0.2, 0.5, 0.9], len(entries)), heard,
         chance.choice([0.2, 0.5, 0.9], 4),
     )  # fmt: skip
@@ -122,7 +122,7 @@ def test_what_neighbours_know_follows_from_what_they_announced(seed):
                 1.0 if agent in (rows.sender[row], rows.origin[row]) else share(around, agent, rows.sender[row])
                 for row in same
             ]
-            assert told[t, w] == max(shares, default=0.0)
+            assert told[t, w] == pytest.approx(1.0 - np.prod([1.0 - one for one in shares]), abs=1e-12)
             offset_m = np.abs(around.place_m[around.agent == agent][0] - one.offered_m[t])
             is_inside = bool(around.is_vehicle[around.agent == agent][0]) and bool(
                 (offset_m <= rows.size_m[k, :2] / 2).all()
@@ -131,11 +131,17 @@ def test_what_neighbours_know_follows_from_what_they_announced(seed):
             assert hears[t, w] == (share(around, agent, body) if body is not None else 0.0)
             source = rows.sender[k]
             mine = min(share(around, OWN, source), share(around, agent, OWN))
-            over = [
-                min(share(around, third, source), share(around, agent, third))
-                for third in around.agent.tolist() if third not in (agent, source, rows.origin[k])
-            ]  # fmt: skip
-            assert better[t, w] == sum(value > mine for value in over)
+            to_other = [
+                np.hypot(*(place - around.place_m[around.agent == agent][0]))
+                for place in (around.own_m, *around.place_m)
+            ]
+            placed_better = 0
+            for n, third in enumerate(around.agent.tolist()):
+                if third in (agent, source, rows.origin[k]):
+                    continue
+                over = min(share(around, third, source), share(around, agent, third))
+                placed_better += over > mine or (over == mine and to_other[n + 1] < to_other[0])
+            assert better[t, w] == placed_better
 
 
 def test_the_relevance_is_that_of_a_hidden_road_user_at_the_place_of_the_object():
@@ -144,7 +150,7 @@ def test_the_relevance_is_that_of_a_hidden_road_user_at_the_place_of_the_object(
         np.array([[70.0, 0.0]]), np.zeros((1, 2)), np.ones((1, 3)), np.zeros(1),
     )  # fmt: skip
     around = Around(
-        OWN, NOW_US, np.array([2]), np.zeros((1, 2)), np.array([[21.0, 0.0]]), np.ones(1, bool), np.ones(1, bool), np.array([0]),
+        OWN, NOW_US, np.zeros(2), np.array([2]), np.zeros((1, 2)), np.array([[21.0, 0.0]]), np.ones(1, bool), np.ones(1, bool), np.array([0]),
         np.array([0, 0]), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64), np.zeros(0),
     )  # fmt: skip
     one = Usable(np.array([0]), np.array([[70.0, 0.0]]), np.array([0]), np.array([[70.0, 0.0]]))

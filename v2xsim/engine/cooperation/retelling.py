@@ -126,7 +126,7 @@ def _around(vicinities: Vicinities, a: int, now_us: int) -> Around:
     age_s = (stamp_us - said.stamp_us[at]) * 1e-6
     velocity_mps = said.velocity_mps[at]
     return Around(
-        int(own.agent[a]), stamp_us, said.agent[known], said.pose[at, :2] + velocity_mps * age_s[:, None],
+        int(own.agent[a]), stamp_us, own.pose[a, :2].copy(), said.agent[known], said.pose[at, :2] + velocity_mps * age_s[:, None],
         velocity_mps, said.is_vehicle[at], said.wants_data[at], at, said.listed, said.heard_agent, said.heard_share,
         measured.sender[heard], share[heard],
     )  # fmt: skip

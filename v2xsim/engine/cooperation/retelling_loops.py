@@ -19,6 +19,7 @@ class Around(NamedTuple):
     Attributes:
         own: Agent id of the station itself.
         stamp_us: The present on its own clock.
+        own_m: Its position at the last tick, by its own estimate.
         agent: Agent id of each known station.
         place_m: Announced position of each, extrapolated with the announced velocity.
         velocity_mps: Announced velocity of each.
@@ -34,6 +35,7 @@ class Around(NamedTuple):
 
     own: int
     stamp_us: int
+    own_m: Float[np.ndarray, " 2"]
     agent: Int64[np.ndarray, " known"]
     place_m: Float[np.ndarray, "known 2"]
     velocity_mps: Float[np.ndarray, "known 2"]
@@ -176,21 +178,31 @@ def compared(rows, one, bodies, top_mps, around, same_m, attention_s):  # type: 
             excess = vx * vx + vy * vy - top_mps[t] ** 2
             time_s = meeting_s(x - around.place_m[other, 0], y - around.place_m[other, 1], vx, vy, excess)
             relevance[t, w] = np.exp(-time_s / attention_s)
+            missed = 1.0
             for c in range(len(one.current)):
-                if told[t, w] >= 1.0:
-                    break
                 row = one.current[c]
-                if _are_same(x, y, one.current_m[c, 0], one.current_m[c, 1], same_m):
+                if missed > 0.0 and _are_same(x, y, one.current_m[c, 0], one.current_m[c, 1], same_m):
                     sender = rows.sender[row]
-                    share = 1.0 if agent in (sender, rows.origin[row]) else _share(around, said, sender)
-                    told[t, w] = max(told[t, w], share)
+                    missed *= 0.0 if agent in (sender, rows.origin[row]) else 1.0 - _share(around, said, sender)
+            told[t, w] = 1.0 - missed
             mine = min(from_source, reached[w])
+            own_apart2 = (around.place_m[other, 0] - around.own_m[0]) ** 2 + (
+                around.place_m[other, 1] - around.own_m[1]
+            ) ** 2
             for third in range(known):
                 if third == other or around.agent[third] in (source, rows.origin[k]):
                     continue
                 over = min(_share(around, around.said[third], source), _share(around, said, around.agent[third]))
-                better[t, w] += over > mine
+                # Of equals, the nearer one.
+                better[t, w] += over > mine or (over == mine and _apart2(around, other, third) < own_apart2)
     return told, is_itself, hears, relevance, better, reached
+
+
+@njit(cache=True, nogil=True)
+def _apart2(around, one, other):  # type: ignore[no-untyped-def]
+    """Return the square of the distance of two known stations."""
+    dx, dy = around.place_m[one, 0] - around.place_m[other, 0], around.place_m[one, 1] - around.place_m[other, 1]
+    return dx * dx + dy * dy
 
 
 @njit(cache=True, nogil=True)

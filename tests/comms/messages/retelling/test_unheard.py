@@ -43,35 +43,27 @@ def test_what_a_neighbour_has_not_heard_of_is_told_on():
     assert is_told_on(view())
 
 
-def test_what_all_neighbours_have_heard_of_is_not_told_on():
-    assert not is_told_on(view(told=(0.9, 0.6)))
-
-
-def test_one_neighbour_that_has_not_heard_of_it_is_enough():
-    assert is_told_on(view(told=(0.9, 0.2)))
-
-
-@pytest.mark.parametrize("known", [{"is_itself": (True,)}, {"hears": (0.5,)}, {"told": (0.5,)}])
-def test_a_neighbour_needs_no_word_of_itself_nor_of_whom_it_hears(known):
+@pytest.mark.parametrize("known", [{"is_itself": (True,)}, {"hears": (1.0,)}, {"told": (1.0,)}])
+def test_what_all_neighbours_know_is_not_told_on(known):
     assert not is_told_on(view(**known))
+    assert not is_told_on(view(**known), least_gain=0.0)
 
 
-@pytest.mark.parametrize(("relevance", "is_told"), [(0.09, False), (0.1, True)])
-def test_what_a_neighbour_cannot_meet_soon_is_not_told_on(relevance, is_told):
-    assert is_told_on(view(relevance=(relevance,))) == is_told
-    assert is_told_on(view(relevance=(relevance,)), least_relevance=0.0)
-
-
-@pytest.mark.parametrize(("reached", "is_told"), [(0.49, False), (0.5, True)])
-def test_nothing_is_told_on_for_a_neighbour_out_of_reach(reached, is_told):
-    assert is_told_on(view(reached=(reached,))) == is_told
+@pytest.mark.parametrize(("about", "gain"), [
+    ({}, 1.0), ({"told": (0.7,)}, 0.3), ({"hears": (0.4,)}, 0.6), ({"told": (0.5,), "hears": (0.5,)}, 0.25), ({"relevance": (0.2,)}, 0.2),
+    ({"reached": (0.6,)}, 0.6), ({"told": (0.5, 0.9), "relevance": (0.5, 1.0)}, 0.35), ({"is_itself": (True,)}, 0.0),
+    ({"told": (0.0, 0.0), "better": (0, 1)}, 1.0),
+])  # fmt: skip
+def test_the_gain_is_relevance_times_the_chance_that_the_message_brings_something_new(about, gain):
+    """It sums over neighbours; a station counts those alone for which no other one is placed better."""
+    if gain > 0.0:
+        assert is_told_on(view(**about), least_gain=gain - 1e-9)
+    assert not is_told_on(view(**about), least_gain=gain + 1e-9)
 
 
 def test_a_station_keeps_silent_for_a_neighbour_for_whom_another_one_is_placed_better():
     assert not is_told_on(view(better=(1,)))
     assert is_told_on(view(better=(1,)), better=1)
-    # For the second neighbour nobody is.
-    assert is_told_on(view(relevance=(1.0, 1.0), better=(1, 0)))
 
 
 def test_an_object_is_told_on_as_often_as_the_rule_allows():
@@ -93,6 +85,8 @@ def test_only_one_of_the_two_rules_looks_into_matrices():
     assert is_told_on(view(), Unseen)
     # It has heard of it, and need not see it.
     assert not is_told_on(view(told=(0.9,)), Unseen)
+    # For another neighbour that does not see it, it is told on.
+    assert is_told_on(view(sees=(True, False), told=(0.0, 0.0)), Unseen)
     assert (Unheard.reads_matrices, Unseen.reads_matrices) == (False, True)
 
 
