@@ -13,9 +13,9 @@ MEASURED = {
 }  # fmt: skip
 
 
-def said(fills_matrix=True, **changed):
+def said(fills_matrix=True, retells=False, **changed):
     metrics = {name: Metric(value, "", 100) for name, value in (MEASURED | changed).items()}
-    return headline(metrics, fills_matrix)
+    return headline(metrics, fills_matrix, retells)
 
 
 def test_the_first_sentence_has_the_benefit_of_announcements_fusion_and_relays():
@@ -23,6 +23,10 @@ def test_the_first_sentence_has_the_benefit_of_announcements_fusion_and_relays()
         "Alone, the egos knew 70 % of the road users in range, and with announcements and fusion 96 %; fusion filled 35 % of their blind zones, "
         "with data from 1.3 helpers per frame, 1.1 of them through a relay."
     )
+
+
+def test_the_first_sentence_says_that_reports_may_have_been_told_on():
+    assert said(retells=True)[0].endswith("1.1 of them through a relay or told on by another station.")
 
 
 def test_the_second_sentence_has_the_cost():

@@ -86,6 +86,49 @@ def test_of_reports_those_count_that_were_sent_when_the_fused_ones_were(tmp_path
     assert (links.sent.tolist(), links.arrived.tolist()) == ([2], [1])
 
 
+def reports_over(hops: dict[str, tuple[int, int, int, int]], tmp_path: Path) -> FrameLinks:
+    """Return the links of an ego to which the truck passed on what the helper reported; `hops` has sender, receiver, hop and time of packets."""
+    tables = {name: Columns(name) for name in ("frame_links", "packets")}
+    told_us = max(queued_us for _, _, _, queued_us in hops.values())
+    for a, b, role in ((EGO, TRUCK, "relay_hop"), (TRUCK, HELPER, "relay_hop"), (EGO, HELPER, "replaced")):
+        add(
+            tables["frame_links"],
+            frame=0,
+            time_us=told_us,
+            a=a,
+            b=b,
+            state=["LOS"],
+            role=[role],
+            used=role != "replaced",
+        )
+    for name, (tx, rx, hop, queued_us) in hops.items():
+        about = {"queued_us": queued_us, "outcome": ["delivered"], "link_state": ["LOS"], "addressed": True}
+        add(tables["packets"], message=hop, hop=hop, kind=[name.split()[0]], tx=tx, rx=rx, **about)
+    return load_links(written(tmp_path, tables), 0, 100_000, EGO)
+
+
+def test_a_report_over_a_relay_is_counted_on_both_hops(tmp_path: Path) -> None:
+    hops = {
+        "cpm to the truck": (HELPER, TRUCK, 1, 120_000),
+        "cpm on": (TRUCK, EGO, 2, 120_000),
+        "cpm": (HELPER, EGO, 1, 120_000),
+    }
+    links = reports_over(hops, tmp_path)
+    assert links.sent.tolist() == [1, 1, 0]
+    assert not links.tellers
+
+
+def test_what_was_told_on_is_counted_on_the_link_from_the_station_that_told_it(tmp_path: Path) -> None:
+    hops = {
+        "retold": (TRUCK, EGO, 1, 180_000),
+        "retold earlier": (TRUCK, EGO, 1, 80_000),
+        "retold by another one": (HELPER, EGO, 1, 180_000),
+    }
+    links = reports_over(hops, tmp_path)
+    assert links.sent.tolist() == [1, 0, 0]
+    assert links.tellers == {TRUCK}
+
+
 def test_a_frame_without_links_has_none(tmp_path: Path) -> None:
     assert len(load_links(written(tmp_path, {}), 0, 0, EGO)) == 0
 

@@ -36,6 +36,12 @@ def relayed(*helpers: int, state: str = "NLOSb", expected: float = float("nan"))
     return links
 
 
+def test_the_sentence_says_who_told_on_whose_reports(frame: KeptFrame) -> None:
+    told = with_links(frame, *relayed(HELPER))
+    told = replace(told, links=replace(told.links, tellers=frozenset({TRUCK})))
+    assert story(told)[0] == "truck told on reports of helper: a building blocks the direct link."
+
+
 def test_the_sentence_says_who_relays_for_whom_and_why(frame: KeptFrame) -> None:
     assert story(frame)[0] == "truck relays for helper: a building blocks the direct link (expected delivery 4 %)."
 

@@ -9,17 +9,18 @@ if TYPE_CHECKING:
     from v2xsim.evaluation.metric import Metric
 
 
-def headline(metrics: "Mapping[str, Metric]", fills_matrix: bool) -> tuple[str, str]:
+def headline(metrics: "Mapping[str, Metric]", fills_matrix: bool, retells: bool = False) -> tuple[str, str]:
     """Return one sentence about the benefit of a run's cooperation and one about its cost.
 
     Args:
         metrics: Metrics of the whole run, by name.
         fills_matrix: Whether the fusion scheme shares which cells helpers observed, so that it can fill blind zones.
+        retells: Whether stations tell on what others reported.
     """
-    return _benefit(metrics, fills_matrix), _cost(metrics)
+    return _benefit(metrics, fills_matrix, retells), _cost(metrics)
 
 
-def _benefit(metrics: "Mapping[str, Metric]", fills_matrix: bool) -> str:
+def _benefit(metrics: "Mapping[str, Metric]", fills_matrix: bool, retells: bool) -> str:
     value = _Values(metrics)
     alone, fused = value("object_awareness_ego"), value("object_awareness_fused")
     frames = metrics["helpers_used"].count if "helpers_used" in metrics else 0
@@ -39,7 +40,8 @@ def _benefit(metrics: "Mapping[str, Metric]", fills_matrix: bool) -> str:
     if not used > 0:
         return f"{known}; no data of a helper was fused."
     zone = "" if math.isnan(filled) or not fills_matrix else f"; fusion filled {_percent(filled)} of their blind zones"
-    relays = "none of them through a relay" if by_relay == 0 else f"{_rounded(by_relay, 2)} of them through a relay"
+    way = "through a relay or told on by another station" if retells else "through a relay"
+    relays = f"none of them {way}" if by_relay == 0 else f"{_rounded(by_relay, 2)} of them {way}"
     unfilled = (
         ""
         if fills_matrix

@@ -30,7 +30,7 @@ def as_object(results: "Results", folder: Path) -> dict[str, Any]:
     return {
         "scenario": results.scenario.name,
         "run_dir": str(folder),
-        "headline": list(headline(results.metrics, _fills_matrix(results))),
+        "headline": list(headline(results.metrics, _fills_matrix(results), _retells(results))),
         "metrics": {
             name: {"value": json_number(m.value), "unit": m.unit, "count": m.count}
             for name, m in results.metrics.items()
@@ -59,7 +59,7 @@ def print_summary(results: "Results", folder: Path) -> None:
     """Print the result of a run in two sentences, its metrics in groups, and its folder."""
     width = terminal_width()
     print_text(f"{results.scenario.name}, seed {results.scenario.run.seed}", width, bold=True)
-    for sentence in headline(results.metrics, _fills_matrix(results)):
+    for sentence in headline(results.metrics, _fills_matrix(results), _retells(results)):
         print_text(sentence, width)
     typer.echo()
     print_columns(_columns(results), width)
@@ -77,6 +77,14 @@ def print_summary(results: "Results", folder: Path) -> None:
 
 def _fills_matrix(results: "Results") -> bool:
     return results.scenario.cooperation.fusion.shares.fills_matrix
+
+
+def _retells(results: "Results") -> bool:
+    # Loaded with every scenario.
+    from v2xsim.gpu.bev.fusion.scheme import Share
+
+    work = results.scenario.cooperation
+    return work.retelling.retells and work.fusion.shares is Share.REPORTS
 
 
 def _columns(results: "Results") -> list[Column]:

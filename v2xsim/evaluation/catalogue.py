@@ -140,7 +140,9 @@ def _kinds() -> dict[str, MetricKind]:
         ),
         "helpers_used": MetricKind(work, "helpers/frame", "helpers whose data was fused"),
         "helpers_used_by_relay": MetricKind(
-            work, "helpers/frame", "helpers some of whose data a relay brought; not those that the ego overheard"
+            work,
+            "helpers/frame",
+            "helpers some of whose data a relay brought, or whose newest report another station told on; not those that the ego overheard",
         ),
         "age_of_fused_data": MetricKind(
             work, "ms", "age of a frame's fused data at its capture: mean over its helpers, then over the frames"

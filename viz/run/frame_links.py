@@ -10,7 +10,7 @@ from v2xsim.viz.run.folder import RunFolder
 
 @dataclass(frozen=True)
 class FrameLinks:
-    """The links over which an ego asked for data and received it, and the direct links that a relay replaced.
+    """The links over which an ego asked for data and received it, and the direct links that a relay replaced, or a station that told on a report.
 
     Attributes:
         a: Agent id of the ego or a relay, at one end of each link.
@@ -21,6 +21,7 @@ class FrameLinks:
         sent: Number of packets that were sent over the link for this frame, in both directions.
         arrived: Number of these packets that arrived.
         expected: Predicted probability that a data packet crosses a replaced link, 0 to 1; NaN for other links, or if unknown.
+        tellers: Agent ids of the stations that told the ego on what the helpers had reported.
     """
 
     a: Int64[np.ndarray, " links"]
@@ -31,6 +32,7 @@ class FrameLinks:
     sent: Int64[np.ndarray, " links"]
     arrived: Int64[np.ndarray, " links"]
     expected: Float[np.ndarray, " links"]
+    tellers: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.a)
@@ -61,20 +63,24 @@ def load_links(folder: RunFolder, number: int, frame_us: int, ego: int) -> Frame
         ego: Agent id of the ego.
     """
     rows = folder.arrays("frame_links", ["time_us", "a", "b", "state", "role", "used"], [("frame", "==", number)])
-    packets = _packets(folder, frame_us, ego, rows["time_us"])
+    is_hop = rows["role"] == "relay_hop"
+    relays = np.unique(rows["b"][is_hop & (rows["a"] == ego)]).tolist()
+    packets = _packets(folder, frame_us, ego, relays, rows["time_us"])
     pair = np.sort(np.stack([rows["a"], rows["b"]], axis=1), axis=1)
     crossed = (np.sort(packets["ends"], axis=1)[None] == pair[:, None]).all(2)
     # A station may be helper and relay at once; then its direct packets have no relay, and those that it forwards have one.
-    crossed &= (rows["role"] == "relay_hop")[:, None] == packets["relayed"]
+    crossed &= is_hop[:, None] == packets["relayed"]
     crossed[rows["role"] == "replaced"] = False
     return FrameLinks(
         rows["a"], rows["b"], rows["state"], rows["role"], rows["used"], crossed.sum(1),
-        (crossed & packets["arrived"]).sum(1), _expected(folder, ego, rows),
+        (crossed & packets["arrived"]).sum(1), _expected(folder, ego, rows), frozenset(packets["tellers"].tolist()),
     )  # fmt: skip
 
 
-def _packets(folder: RunFolder, frame_us: int, ego: int, chosen_us: np.ndarray) -> dict[str, np.ndarray]:
-    """Return both ends of the packets that belong to a frame, whether a relay forwards them, and whether each arrived."""
+def _packets(
+    folder: RunFolder, frame_us: int, ego: int, relays: list[int], chosen_us: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return both ends of the packets that belong to a frame, whether a relay has to do with them, whether each arrived, and who told the ego on."""
     fused = folder.arrays("fusion", ["fuse_us"], [("frame_us", "==", frame_us), ("ego", "==", ego)])["fuse_us"]
     moves = folder.arrays("transfers", ["message", "origin", "destination", "relay", "frame_us", "fuse_us"])
     mine = (moves["origin"] == ego) | (moves["destination"] == ego)
@@ -85,16 +91,24 @@ def _packets(folder: RunFolder, frame_us: int, ego: int, chosen_us: np.ndarray) 
         "packets", columns, [("message", "in", list(relay_of)), ("addressed", "==", True), ("kind", "!=", "ack")]
     )
     # Reports are broadcast and have no transfers: those count that were sent when the fused ones were.
+    times_us = np.unique(chosen_us).tolist()
     reports = folder.arrays(
-        "packets",
-        columns,
-        [("kind", "==", "cpm"), ("rx", "==", ego), ("queued_us", "in", np.unique(chosen_us).tolist())],
-    )
-    joined = {column: np.concatenate([asked[column], reports[column]]) for column in columns}
+        "packets", [*columns, "kind", "hop"],
+        [("kind", "in", ["cpm", "retold"]), ("rx", "in", [ego, *relays]), ("queued_us", "in", times_us)],
+    )  # fmt: skip
+    is_retold, is_mine = reports["kind"] == "retold", reports["rx"] == ego
+    is_relays = np.isin(reports["tx"], relays)
+    # To a relay, the report itself; from it, its second hop, or what it told on in a message of its own.
+    by_relay = ~is_mine & ~is_retold | is_mine & is_relays & (is_retold | (reports["hop"] > 1))
+    kept = by_relay | is_mine & ~is_retold
+    joined = {column: np.concatenate([asked[column], reports[column][kept]]) for column in columns}
+    arrived = np.isin(joined["outcome"], ["delivered", "duplicate"])
+    relayed = np.array([relay_of.get(number, -1) >= 0 for number in asked["message"].tolist()], bool)
     return {
         "ends": np.stack([joined["tx"], joined["rx"]], axis=1).astype(np.int64),
-        "relayed": np.array([relay_of.get(number, -1) >= 0 for number in joined["message"].tolist()], bool),
-        "arrived": np.isin(joined["outcome"], ["delivered", "duplicate"]),
+        "relayed": np.concatenate([relayed, by_relay[kept]]),
+        "arrived": arrived,
+        "tellers": np.unique(reports["tx"][is_retold & is_mine & is_relays & (reports["outcome"] == "delivered")]),
     }
 
 

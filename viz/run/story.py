@@ -27,7 +27,7 @@ def story(frame: KeptFrame) -> list[str]:
 
 
 def _relayed(frame: KeptFrame, relay: int, helpers: list[int]) -> list[str]:
-    """Return the sentence about a relay, with the reason why the direct links were not used."""
+    """Return the sentence about a relay, or a station that told on reports, with the reason why the direct links were not used."""
     links = frame.links
     replaced = (links.role == "replaced") & np.isin(links.b, helpers)
     many = len(set(helpers)) > 1
@@ -36,7 +36,8 @@ def _relayed(frame: KeptFrame, relay: int, helpers: list[int]) -> list[str]:
         ("NLOSv",): "vehicles block their direct links" if many else "a vehicle blocks the direct link",
     }.get(tuple(sorted(set(links.state[replaced].tolist()))), f"the direct link{'s are' if many else ' is'} too weak")
     who = shortened(frame.names.get(relay, str(relay)))
-    sentences = [f"{who} relays for {named}: {reason}" for named in (_named(frame, helpers), _counted(helpers))]
+    does = "told on reports of" if relay in links.tellers else "relays for"
+    sentences = [f"{who} {does} {named}: {reason}" for named in (_named(frame, helpers), _counted(helpers))]
     expected = links.expected[replaced]
     expected = expected[np.isfinite(expected)]
     if not len(expected):

@@ -48,6 +48,13 @@ def test_what_was_told_on_names_the_station_that_told_it(runs):
     assert all((row["ego"], row["relay"]) in arrived for row in told)
 
 
+def test_the_run_reports_how_many_objects_were_told_on(runs):
+    counts = [{notice.subject: notice.count for notice in run.notices} for run in runs]
+    messages = {row["message"] for row in runs[1].tables["packets"].to_pylist() if row["kind"] == "retold"}
+    assert "cooperation.told_on" not in counts[0]
+    assert counts[1]["cooperation.told_on"] >= len(messages) > 20
+
+
 def test_the_reports_themselves_do_not_change(runs):
     """What a station tells on depends on reports, but no report depends on what is told on."""
     sent = [

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.engine.small_world import answer, detections, frame, knowledge, report, request
-from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.engine.stations.contents import NOBODY, Retold
 
 
 def test_the_newest_frame_counts_once_its_detection_is_finished():
@@ -90,3 +90,21 @@ def test_an_answer_remembers_its_message_and_what_was_sent():
     mine.receive_part(7, sent, np.array([True, False]))
     (received,) = mine.answers[2]
     assert (received.number, received.answer, received.packets) == (7, sent, 1)
+
+
+def test_what_was_told_on_is_news_until_the_report_itself_or_a_newer_one_has_arrived():
+    mine = knowledge(1)
+    old, new = (report(frame(2, time_us), detections([(0, 0), (9, 0)]), [5, 6]) for time_us in (0, 100_000))
+    both, hops = np.array([0, 1]), np.array([1, 1])
+    assert mine.take_retold(Retold(3, ((old, both[:1], hops[:1]),), 72), 40_000, 50_000) == 1
+    mine.take_report(new, 160_000, False)
+    assert mine.take_retold(Retold(4, ((old, both, hops), (new, both, hops)), 176), 170_000, 180_000) == 0
+    first, second = (mine.reported[2][number] for number in (5, 6))
+    assert [(item.relay, item.told_us) for item in (first, second)] == [(NOBODY, -1), (NOBODY, -1)]
+
+
+def test_what_was_told_on_names_the_station_that_told_it_and_when():
+    mine, one = knowledge(1), report(frame(2, 0), detections([(0, 0)]), [5])
+    mine.take_retold(Retold(3, ((one, np.array([0]), np.array([1])),), 72), 40_000, 50_000)
+    item = mine.reported[2][5]
+    assert (item.relay, item.told_us, item.arrived_us) == (3, 40_000, 50_000)

@@ -55,8 +55,8 @@ class Contribution:
             reports.
         received_bytes: Size of the payload that arrived; for reports, the size of the newest report.
         arrived: The data that arrived.
-        path_us: Time at which the path was chosen: when the ego asked; for reports, when the newest one was sent.
-        came_by: Agent id of the relay that brought some of the data, or passed on the newest report; NOBODY if all of it came from the
+        path_us: Time at which the path was chosen: when the ego asked; for reports, when the newest one was sent, or when another station told it on.
+        came_by: Agent id of the relay that brought some of the data, or passed on or told on the newest report; NOBODY if all of it came from the
             helper itself. An ego may overhear an answer that is on its way to the relay.
     """
 
@@ -175,8 +175,9 @@ class Cooperation:
                     self._exchange.retell(retold)
 
     def notices(self) -> tuple[Notice, ...]:
-        """Return what a run has to say about its cooperation: what the redundancy rule left out."""
-        return self._reporting.notices()
+        """Return what a run has to say about its cooperation: what the redundancy rule left out, and what was told on."""
+        told_on = self._retelling.notices() if self._retelling is not None else ()
+        return (*self._reporting.notices(), *told_on)
 
     def announced_vehicles(self, frames: Sequence[Frame]) -> Sequence[Detections]:
         """Return the vehicles that stations know from their announcements, extrapolated to the instant of each station's frame."""
@@ -191,8 +192,8 @@ class Cooperation:
             return [
                 Contribution(
                     newest.report.origin, newest.relay, newest.report.frame.time_us, True, newest.report.size_bytes,
-                    arrived_reports(newest.report.frame, detections, ego), newest.report.frame.time_us + self._detect_us,
-                    newest.relay,
+                    arrived_reports(newest.report.frame, detections, ego),
+                    newest.report.frame.time_us + self._detect_us if newest.told_us < 0 else newest.told_us, newest.relay,
                 )
                 for newest, detections in reported_to(knowledge, ego, self._report_us)
             ]  # fmt: skip

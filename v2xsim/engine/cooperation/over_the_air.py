@@ -169,7 +169,9 @@ class OverTheAir:
                 self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies, relay)
         elif isinstance(message, RetoldMessage):
             for ego in self._reported_to(heard, message.body):
-                self._stations.knowledge_of(ego).take_retold(message.body, heard.time_us)
+                news = self._stations.knowledge_of(ego).take_retold(message.body, message.queued_us, heard.time_us)
+                if self._reports_heard is not None:
+                    self._reports_heard.news += news
         else:
             self._receive_addressed(heard, packet, message)
 

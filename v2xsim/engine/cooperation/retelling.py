@@ -21,6 +21,7 @@ from v2xsim.engine.stations.reports_heard import ReportedRows, ReportsHeard
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.engine.stations.vicinity import Vicinities
 from v2xsim.gpu.bev.fusion.scheme import Share
+from v2xsim.notices import Notice
 from v2xsim.perception.matching.relevance import ATTENTION_S
 from v2xsim.scenario.schema import Cooperation, Scenario
 from v2xsim.streams import Streams
@@ -50,6 +51,8 @@ class Retelling:
         self._rule, self._stations, self._hidden_speeds = rule.retelling, stations, hidden_speeds
         self._streams, self._interval_us = streams, round(rule.report_interval_ms * 1e3)
         self.heard = ReportsHeard()
+        # Objects told on so far, and messages with them.
+        self._told = self._messages = 0
 
     def retold(self, agents: Int64[np.ndarray, " agents"], slot: int, now_us: int) -> list[Retold]:
         """Return the messages that stations send now; a station that has nothing to tell on sends none.
@@ -77,7 +80,19 @@ class Retelling:
             chosen = np.sort(one.offered[told_on_by(self._rule, self._view(rows, one, around, sight, a))])
             if len(chosen):
                 found.append(_message(around.own, [sources[row] for row in chosen.tolist()], rows.hops[chosen] + 1))
+        self._told += sum(len(rows) for message in found for _, rows, _ in message.parts)
+        self._messages += len(found)
         return found
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Return how many objects were told on so far, and how often this was the first that an ego heard of them; nothing if none was."""
+        if self._told == 0:
+            return ()
+        text = (
+            f"cooperation.retelling {self._rule.name} told on {self._told:,} objects in {self._messages:,} messages; {self.heard.news:,} times, one of them arrived "
+            "at an ego before anything as new about it"
+        )
+        return (Notice("cooperation.told_on", self._told, text),)
 
     def _sight(self, agents: Int64[np.ndarray, " agents"], now_us: int) -> tuple[AnnouncedMatrices, Matrices] | None:
         """Return the matrices that each station knows; None for a rule that reads none."""

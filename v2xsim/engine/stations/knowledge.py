@@ -45,13 +45,15 @@ class ReportedObject:
         report: The message that reported the object.
         row: Row of the object in that message.
         arrived_us: Time at which the message arrived.
-        relay: Agent id of the station that passed it on, NOBODY if it came directly from its sender.
+        relay: Agent id of the station that passed it on or told it on, NOBODY if it came directly from its sender.
+        told_us: Time at which that station told it on; -1 if the message of the sender itself arrived.
     """
 
     report: Report
     row: int
     arrived_us: int
     relay: int = NOBODY
+    told_us: int = -1
 
 
 @dataclass
@@ -131,13 +133,18 @@ class Knowledge:
         if keep_copy and not any(copy is report for copy, _ in self.report_copies):
             self.report_copies.append((report, now_us))
 
-    def take_retold(self, retold: Retold, now_us: int) -> None:
+    def take_retold(self, retold: Retold, told_us: int, now_us: int) -> int:
         """Store the objects of others that a station told on; what this station reported itself is ignored.
 
         Args:
             retold: The message that arrived.
+            told_us: Time at which its sender made it.
             now_us: Time at which it arrived.
+
+        Returns:
+            Number of objects of which nothing as new had arrived before.
         """
+        news = 0
         for report, rows, _ in retold.parts:
             if report.origin == self.agent:
                 continue
@@ -145,7 +152,9 @@ class Knowledge:
             for row in rows.tolist():
                 known = objects.get(int(report.number[row]))
                 if known is None or known.report.frame.time_us < report.frame.time_us:
-                    objects[int(report.number[row])] = ReportedObject(report, row, now_us, retold.origin)
+                    objects[int(report.number[row])] = ReportedObject(report, row, now_us, retold.origin, told_us)
+                    news += 1
+        return news
 
     def forget(self, next_frame_us: int, now_us: int, max_age_us: int) -> None:
         """Forget what this station cannot use any more.

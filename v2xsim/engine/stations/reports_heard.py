@@ -48,9 +48,14 @@ class _Kept(NamedTuple):
 
 
 class ReportsHeard:
-    """The messages with reported objects that each station received or sent; a station keeps each for 1.2 s after it arrived there last."""
+    """The messages with reported objects that each station received or sent; a station keeps each for 1.2 s after it arrived there last.
+
+    Attributes:
+        news: Number of objects told on that arrived at an ego before anything as new about them, over all egos so far.
+    """
 
     def __init__(self) -> None:
+        self.news = 0
         # Messages have numbers in the order in which they were noted; the first one that is kept has number `_first`.
         self._first, self._kept = 0, list[_Kept]()
         self._number: dict[int, int] = {}
