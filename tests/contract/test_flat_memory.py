@@ -106,7 +106,7 @@ CASES = {
         "radio": {"access": "ieee80211p"},
         "cooperation": {"fusion": "cpm", "redundancy": "missed", "matrix": {"interval_ms": 500}},
     },
-    "retelling": {"radio": {"access": "ieee80211p"}, "cooperation": {"fusion": "cpm", "retelling": {"rule": "unheard", "least_relevance": 0, "heard_share": 1, "oldest_ms": 1300, "better": 1000}}},
+    "retelling": {"radio": {"access": "ieee80211p"}, "cooperation": {"fusion": "cpm", "retelling": {"rule": "unheard", "least_gain": 0, "oldest_ms": 1300, "better": 1000}}},
     "ideal": {"radio": {"access": "ideal"}},
     "synchronous": {"cooperation": {"transport": "synchronous"}},
     "synchronous_reports": {"cooperation": {"transport": "synchronous", "fusion": "cpm", "redundancy": "frequency"}},
