@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2xsim.engine.cooperation.matrix_sight import Bodies
+from v2xsim.engine.cooperation.matrix_sight import NO_MATRICES, Bodies
 from v2xsim.engine.cooperation.retelling_loops import Around, Usable, compared, usable
-from v2xsim.engine.stations.reports_heard import ReportedRows
+from v2xsim.engine.stations.reports_heard import Held, ReportedRows
 from v2xsim.perception.matching.relevance import ATTENTION_S
 
 NOW_US, SAME_M, OWN = 2_000_000, 3.0, 3
@@ -25,7 +25,7 @@ def rows_of(chance, messages):
     angle = chance.uniform(0, 7, n)
     return ReportedRows(
         end - count, end, sender, origin, chance.integers(0, 3, n), hops, NOW_US - 10_000 * chance.integers(0, 140, n),
-        chance.uniform(0, 15, (n, 2)), np.column_stack([speed * np.cos(angle), speed * np.sin(angle)]), np.array([[12.0, 2.0, 2.0]] * n), np.zeros(n),
+        chance.uniform(0, 15, (n, 2)), np.column_stack([speed * np.cos(angle), speed * np.sin(angle)]), np.array([[12.0, 2.0, 2.0]] * n).reshape(-1, 3), np.zeros(n), np.arange(n),
     )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def bodies_of(rows, one):
     return Bodies(one.offered_m, rows.velocity_mps[k], rows.size_m[k], rows.yaw_rad[k])
 
 
-def expected_usable(rows, messages):
+def expected_usable(rows, messages, station):
     """Return the rows that are current and those that may be told on, by the documentation."""
     held = [k for m in messages for k in range(rows.begin[m], rows.end[m])]
 
@@ -46,10 +46,10 @@ def expected_usable(rows, messages):
         return min(1_000_000, 4e6 / max(np.hypot(*rows.velocity_mps[k]), 1e-3))
 
     current = [k for k in held if NOW_US - rows.stamp_us[k] <= renewed_us(k)]
-    own = [place(k) for k in current if rows.origin[k] == OWN]
+    own = [place(k) for k in current if rows.origin[k] == station]
     arrived = [
         k for k in held
-        if OWN not in (rows.origin[k], rows.sender[k]) and NOW_US - rows.stamp_us[k] <= renewed_us(k) + 100_000
+        if station not in (rows.origin[k], rows.sender[k]) and NOW_US - rows.stamp_us[k] <= renewed_us(k) + 100_000
     ]  # fmt: skip
     offered, newer = [], set()
     for k in sorted(arrived, key=lambda k: (-rows.stamp_us[k], rows.hops[k], rows.sender[k], arrived.index(k))):
@@ -58,7 +58,7 @@ def expected_usable(rows, messages):
         others = own + [place(other) for other in offered]
         if all(np.hypot(*(place(k) - other)) >= SAME_M for other in others) and identity not in before:
             offered.append(k)
-    return current, offered
+    return current if offered else [], offered
 
 
 def around_of(chance):
@@ -70,9 +70,9 @@ def around_of(chance):
     entries = np.concatenate([np.zeros(0, np.int64), *lists]).astype(np.int64)
     known = len(agent)
     return Around(
-        OWN, NOW_US, np.array([7.0, 7.0]), agent, chance.uniform(0, 15, (known, 2)), chance.uniform(-10, 10, (known, 2)), chance.random(known) < 0.8,
-        chance.random(known) < 0.6, np.arange(known), listed, entries, chance.choice([0.2, 0.5, 0.9], len(entries)), heard,
-        chance.choice([0.2, 0.5, 0.9], 4),
+        np.array([OWN]), np.array([[7.0, 7.0]]), np.array([0, known]), agent, chance.uniform(0, 15, (known, 2)), chance.uniform(-10, 10, (known, 2)), chance.random(known) < 0.8,
+        chance.random(known) < 0.6, np.full(known, -1), np.zeros(known), np.arange(known), listed, entries, chance.choice([0.2, 0.5, 0.9], len(entries)),
+        np.array([0, 4]), heard, chance.choice([0.2, 0.5, 0.9], 4),
     )  # fmt: skip
 
 
@@ -92,11 +92,13 @@ def share(around, receiver, sender):
 def test_what_may_be_told_on_is_the_newest_valid_report_of_each_object_of_others(seed):
     chance = np.random.default_rng(seed)
     rows = rows_of(chance, 12)
-    messages = np.flatnonzero(chance.random(12) < 0.7)
-    found = usable(rows, messages, OWN, NOW_US, 100_000, SAME_M)
-    current, offered = expected_usable(rows, messages.tolist())
-    assert found.current.tolist() == current
-    assert found.offered.tolist() == offered
+    stations, held = np.array([1, OWN, 5]), [np.flatnonzero(chance.random(12) < 0.7) for _ in range(3)]
+    offset = np.cumsum([0, *map(len, held)])
+    found = usable(rows, Held(offset, np.concatenate(held)), stations, np.full(3, NOW_US), 100_000, SAME_M)
+    for a, (station, messages) in enumerate(zip(stations.tolist(), held, strict=True)):
+        current, offered = expected_usable(rows, messages.tolist(), station)
+        assert found.current[found.current_offset[a] : found.current_offset[a + 1]].tolist() == current
+        assert found.offered[found.offset[a] : found.offset[a + 1]].tolist() == offered
 
 
 @settings(max_examples=80)
@@ -104,12 +106,15 @@ def test_what_may_be_told_on_is_the_newest_valid_report_of_each_object_of_others
 def test_what_neighbours_know_follows_from_what_they_announced(seed):
     chance = np.random.default_rng(seed)
     rows, around = rows_of(chance, 12), around_of(chance)
-    one = usable(rows, np.arange(12), OWN, NOW_US, 100_000, SAME_M)
-    told, is_itself, hears, _, better, reached = compared(
-        rows, one, bodies_of(rows, one), np.full(len(one.offered), 14.0), around, SAME_M, ATTENTION_S
-    )
+    held = Held(np.array([0, 12]), np.arange(12))
+    one = usable(rows, held, around.own, np.array([NOW_US]), 100_000, SAME_M)
+    top_mps = np.full(len(one.offered), 14.0)
+    found = compared(rows, one, bodies_of(rows, one), top_mps, around, NO_MATRICES, SAME_M, ATTENTION_S)
     wanting = around.agent[around.wants].tolist()
-    assert reached.tolist() == [share(around, agent, OWN) for agent in wanting]
+    assert found.pairs.tolist() == [0, len(one.offered) * len(wanting)]
+    told, _, is_itself, hears, _, better = (column.reshape(-1, max(len(wanting), 1)) for column in found[1:7])
+    assert not found.sees.any()
+    assert found.reached.tolist() == [share(around, agent, OWN) for agent in wanting]
     for t, k in enumerate(one.offered.tolist()):
         same = [
             row for row, place in zip(one.current.tolist(), one.current_m, strict=True)
@@ -133,7 +138,7 @@ def test_what_neighbours_know_follows_from_what_they_announced(seed):
             mine = min(share(around, OWN, source), share(around, agent, OWN))
             to_other = [
                 np.hypot(*(place - around.place_m[around.agent == agent][0]))
-                for place in (around.own_m, *around.place_m)
+                for place in (around.own_m[0], *around.place_m)
             ]
             placed_better = 0
             for n, third in enumerate(around.agent.tolist()):
@@ -147,13 +152,14 @@ def test_what_neighbours_know_follows_from_what_they_announced(seed):
 def test_the_relevance_is_that_of_a_hidden_road_user_at_the_place_of_the_object():
     rows = ReportedRows(
         np.array([0]), np.array([1]), np.array([1]), np.array([1]), np.array([0]), np.array([0]), np.array([NOW_US]),
-        np.array([[70.0, 0.0]]), np.zeros((1, 2)), np.ones((1, 3)), np.zeros(1),
+        np.array([[70.0, 0.0]]), np.zeros((1, 2)), np.ones((1, 3)), np.zeros(1), np.zeros(1, np.int64),
     )  # fmt: skip
     around = Around(
-        OWN, NOW_US, np.zeros(2), np.array([2]), np.zeros((1, 2)), np.array([[21.0, 0.0]]), np.ones(1, bool), np.ones(1, bool), np.array([0]),
-        np.array([0, 0]), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64), np.zeros(0),
+        np.array([OWN]), np.zeros((1, 2)), np.array([0, 1]), np.array([2]), np.zeros((1, 2)), np.array([[21.0, 0.0]]), np.ones(1, bool), np.ones(1, bool),
+        np.array([-1]), np.zeros(1), np.array([0]), np.array([0, 0]), np.zeros(0, np.int64), np.zeros(0), np.array([0, 0]), np.zeros(0, np.int64), np.zeros(0),
     )  # fmt: skip
-    one = Usable(np.array([0]), np.array([[70.0, 0.0]]), np.array([0]), np.array([[70.0, 0.0]]))
+    place_m, first = np.array([[70.0, 0.0]]), np.array([0, 1])
+    one = Usable(first, np.array([0]), place_m, first, np.array([0]), place_m)
     # A car at 21 m/s and a road user that may drive at 14 m/s towards it meet after 2 s.
-    found = compared(rows, one, bodies_of(rows, one), np.array([14.0]), around, SAME_M, ATTENTION_S)
-    assert found[3][0, 0] == pytest.approx(np.exp(-2 / 4))
+    found = compared(rows, one, bodies_of(rows, one), np.array([14.0]), around, NO_MATRICES, SAME_M, ATTENTION_S)
+    assert found.relevance[0] == pytest.approx(np.exp(-2 / 4))

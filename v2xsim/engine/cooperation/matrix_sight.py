@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from numba import njit
 
 from v2xsim.engine.stations.neighbours import AnnouncedMatrices
@@ -22,6 +22,10 @@ class Matrices(NamedTuple):
     cell_m: float
     lower: Int64[np.ndarray, "matrices 2"]
     code: UInt8[np.ndarray, "matrices nx ny"]
+
+
+NO_MATRICES = Matrices(1.0, np.zeros((0, 2), np.int64), np.zeros((0, 1, 1), np.uint8))
+"""No announced matrices."""
 
 
 class Bodies(NamedTuple):
@@ -79,28 +83,3 @@ def is_occupied(objects, thing, age_s, matrices, row):  # type: ignore[no-untype
             ):
                 return True
     return False
-
-
-def shown(
-    bodies: Bodies, matrices: Matrices, row: Int64[np.ndarray, " stations"], age_s: Float[np.ndarray, " stations"]
-) -> Bool[np.ndarray, "bodies stations"]:
-    """Return whether the matrix of each station shows each body: false for stations without a matrix.
-
-    Args:
-        bodies: The bodies.
-        matrices: Announced matrices.
-        row: Row of the matrix of each station, -1 for none.
-        age_s: Time since the state with which each matrix was announced.
-    """
-    found: Bool[np.ndarray, "bodies stations"] = _shown(bodies, matrices, row, age_s)
-    return found
-
-
-@njit(cache=True, nogil=True)
-def _shown(bodies, matrices, row, age_s):  # type: ignore[no-untyped-def]
-    found = np.zeros((len(bodies.yaw_rad), len(row)), np.bool_)
-    for body in range(len(bodies.yaw_rad)):
-        for station in range(len(row)):
-            if row[station] >= 0:
-                found[body, station] = is_occupied(bodies, body, age_s[station], matrices, row[station])
-    return found

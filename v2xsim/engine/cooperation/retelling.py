@@ -3,7 +3,7 @@
 All of it follows from what the station received (reports, positions, matrices and lists of heard stations) and from its map.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -12,14 +12,11 @@ from jaxtyping import Int64
 from v2xsim.comms.messages.redundancy.rule import SAME_M
 from v2xsim.comms.messages.retelling.rule import RetellingView, told_on_by
 from v2xsim.comms.messages.sizes import retold_bytes
-from v2xsim.engine.cooperation.matrix_sight import Bodies, Matrices, shown, stacked
+from v2xsim.engine.cooperation.matrix_sight import NO_MATRICES, Bodies, Matrices, stacked
 from v2xsim.engine.cooperation.retelling_loops import Around, Usable, compared, usable
-from v2xsim.engine.stations.contents import HeardList, Report, Retold
-from v2xsim.engine.stations.neighbours import AnnouncedMatrices
-from v2xsim.engine.stations.own_state import rows_of
+from v2xsim.engine.stations.contents import HeardList, Retold
 from v2xsim.engine.stations.reports_heard import ReportedRows, ReportsHeard
 from v2xsim.engine.stations.stations import Stations
-from v2xsim.engine.stations.vicinity import Vicinities
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.notices import Notice
 from v2xsim.perception.matching.relevance import ATTENTION_S
@@ -51,6 +48,8 @@ class Retelling:
         self._rule, self._stations, self._hidden_speeds = rule.retelling, stations, hidden_speeds
         self._streams, self._interval_us = streams, round(rule.report_interval_ms * 1e3)
         self.heard = ReportsHeard()
+        # Stations that were present last, and the instant of the period that is the phase of each.
+        self._agents = self._slots = np.zeros(0, np.int64)
         # Objects told on so far, and messages with them.
         self._told = self._messages = 0
 
@@ -62,27 +61,37 @@ class Retelling:
             slot: Number of the instant in the period, 0 to RETELLING_SLOTS - 1: those whose phase it is look at what they hold.
             now_us: Present simulated time.
         """
-        phase = [self._streams.uniform("retelling.phase", self._streams.agent_key(agent)) for agent in agents.tolist()]
-        agents = agents[(np.array(phase) * RETELLING_SLOTS).astype(np.int64) == slot]
         self.heard.forget(now_us)
-        held = self.heard.held_by(agents)
-        if not any(len(messages) for messages in held):
+        agents = self._due(agents, slot)
+        rows, states = self.heard.rows(), self._stations.states
+        stamp_us = states.stamp_us[np.searchsorted(states.agent, agents)] + now_us - states.time_us
+        one = usable(rows, self.heard.held_by(agents, now_us), agents, stamp_us, self._interval_us, SAME_M)
+        # Most stations have nothing to tell on at most times, and only of the others is it of use what they know of those around them.
+        tellers = np.flatnonzero(np.diff(one.offset))
+        if len(tellers) == 0:
             return []
-        rows, sources = self.heard.rows()
-        vicinities = self._stations.vicinities(agents, now_us)
-        sight = self._sight(agents, now_us)
+        one, agents, stamp_us = _of_some(one, tellers), agents[tellers], stamp_us[tellers]
         found = []
-        for a, messages in enumerate(held):
-            around = _around(vicinities, a, now_us)
-            one = usable(rows, messages, around.own, around.stamp_us, self._interval_us, SAME_M)
-            if len(one.offered) == 0:
-                continue
-            chosen = np.sort(one.offered[told_on_by(self._rule, self._view(rows, one, around, sight, a))])
+        for o, view in enumerate(self._views(rows, one, agents, stamp_us, now_us)):
+            chosen = np.sort(one.offered[one.offset[o] : one.offset[o + 1]][told_on_by(self._rule, view)])
             if len(chosen):
-                found.append(_message(around.own, [sources[row] for row in chosen.tolist()], rows.hops[chosen] + 1))
-        self._told += sum(len(rows) for message in found for _, rows, _ in message.parts)
+                found.append(self._message(int(agents[o]), rows, chosen))
+        self._told += sum(len(told) for message in found for _, told, _ in message.parts)
         self._messages += len(found)
         return found
+
+    def _due(self, agents: Int64[np.ndarray, " agents"], slot: int) -> Int64[np.ndarray, " due"]:
+        """Return the stations whose phase an instant is."""
+        if not np.array_equal(agents, self._agents):
+            before = dict(zip(self._agents.tolist(), self._slots.tolist(), strict=True))
+            self._slots = np.array(
+                [before[agent] if agent in before else self._slot_of(agent) for agent in agents.tolist()], np.int64
+            )
+            self._agents = agents
+        return agents[self._slots == slot]
+
+    def _slot_of(self, agent: int) -> int:
+        return int(self._streams.uniform("retelling.phase", self._streams.agent_key(agent)) * RETELLING_SLOTS)
 
     def notices(self) -> tuple[Notice, ...]:
         """Return how many objects were told on so far, and how often this was the first that an ego heard of them; nothing if none was."""
@@ -94,65 +103,87 @@ class Retelling:
         )
         return (Notice("cooperation.told_on", self._told, text),)
 
-    def _sight(self, agents: Int64[np.ndarray, " agents"], now_us: int) -> tuple[AnnouncedMatrices, Matrices] | None:
-        """Return the matrices that each station knows; None for a rule that reads none."""
-        if not self._rule.reads_matrices:
-            return None
-        announced = self._stations.neighbours.matrices(agents.tolist(), now_us)
-        return announced, stacked(announced)
+    def _views(
+        self, rows: ReportedRows, one: Usable, agents: Int64[np.ndarray, " tellers"], stamp_us: Int64[np.ndarray, " tellers"], now_us: int
+    ) -> Iterator[RetellingView]:  # fmt: skip
+        """Yield what the rule is shown of each of some stations.
 
-    def _view(
-        self, rows: ReportedRows, one: Usable, around: Around, sight: tuple[AnnouncedMatrices, Matrices] | None, a: int
-    ) -> RetellingView:  # fmt: skip
-        """Return what the rule is shown of one station, the one at index `a` of those that decide now."""
-        offered, wants = one.offered, around.wants
-        speed_mps = np.hypot(*rows.velocity_mps[offered].T)
+        Args:
+            rows: Objects of all messages.
+            one: What each station may use.
+            agents: Agent ids of the stations.
+            stamp_us: The present on the clock of each.
+            now_us: Present simulated time.
+        """
+        around, matrices = self._around(agents, stamp_us, now_us)
+        offered = one.offered
+        bodies = Bodies(one.offered_m, rows.velocity_mps[offered], rows.size_m[offered], rows.yaw_rad[offered])
+        speed_mps = np.hypot(*bodies.velocity_mps.T)
         # What drives faster than is usual at its place may go on doing so.
         top_mps = np.maximum(self._hidden_speeds.at(one.offered_m), speed_mps)
-        bodies = Bodies(one.offered_m, rows.velocity_mps[offered], rows.size_m[offered], rows.yaw_rad[offered])
-        told, is_itself, hears, relevance, better, reached = compared(
-            rows, one, bodies, top_mps, around, SAME_M, ATTENTION_S
+        found = compared(rows, one, bodies, top_mps, around, matrices, SAME_M, ATTENTION_S)
+        age_us = np.repeat(stamp_us, np.diff(one.offset)) - rows.stamp_us[offered]
+        hops, origin, wanting, wanting_m = (
+            rows.hops[offered],
+            rows.origin[offered],
+            around.agent[around.wants],
+            around.place_m[around.wants],
         )
-        if sight is None:
-            sees = np.zeros(told.shape, bool)
-        else:
-            announced, matrices = sight
-            theirs = slice(announced.offset[a], announced.offset[a + 1])
-            row = rows_of(announced.agent[theirs], around.agent[wants])
-            matrix = np.where(row >= 0, announced.matrix[theirs][row], -1)
-            age_s = (around.stamp_us - announced.stamp_us[theirs][row]) * 1e-6
-            sees = shown(bodies, matrices, matrix, age_s)
-        return RetellingView(
-            one.offered_m, speed_mps, around.stamp_us - rows.stamp_us[offered], rows.hops[offered], rows.origin[offered],
-            around.agent[wants], around.place_m[wants], reached, told, sees, is_itself, hears, relevance, better,
-        )  # fmt: skip
+        bounds = zip(
+            pairwise(one.offset.tolist()), pairwise(found.wanting.tolist()), pairwise(found.pairs.tolist()), strict=True
+        )
+        for (begin, end), (first, last), (pair, pairs_end) in bounds:
+            things, stations, pairs, shape = (
+                slice(begin, end),
+                slice(first, last),
+                slice(pair, pairs_end),
+                (end - begin, last - first),
+            )
+            told, sees, is_itself, hears, relevance, better = (column[pairs].reshape(shape) for column in found[1:7])
+            yield RetellingView(
+                one.offered_m[things], speed_mps[things], age_us[things], hops[things], origin[things], wanting[stations],
+                wanting_m[stations], found.reached[stations], told, sees, is_itself, hears, relevance, better,
+            )  # fmt: skip
+
+    def _around(
+        self, agents: Int64[np.ndarray, " tellers"], stamp_us: Int64[np.ndarray, " tellers"], now_us: int
+    ) -> tuple[Around, Matrices]:
+        """Return what some stations know of the stations around them now, with matrices only for a rule that reads them."""
+        vicinities = self._stations.vicinities(agents, now_us)
+        own, said, measured = vicinities.own, vicinities.announced, vicinities.measured
+        # Rounded as in announcements: else each of two stations that hear all would count the other one as placed better, and nobody would tell.
+        share = HeardList.of(measured.sender, measured.snr_db, measured.share).share
+        row = said.row
+        stamp_us = np.repeat(stamp_us, np.diff(said.offset))
+        # By the clocks of both, as for announced vehicles.
+        age_s, velocity_mps = (stamp_us - said.stamp_us[row]) * 1e-6, said.velocity_mps[row]
+        matrix, matrix_age_s, matrices = np.full(len(row), -1, np.int64), np.zeros(len(row)), NO_MATRICES
+        if self._rule.reads_matrices:
+            announced, has_matrix = self._stations.neighbours.matrices(agents.tolist(), now_us), said.has_matrix[row]
+            # Both lists are of the same stations, in the same order. A matrix may have come with an earlier state.
+            matrix[has_matrix], matrices = announced.matrix, stacked(announced)
+            matrix_age_s[has_matrix] = (stamp_us[has_matrix] - announced.stamp_us) * 1e-6
+        return Around(
+            agents, own.pose[:, :2].copy(), said.offset, said.agent, said.pose[row, :2] + velocity_mps * age_s[:, None], velocity_mps,
+            said.is_vehicle[row], said.wants_data[row], matrix, matrix_age_s, row, said.listed, said.heard_agent, said.heard_share,
+            measured.offset, measured.sender, share,
+        ), matrices  # fmt: skip
+
+    def _message(self, origin: int, rows: ReportedRows, chosen: Int64[np.ndarray, " objects"]) -> Retold:
+        """Return the message with some objects of the reports that they come from."""
+        sources, row, hops = (
+            [self.heard.source(k) for k in chosen.tolist()],
+            rows.report_row[chosen],
+            rows.hops[chosen] + 1,
+        )
+        begin = [k for k in range(len(sources)) if k == 0 or sources[k] is not sources[k - 1]]
+        parts = tuple(
+            (sources[first], row[first:end], hops[first:end]) for first, end in pairwise([*begin, len(sources)])
+        )
+        return Retold(origin, parts, retold_bytes(len(sources)))
 
 
-def _around(vicinities: Vicinities, a: int, now_us: int) -> Around:
-    """Return what one station knows of the stations around it now."""
-    own, said = vicinities.own, vicinities.announced
-    # Rounded as in announcements: else each of two stations that hear all would count the other one as placed better, and nobody would tell.
-    measured = vicinities.measured
-    share = HeardList.of(measured.sender, measured.snr_db, measured.share).share
-    known, heard = slice(said.offset[a], said.offset[a + 1]), slice(measured.offset[a], measured.offset[a + 1])
-    at = said.row[known]
-    # By the clocks of both, as for announced vehicles.
-    stamp_us = int(own.stamp_us[a]) + now_us - own.time_us
-    age_s = (stamp_us - said.stamp_us[at]) * 1e-6
-    velocity_mps = said.velocity_mps[at]
-    return Around(
-        int(own.agent[a]), stamp_us, own.pose[a, :2].copy(), said.agent[known], said.pose[at, :2] + velocity_mps * age_s[:, None],
-        velocity_mps, said.is_vehicle[at], said.wants_data[at], at, said.listed, said.heard_agent, said.heard_share,
-        measured.sender[heard], share[heard],
-    )  # fmt: skip
-
-
-def _message(origin: int, sources: Sequence[tuple[Report, int]], hops: Int64[np.ndarray, " objects"]) -> Retold:
-    """Return the message with some objects of the reports that they come from."""
-    row = np.array([row for _, row in sources], np.int64)
-    begin = [k for k in range(len(sources)) if k == 0 or sources[k][0] is not sources[k - 1][0]]
-    parts = tuple(
-        (sources[first][0], row[first:end], hops[first:end])
-        for first, end in pairwise([*begin, len(sources)])
-    )  # fmt: skip
-    return Retold(origin, parts, retold_bytes(len(sources)))
+def _of_some(one: Usable, stations: Int64[np.ndarray, " some"]) -> Usable:
+    """Return what some stations may use, given by their rows; the others have nothing to offer, so they have no entries."""
+    current_offset, offset = (np.append(0, offset[1:][stations]) for offset in (one.current_offset, one.offset))
+    return one._replace(current_offset=current_offset, offset=offset)

@@ -1,11 +1,14 @@
 """The reports that arrived at each station, as arrays, for stations that tell on what others reported."""
 
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int64
+from numba import njit
 
 from v2xsim.engine.stations.contents import Report, Retold
+from v2xsim.engine.stations.growing import GrowingColumns
 from v2xsim.engine.stations.knowledge import REPORT_VALID_US
 
 
@@ -23,6 +26,7 @@ class ReportedRows(NamedTuple):
         velocity_mps: Reported velocity.
         size_m: Length, width and height.
         yaw_rad: Heading.
+        report_row: Row of the object in the report in which its station described it.
     """
 
     begin: Int64[np.ndarray, " messages"]
@@ -36,15 +40,19 @@ class ReportedRows(NamedTuple):
     velocity_mps: Float[np.ndarray, "rows 2"]
     size_m: Float[np.ndarray, "rows 3"]
     yaw_rad: Float[np.ndarray, " rows"]
+    report_row: Int64[np.ndarray, " rows"]
 
 
-class _Kept(NamedTuple):
-    """One message and its objects as columns, in the order of `ReportedRows`."""
+class Held(NamedTuple):
+    """The messages that each of some stations holds, one station after the other.
 
-    message: Report | Retold
-    sources: list[tuple[Report, int]]
-    whole: Int64[np.ndarray, "rows 5"]
-    real: Float[np.ndarray, "rows 8"]
+    Attributes:
+        offset: First message of each station; one entry more than stations.
+        message: Messages as indices into `ReportedRows.begin`, in rising order for one station.
+    """
+
+    offset: Int64[np.ndarray, " stations_plus_1"]
+    message: Int64[np.ndarray, " held"]
 
 
 class ReportsHeard:
@@ -56,11 +64,19 @@ class ReportsHeard:
 
     def __init__(self) -> None:
         self.news = 0
+        whole, real = np.zeros(0, np.int64), np.zeros(0)
         # Messages have numbers in the order in which they were noted; the first one that is kept has number `_first`.
-        self._first, self._kept = 0, list[_Kept]()
+        self._first, self._messages = 0, deque[Report | Retold]()
         self._number: dict[int, int] = {}
-        # Number of a message, stations that hold it, and from when on.
-        self._held: list[tuple[int, Int64[np.ndarray, " receivers"], int]] = []
+        # Of each message: number of its objects, and time at which it was noted last.
+        self._of_message = GrowingColumns(whole, whole)
+        # Of each object: the report that it comes from, and the columns of `ReportedRows`.
+        self._source: list[Report] = []
+        self._rows = GrowingColumns(
+            whole, whole, whole, whole, whole, np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 3)), real, whole
+        )
+        # Receiver, number of a message, and time of arrival.
+        self._held = GrowingColumns(whole, whole, whole)
 
     def hear(self, message: Report | Retold, receivers: Int64[np.ndarray, " receivers"], now_us: int) -> None:
         """Note that a message arrived at some stations, or that its sender sent it.
@@ -72,61 +88,89 @@ class ReportsHeard:
         """
         number = self._number.get(id(message))
         if number is None:
-            number = self._number[id(message)] = self._first + len(self._kept)
-            self._kept.append(_kept(message))
-        self._held.append((number, receivers, now_us))
+            number = self._number[id(message)] = self._first + len(self._messages)
+            self._messages.append(message)
+            self._of_message.add(1, self._keep(message), now_us)
+        else:
+            self._of_message.columns()[1][number - self._first] = now_us
+        self._held.add(len(receivers), receivers, number, now_us)
+
+    def _keep(self, message: Report | Retold) -> int:
+        """Store the objects of a message, and return their number."""
+        if isinstance(message, Report):
+            self._keep_part(message.origin, message, np.arange(len(message.number)), 0)
+            return len(message.number)
+        for report, rows, hops in message.parts:
+            self._keep_part(message.origin, report, rows, hops)
+        return sum(len(rows) for _, rows, _ in message.parts)
+
+    def _keep_part(
+        self, sender: int, report: Report, rows: Int64[np.ndarray, " objects"], hops: Int64[np.ndarray, " objects"] | int
+    ) -> None:  # fmt: skip
+        found, boxes = report.detections, report.detections.boxes
+        self._rows.add(
+            len(rows), sender, report.origin, report.number[rows], hops, report.frame.stamp_us, boxes.center_m[rows, :2],
+            found.velocity_mps[rows], boxes.size_m[rows], boxes.yaw_rad[rows], rows,
+        )  # fmt: skip
+        self._source += [report] * len(rows)
 
     def forget(self, now_us: int) -> None:
         """Forget what arrived so long ago that all objects in it are too old for any use."""
+        oldest_us = now_us - REPORT_VALID_US
         # How long a message took to a station does not change how long another one keeps it.
-        self._held = [held for held in self._held if now_us - held[2] <= REPORT_VALID_US]
-        first = min((held[0] for held in self._held), default=self._first + len(self._kept))
-        for kept in self._kept[: first - self._first]:
-            del self._number[id(kept.message)]
-        del self._kept[: first - self._first]
-        self._first = first
+        self._held.cut(_count_before(self._held.columns()[2], oldest_us))
+        objects, noted_us = self._of_message.columns()
+        gone = _count_before(noted_us, oldest_us)
+        if gone == 0:
+            return
+        rows = int(objects[:gone].sum())
+        for _ in range(gone):
+            del self._number[id(self._messages.popleft())]
+        self._of_message.cut(gone)
+        self._rows.cut(rows)
+        del self._source[:rows]
+        self._first += gone
 
-    def rows(self) -> tuple[ReportedRows, list[tuple[Report, int]]]:
-        """Return the objects of all messages that are kept, and the report and row from which each comes."""
-        count = np.array([len(kept.sources) for kept in self._kept], np.int64)
+    def rows(self) -> ReportedRows:
+        """Return the objects of all messages that are kept; they are valid until the next message is noted."""
+        count = self._of_message.columns()[0]
         end = np.cumsum(count)
-        whole = np.concatenate([np.zeros((0, 5), np.int64), *(kept.whole for kept in self._kept)])
-        real = np.concatenate([np.zeros((0, 8)), *(kept.real for kept in self._kept)])
-        sender, origin, number, hops, stamp_us = np.ascontiguousarray(whole.T)
-        rows = ReportedRows(
-            end - count, end, sender, origin, number, hops, stamp_us, np.ascontiguousarray(real[:, :2]), np.ascontiguousarray(real[:, 2:4]),
-            np.ascontiguousarray(real[:, 4:7]), np.ascontiguousarray(real[:, 7]),
-        )  # fmt: skip
-        return rows, [source for kept in self._kept for source in kept.sources]
+        return ReportedRows(end - count, end, *self._rows.columns())
 
-    def held_by(self, agents: Int64[np.ndarray, " agents"]) -> list[Int64[np.ndarray, " messages"]]:
-        """Return for each of some stations the messages that it holds, as indices into `ReportedRows.begin`, in rising order."""
-        if not self._held:
-            return [np.zeros(0, np.int64) for _ in agents]
-        receiver = np.concatenate([receivers for _, receivers, _ in self._held])
-        number = np.repeat(
-            np.array([number for number, _, _ in self._held], np.int64),
-            [len(receivers) for _, receivers, _ in self._held],
+    def source(self, row: int) -> Report:
+        """Return the report that an object comes from."""
+        return self._source[row]
+
+    def held_by(self, agents: Int64[np.ndarray, " agents"], now_us: int) -> Held:
+        """Return the messages that each of some stations, in rising order of their agent ids, holds."""
+        receiver, number, arrived_us = self._held.columns()
+        return Held(
+            *_held(receiver, number, arrived_us, now_us - REPORT_VALID_US, agents, self._first, len(self._messages))
         )
-        return [np.unique(number[receiver == agent]) - self._first for agent in agents]
 
 
-def _kept(message: Report | Retold) -> _Kept:
-    if isinstance(message, Report):
-        count = len(message.number)
-        parts = [(message, np.arange(count), np.zeros(count, np.int64))]
-    else:
-        parts = list(message.parts)
-    whole, real = [np.zeros((0, 5), np.int64)], [np.zeros((0, 8))]
-    sources: list[tuple[Report, int]] = []
-    for report, rows, hops in parts:
-        found, count = report.detections, len(rows)
-        boxes = found.boxes
-        whole.append(np.column_stack([
-            np.full(count, message.origin), np.full(count, report.origin), report.number[rows], hops, np.full(count, report.frame.stamp_us),
-        ]))  # fmt: skip
-        real.append(np.column_stack([
-            boxes.center_m[rows, :2], found.velocity_mps[rows], boxes.size_m[rows], boxes.yaw_rad[rows],
-        ]))  # fmt: skip
-        sources.extend((report, row) for row in rows.tolist())
-    return _Kept(message, sources, np.concatenate(whole), np.concatenate(real))
+def _count_before(times_us: Int64[np.ndarray, " rows"], oldest_us: int) -> int:
+    """Return how many of the first rows are older than a time."""
+    is_kept = times_us >= oldest_us
+    return int(np.argmax(is_kept)) if is_kept.any() else len(times_us)
+
+
+@njit(cache=True, nogil=True)
+def _held(receiver, number, arrived_us, oldest_us, agents, first, messages):  # type: ignore[no-untyped-def]
+    stations = len(agents)
+    most = agents[-1] if stations else -1
+    row_of = np.full(most + 1, -1, np.int64)
+    for row in range(stations):
+        row_of[agents[row]] = row
+    holds = np.zeros((stations, messages), np.bool_)
+    for n in range(len(receiver)):
+        if receiver[n] <= most and arrived_us[n] >= oldest_us and row_of[receiver[n]] >= 0:
+            holds[row_of[receiver[n]], number[n] - first] = True
+    offset, message, count = np.zeros(stations + 1, np.int64), np.empty(holds.sum(), np.int64), 0
+    for row in range(stations):
+        for m in range(messages):
+            if holds[row, m]:
+                message[count] = m
+                count += 1
+        offset[row + 1] = count
+    return offset, message
