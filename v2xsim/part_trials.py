@@ -276,7 +276,7 @@ def retelling_view(size: int) -> RetellingView:
     place_m, pairs = np.column_stack([12.0 * np.arange(size), np.zeros(size)]), (size, 3)
     last = np.arange(3) == 2
     return RetellingView(
-        place_m, np.full(size, 9.0), 50_000 * np.arange(size), np.arange(size) % 2, identities(size), identities(3), 10.0 * np.ones((3, 2)),
+        place_m, np.full(size, 9.0), 50_000 * np.arange(size), np.arange(size) % 2, identities(size), np.zeros(size, bool), np.zeros(size, np.int64), np.full(size, 0.1), identities(3), 10.0 * np.ones((3, 2)),
         np.array([0.0, 0.4, 0.9]), np.where(last, 0.0, np.full(pairs, 0.9)), np.zeros(pairs, bool), np.zeros(pairs, bool), np.zeros(pairs),
         np.full(pairs, 0.5), np.zeros(pairs, np.int64),
     )  # fmt: skip

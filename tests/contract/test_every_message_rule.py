@@ -115,6 +115,9 @@ class TestEveryRetellingRule:
 
     def test_tells_nothing_on_that_everybody_knows(self, part):
         view = trials.retelling_view(5)
+        if not part.compares:
+            assert told_on_by(part, replace(view, told=np.ones((5, 3)))).any()
+            return
         for known in ({"told": np.ones((5, 3))}, {"hears": np.ones((5, 3))}, {"is_itself": np.ones((5, 3), bool)}):
             assert not told_on_by(part, replace(view, **known)).any()
 
@@ -125,7 +128,10 @@ class TestEveryRetellingRule:
 
     def test_gives_rows_no_meaning(self, part):
         view, order, turned = trials.retelling_view(5), np.array([3, 0, 4, 2, 1]), np.array([2, 0, 1])
-        objects = {name: getattr(view, name)[order] for name in ("place_m", "speed_mps", "age_us", "hops", "origin")}
+        objects = {
+            name: getattr(view, name)[order]
+            for name in ("place_m", "speed_mps", "age_us", "hops", "origin", "is_mine", "tellings", "uniform")
+        }
         stations = {name: getattr(view, name)[turned] for name in ("agent", "station_m", "reached")}
         pairs = {
             name: getattr(view, name)[order][:, turned]

@@ -253,7 +253,7 @@ EXTREMES = {
     },
     "cooperation.awareness_rule": {"rate_hz": "x-"}, "cooperation.matching": {"tried": "--"}, "cooperation.relay": {"weight": "--", "load_weight": "--", "forwarders": "--"}, "cooperation.fusion": {"voxel_m": "-x", "explained_m": "--", "score": "--"},
     "cooperation.matrix": {"cell_m": "xx", "extent_m": "xx", "free_share": "--", "interval_ms": "-x"},
-    "cooperation.retelling": {"least_gain": "--", "oldest_ms": "--", "hops": "--", "better": "--"},
+    "cooperation.retelling": {"share": "--", "tellings": "--", "least_gain": "--", "oldest_ms": "--", "hops": "--", "better": "--"},
     "cooperation.redundancy": {"least_relevance": "--", "senders": "--", "repeat_ms": "--"},
     "detector": {
         "half_points": "-x", "steepness": "x-", "center_sigma_m": "-x", "yaw_sigma_deg": "-x", "size_sigma_m": "-x",

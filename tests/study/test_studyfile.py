@@ -32,7 +32,8 @@ from v2xsim.study.studyfile import members_of, read_study_file, rules_of
         ("loads: [0.2, 0.25]", "loads: [0.2, 0.2]", r"plan\.yaml:7: families\.town\.loads: must differ, got 0\.2 twice"),
         ("- direct: {cooperation.relay: none}", "- ../x: {cooperation.relay: none}", r"rules: must have names of letters, .*got '\.\./x'"),
         ("loads: [0.2, 0.25]", "loads: 0.2", r"plan\.yaml:7: families\.town\.loads: must be .*list.*, got 0\.2"),
-        ("loads: [0.2, 0.25]", "loads: [20, 25]", r"plan\.yaml:7: families\.town\.loads\.0: must be .*less than 1|below 1"),
+        ("loads: [0.2, 0.25]", "loads: [20, 25]", r"plan\.yaml:7: families\.town\.loads\.0: must be below 1, as a channel busy ratio is, got 20"),
+        ("loads: [0.2, 0.25]", "loads: [0.2, 0]", r"plan\.yaml:7: families\.town\.loads\.1: must be .*(greater than|above) 0"),
     ],
 )  # fmt: skip
 def test_a_wrong_study_file_is_refused_with_place_and_repair(tmp_path, old, new, message):
@@ -83,7 +84,7 @@ def test_another_kind_of_file_is_named(tmp_path):
         read_study_file(PACKAGED / "sweeps" / "motorway_trucks.yaml")
     with pytest.raises(
         ScenarioError,
-        match="packaged study; these are relay, relay_conditions, relay_short, relay_worth; did you mean 'relay'",
+        match="packaged study; these are matching_conditions, relay, relay_conditions, relay_short, relay_worth; did you mean 'relay'",
     ):
         read_study_file("rely")
 
@@ -184,6 +185,7 @@ def test_a_users_rule_joins_by_its_name_in_the_list(tmp_path):
 @pytest.mark.parametrize(
     ("name", "families", "settings", "seeds"),
     [
+        ("matching_conditions", 21, 6 * 2, 3),
         ("relay", 2, 3 * 3, 3),
         ("relay_conditions", 40, 4 * 2, 3),
         ("relay_short", 2, 5 * 3, 3),
@@ -193,7 +195,7 @@ def test_a_users_rule_joins_by_its_name_in_the_list(tmp_path):
 def test_the_packaged_studies_can_be_planned(name, families, settings, seeds):
     file, plans = planned(name, "test")
     assert [len(family.plan.points) for family in plans] == families * [settings * seeds]
-    assert file.reference == "hybrid"
+    assert file.reference == ("hybrid" if name.startswith("relay") else "unseen")
 
 
 def test_a_rule_of_a_users_file_joins_with_one_entry_and_leaves_the_points_of_the_others(tmp_path):

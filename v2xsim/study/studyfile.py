@@ -26,8 +26,9 @@ RULE_KEY = "cooperation.relay"
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 Name = Annotated[str, Field(pattern=_NAME, max_length=60)]
-Loads = Annotated[list[Annotated[float, Field(gt=0.0, lt=1.0)]], Field(max_length=50)]
+Loads = Annotated[list[Annotated[float, Field(gt=0.0)]], Field(max_length=50)]
 _ORDER = "must rise or fall throughout, from the least load to the most"
+_BUSY = "channel_busy_ratio"
 SomeLoads = Annotated[Loads, Field(min_length=1)]
 Numbers = Annotated[list[int | float], Field(min_length=2, max_length=100)]
 
@@ -60,7 +61,7 @@ class Family(Section):
     )
     loads: SomeLoads | dict[str, SomeLoads] = choice(
         ...,
-        "Channel busy ratios at which the rules are compared, 0 to 1: a list, or, with vary, a map with a list for each of its families",
+        "Loads at which the rules are compared, in the unit of load_metric; channel busy ratios are below 1: a list, or, with vary, a map with a list for each of its families",
     )
     recommended: Loads | dict[str, Loads] = choice(
         [],
@@ -96,7 +97,9 @@ class StudyFile(Section):
     metric: str = choice(..., "Metric on which the rules are compared; docs/reference/metrics.md lists all")
     better: Literal["higher", "lower"] = choice("higher", "Direction in which the metric is better")
     also: list[str] = choice([], "Other metrics to report at the same loads, without verdicts")
-    load_metric: str = choice("channel_busy_ratio", "Metric that is the channel load")
+    load_metric: str = choice(
+        _BUSY, "Metric that is the channel load, such as on_air for the bytes of all stations per second"
+    )
     load: LoadAxis = choice(..., "Key that sets the channel load, with its values")
     fixed: dict[str, Any] = choice({}, "Values of all families, by dotted key", alias="set")
     families: dict[Name, Family] = choice(..., "Families of scenarios, by name", min_length=1, max_length=200)
@@ -186,9 +189,14 @@ class StudyFile(Section):
                     raise PlacedError(
                         ("families", key, "loads"), f"families.{key}.loads: must have a list of loads for {member.name}"
                     )
+                by_name = (member.name,) if isinstance(family.loads, dict) else ()
                 for number, load in enumerate(member.loads):
+                    if self.load_metric == _BUSY and load >= 1.0:
+                        raise PlacedError(
+                            ("families", key, "loads", *by_name, str(number)),
+                            f"families.{key}.loads.{number}: must be below 1, as a channel busy ratio is, got {load:g}; another load_metric has other units",
+                        )
                     if load in member.loads[:number]:
-                        by_name = (member.name,) if isinstance(family.loads, dict) else ()
                         raise PlacedError(
                             ("families", key, "loads", *by_name),
                             f"families.{key}.loads: must differ, got {load:g} twice",

@@ -29,6 +29,9 @@ class RetellingView:
             is ahead.
         hops: How often each object had been told on until it arrived here; 0 if it came from the station that detected it.
         origin: Agent id of the station that detected each object.
+        is_mine: Whether this station told each object on itself, in a message that need not have been followed by a newer report yet.
+        tellings: Number of messages of other stations that arrived here, told each object on, and count still.
+        uniform: Random number from 0 to 1 for each object, the same as long as its report is; zeros for a rule that does not set `draws`.
         agent: Agent ids of the stations that want data of others, as far as this station knows, in rising order.
         station_m: Their announced positions, extrapolated with their announced velocities.
         reached: Share of this station's announcements that arrive at each of them, 0 to 1, by the list that each announced.
@@ -51,6 +54,9 @@ class RetellingView:
     age_us: Int64[np.ndarray, " objects"]
     hops: Int64[np.ndarray, " objects"]
     origin: Int64[np.ndarray, " objects"]
+    is_mine: Bool[np.ndarray, " objects"]
+    tellings: Int64[np.ndarray, " objects"]
+    uniform: Float[np.ndarray, " objects"]
     agent: Int64[np.ndarray, " stations"]
     station_m: Float[np.ndarray, "stations 2"]
     reached: Float[np.ndarray, " stations"]
@@ -68,11 +74,15 @@ class RetellingRule(Part):
     Attributes:
         retells: Whether the rule tells anything on; if not, stations do not keep the reports of others for it.
         reads_matrices: Whether the rule reads `RetellingView.sees`.
+        draws: Whether the rule reads `RetellingView.uniform`.
+        compares: Whether the rule compares what neighbours know. One that does not is a baseline: it tells on what everybody knows, too.
     """
 
     kind = Kind("retelling rule", "rule", ("told_on",), "v2xsim.comms.messages.retelling")
     retells: ClassVar[bool] = True
     reads_matrices: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
+    compares: ClassVar[bool] = True
 
     def told_on(self, view: RetellingView) -> Bool[np.ndarray, " objects"]:
         """Return whether the station tells each object on."""

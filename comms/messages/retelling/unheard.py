@@ -4,7 +4,9 @@ A relay passes on packets; this rule passes on the objects in them that somebody
 misses them follows from the lists of heard stations that all stations announce for the choice of relays.
 
 References:
-    Ours. Its silence, if another station has told the same, is that of contention-based forwarding (ETSI EN 302 636-4-1, annex E; from memory).
+    Objects of collective perception messages over several hops: Wolff, Xhoxhi and Tautz, arXiv 2404.07761 (2024), who forward them without asking who
+    knows them. Silence of those whose neighbours have it: neighbour-knowledge methods, Williams and Camp, MobiHoc 2002. Relevance and what a receiver
+    knows: Higuchi et al., IEEE IV 2019. All from memory. Ours is the gain: relevance times the chance that a message brings something new, from announced lists.
 """
 
 from dataclasses import dataclass
@@ -38,6 +40,13 @@ class Unheard(RetellingRule):
     hops: Annotated[
         int, AtLeast(1), AtMost(10), "How often an object may be told on, by one station after the other"
     ] = 3
+    heard: Annotated[
+        bool,
+        "Whether it counts what neighbours were told and hear; if not, they know nothing but themselves: for comparison",
+    ] = True
+    relevant: Annotated[
+        bool, "Whether the relevance to neighbours counts; if not, each object has relevance 1 to each: for comparison"
+    ] = True
     better: Annotated[
         int,
         AtLeast(0),
@@ -47,13 +56,20 @@ class Unheard(RetellingRule):
 
     def known(self, view: RetellingView) -> Float[np.ndarray, "objects stations"]:
         """Return how likely each station knows each object, 0 to 1, as far as this station can tell."""
-        misses: np.ndarray = (1.0 - view.told) * (1.0 - view.hears) * ~view.is_itself
-        return 1.0 - misses
+        misses = np.where(view.is_itself, 0.0, 1.0)
+        if self.heard:
+            misses *= (1.0 - view.told) * (1.0 - view.hears)
+        known: np.ndarray = 1.0 - misses
+        return known
 
     def told_on(self, view: RetellingView) -> Bool[np.ndarray, " objects"]:
         """Return whether the station tells each object on."""
         is_fresh = (view.hops < self.hops) & (view.age_us <= self.oldest_ms * 1e3)
-        gain = (1.0 - self.known(view)) * view.relevance * view.reached * (view.better <= self.better)
+        relevance = view.relevance if self.relevant else np.ones(view.relevance.shape)
+        if not self.heard:
+            # Nothing else would keep a station from telling the same at each look.
+            is_fresh &= ~view.is_mine
+        gain = (1.0 - self.known(view)) * relevance * view.reached * (view.better <= self.better)
         # Not above 0, but for a neighbour: with no least gain, what brings nothing is not told on either.
         found: np.ndarray = is_fresh & (gain.sum(axis=1) >= self.least_gain) & (gain > 0.0).any(axis=1)
         return found

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2xsim.engine.cooperation.matrix_sight import NO_MATRICES, Bodies
-from v2xsim.engine.cooperation.retelling_loops import Around, Usable, compared, usable
+from v2xsim.engine.cooperation.retelling_loops import Around, Usable, compared, told_before, usable
 from v2xsim.engine.stations.reports_heard import Held, ReportedRows
 from v2xsim.perception.matching.relevance import ATTENTION_S
 
@@ -99,6 +99,25 @@ def test_what_may_be_told_on_is_the_newest_valid_report_of_each_object_of_others
         current, offered = expected_usable(rows, messages.tolist(), station)
         assert found.current[found.current_offset[a] : found.current_offset[a + 1]].tolist() == current
         assert found.offered[found.offset[a] : found.offset[a + 1]].tolist() == offered
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1))
+def test_what_was_told_on_before_is_in_the_messages_that_the_station_holds(seed):
+    chance = np.random.default_rng(seed)
+    rows = rows_of(chance, 14)
+    stations, held = np.array([1, OWN]), [np.flatnonzero(chance.random(14) < 0.7) for _ in range(2)]
+    one = usable(
+        rows, Held(np.cumsum([0, *map(len, held)]), np.concatenate(held)), stations, np.full(2, NOW_US), 100_000, SAME_M
+    )
+    is_mine, tellings = told_before(rows, one, stations, SAME_M)
+    for a, station in enumerate(stations.tolist()):
+        current = slice(one.current_offset[a], one.current_offset[a + 1])
+        near = list(zip(one.current[current].tolist(), one.current_m[current], strict=True))
+        for t in range(one.offset[a], one.offset[a + 1]):
+            same = [row for row, place in near if np.hypot(*(place - one.offered_m[t])) < SAME_M and rows.hops[row] > 0]
+            assert is_mine[t] == any(rows.sender[row] == station for row in same)
+            assert tellings[t] == sum(rows.sender[row] != station for row in same)
 
 
 @settings(max_examples=80)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 
 from v2xsim.comms.messages.redundancy.rule import SAME_M
 from v2xsim.comms.messages.retelling.rule import RetellingView, told_on_by
 from v2xsim.comms.messages.sizes import retold_bytes
 from v2xsim.engine.cooperation.matrix_sight import NO_MATRICES, Bodies, Matrices, stacked
-from v2xsim.engine.cooperation.retelling_loops import Around, Usable, compared, usable
+from v2xsim.engine.cooperation.retelling_loops import Around, Usable, compared, told_before, usable
 from v2xsim.engine.stations.contents import HeardList, Retold
 from v2xsim.engine.stations.reports_heard import ReportedRows, ReportsHeard
 from v2xsim.engine.stations.stations import Stations
@@ -122,6 +122,8 @@ class Retelling:
         # What drives faster than is usual at its place may go on doing so.
         top_mps = np.maximum(self._hidden_speeds.at(one.offered_m), speed_mps)
         found = compared(rows, one, bodies, top_mps, around, matrices, SAME_M, ATTENTION_S)
+        is_mine, tellings = told_before(rows, one, agents, SAME_M)
+        uniform = self._draws(rows, one, agents)
         age_us = np.repeat(stamp_us, np.diff(one.offset)) - rows.stamp_us[offered]
         hops, origin, wanting, wanting_m = (
             rows.hops[offered],
@@ -141,9 +143,24 @@ class Retelling:
             )
             told, sees, is_itself, hears, relevance, better = (column[pairs].reshape(shape) for column in found[1:7])
             yield RetellingView(
-                one.offered_m[things], speed_mps[things], age_us[things], hops[things], origin[things], wanting[stations],
+                one.offered_m[things], speed_mps[things], age_us[things], hops[things], origin[things], is_mine[things],
+                tellings[things], uniform[things], wanting[stations],
                 wanting_m[stations], found.reached[stations], told, sees, is_itself, hears, relevance, better,
             )  # fmt: skip
+
+    def _draws(
+        self, rows: ReportedRows, one: Usable, agents: Int64[np.ndarray, " tellers"]
+    ) -> Float[np.ndarray, " offered"]:
+        """Return a random number for each object that a station may tell on, the same at each look; zeros for a rule that does not draw."""
+        if not self._rule.draws:
+            return np.zeros(len(one.offered))
+        owner, offered = np.repeat(agents, np.diff(one.offset)), one.offered
+        owner_key, origin_key = (
+            np.array([self._streams.agent_key(agent) for agent in of.tolist()], np.int64)
+            for of in (owner, rows.origin[offered])
+        )
+        keys = owner_key, origin_key, rows.number[offered], rows.stamp_us[offered]
+        return self._streams.uniforms("retelling.draw", *keys)[:, 0]
 
     def _around(
         self, agents: Int64[np.ndarray, " tellers"], stamp_us: Int64[np.ndarray, " tellers"], now_us: int

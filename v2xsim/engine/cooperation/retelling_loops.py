@@ -302,6 +302,26 @@ def _apart2(around, first, known, wanting, own_m):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
+def told_before(rows, usable, agents, same_m):  # type: ignore[no-untyped-def]
+    """Return for each object that a station may tell on whether it told it on itself, and how many messages of others did.
+
+    Only messages count that arrived at the station, or that it sent, and whose object need not have been followed by a newer report yet.
+    """
+    is_mine, tellings = np.zeros(len(usable.offered), np.bool_), np.zeros(len(usable.offered), np.int64)
+    for a in range(len(agents)):
+        for t in range(usable.offset[a], usable.offset[a + 1]):
+            for c in range(usable.current_offset[a], usable.current_offset[a + 1]):
+                row, x, y = usable.current[c], usable.offered_m[t, 0], usable.offered_m[t, 1]
+                if rows.hops[row] == 0 or not _are_same(x, y, usable.current_m[c, 0], usable.current_m[c, 1], same_m):
+                    continue
+                if rows.sender[row] == agents[a]:
+                    is_mine[t] = True
+                else:
+                    tellings[t] += 1
+    return is_mine, tellings
+
+
+@njit(cache=True, nogil=True)
 def _announcer(around, first, known, x, y, same_m):  # type: ignore[no-untyped-def]
     """Return which known station is the announced vehicle nearest to a place, less than `same_m` away; -1 for none."""
     nearest, best = same_m * same_m, -1

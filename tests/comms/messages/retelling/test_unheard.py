@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from v2xsim.comms.messages.retelling.flooding import Flooding
 from v2xsim.comms.messages.retelling.none import NoRetellingRule
+from v2xsim.comms.messages.retelling.random_told import RandomTold
 from v2xsim.comms.messages.retelling.rule import RetellingRule, RetellingView, told_on_by
 from v2xsim.comms.messages.retelling.unheard import Unheard
 from v2xsim.comms.messages.retelling.unseen import Unseen
@@ -21,6 +23,9 @@ def view(
     reached=(1.0,),
     better=(0,),
     hops=0,
+    is_mine=False,
+    tellings=0,
+    uniform=0.5,
 ):
     """Return what a station knows of one object; the one neighbour has not heard of it and may meet it at once by default."""
     count = max(len(told), len(relevance), len(reached), len(better))
@@ -29,7 +34,7 @@ def view(
         return np.broadcast_to(np.array([values], kind), (1, count)).copy()
 
     return RetellingView(
-        np.zeros((1, 2)), np.array([10.0]), np.array([age_us]), np.array([hops]), np.array([5]), np.arange(20, 20 + count),
+        np.zeros((1, 2)), np.array([10.0]), np.array([age_us]), np.array([hops]), np.array([5]), np.array([is_mine]), np.array([tellings]), np.array([uniform]), np.arange(20, 20 + count),
         np.zeros((count, 2)), row(reached, float)[0], row(told, float), row(sees, bool), row(is_itself, bool), row(hears, float), row(relevance, float),
         row(better, int),
     )  # fmt: skip
@@ -88,6 +93,34 @@ def test_only_one_of_the_two_rules_looks_into_matrices():
     # For another neighbour that does not see it, it is told on.
     assert is_told_on(view(sees=(True, False), told=(0.0, 0.0)), Unseen)
     assert (Unheard.reads_matrices, Unseen.reads_matrices) == (False, True)
+
+
+def test_for_comparison_it_may_ignore_what_neighbours_heard_or_what_matters_to_them():
+    assert is_told_on(view(told=(1.0,), hears=(1.0,)), heard=False)
+    assert not is_told_on(view(is_itself=(True,)), heard=False)
+    assert not is_told_on(view(is_mine=True), heard=False)
+    assert is_told_on(view(is_mine=True))
+    assert not is_told_on(view(relevance=(0.1,)))
+    assert is_told_on(view(relevance=(0.1,)), relevant=False)
+    assert not is_told_on(view(relevance=(0.1,), told=(1.0,)), relevant=False)
+
+
+def test_flooding_tells_each_object_on_once_whoever_knows_it():
+    assert is_told_on(view(told=(1.0,), relevance=(0.0,), reached=(0.0,), better=(5,)), Flooding)
+    assert not is_told_on(view(is_mine=True), Flooding)
+    assert not is_told_on(view(hops=3), Flooding)
+    assert not is_told_on(view(age_us=250_001), Flooding)
+    assert is_told_on(view(tellings=9), Flooding)
+    assert [is_told_on(view(tellings=count), Flooding, tellings=2) for count in (0, 1, 2)] == [True, True, False]
+
+
+def test_some_is_told_on_at_random():
+    assert is_told_on(view(uniform=0.29), RandomTold)
+    assert not is_told_on(view(uniform=0.3), RandomTold)
+    assert is_told_on(view(uniform=0.9), RandomTold, share=1.0)
+    assert not is_told_on(view(uniform=0.1, is_mine=True), RandomTold)
+    assert RandomTold.draws
+    assert not Unheard.draws
 
 
 def test_without_a_rule_nothing_is_told_on():
