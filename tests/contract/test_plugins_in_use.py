@@ -248,7 +248,7 @@ COPIED = {
     "radio.propagation.vehicle_blockage": ("tr37885", "knife_edges"), "radio.propagation.building_loss": ("tr37885", "corner"),
     "radio.propagation.fading": ("nakagami", "rician"), "cooperation.awareness_rule": ("periodic", "cam"),
     "cooperation.matching": ("blind_cells", "nearest"), "cooperation.relay": ("hybrid", "random_qualified"),
-    "cooperation.fusion": ("early", "cpm"), "cooperation.redundancy": ("none", "self_announcing"),
+    "cooperation.fusion": ("early", "cpm"), "cooperation.redundancy": ("none", "self_announcing"), "cooperation.retelling": ("none", "unheard"),
     "detector": ("visibility", "visibility"), "cooperation.foresight": ("tracks", "none"), "cooperation.bound": ("none", "oracle"),
 }  # fmt: skip
 

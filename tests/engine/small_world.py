@@ -303,6 +303,10 @@ def held_matrices(matrices):
     )
 
 
+# One for all frames: those of one tick are collected together.
+NOTHING_HELD = held_matrices(())
+
+
 def fused_frame(
     ego=None, *, world=None, truth=None, fuse_us=None, code=None, seen=None, points=None, added_m=(),
     added_object=(), added_source=(), contributions=(), transfers=(), known=0, announced=None, own_tracks=None, zone=None,
@@ -323,7 +327,7 @@ def fused_frame(
         ego, capture(world, ego.agent) if truth is None else truth,
         ego.time_us + 50_000 if fuse_us is None else fuse_us, result, list(contributions), list(transfers), known,
         Detections.none() if announced is None else announced, ([Tracks.none(ego.time_us) if own_tracks is None else own_tracks], 0),
-        BlindZone(np.ones(shape, bool), np.zeros(shape)) if zone is None else zone, (held_matrices(announced_matrices), 0),
+        BlindZone(np.ones(shape, bool), np.zeros(shape)) if zone is None else zone, (held_matrices(announced_matrices) if announced_matrices else NOTHING_HELD, 0),
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ RUNS = {
         },
     ),
     "what others reported": (
-        ["cooperation.fusion=cpm", "cooperation.retelling=unheard"],
+        ["cooperation.fusion=cpm", "cooperation.retelling={rule: unheard, least_gain: 0.05}"],
         {
             "nominations": 20,
             "passed on": 20,
@@ -59,7 +59,7 @@ RUNS = {
     "what others reported, with rare matrices and errors": (
         [
             "cooperation.fusion=cpm",
-            "cooperation.retelling=unseen",
+            "cooperation.retelling={rule: unseen, least_gain: 0.05}",
             "cooperation.matrix.interval_ms=500",
             "errors.gnss_sigma_m=1",
             "errors.clock_sigma_ms=60",
