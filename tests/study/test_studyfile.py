@@ -84,7 +84,7 @@ def test_another_kind_of_file_is_named(tmp_path):
         read_study_file(PACKAGED / "sweeps" / "motorway_trucks.yaml")
     with pytest.raises(
         ScenarioError,
-        match="packaged study; these are matching_conditions, relay, relay_conditions, relay_short, relay_worth; did you mean 'relay'",
+        match="packaged study; these are matching_conditions, matching_worth, relay, relay_conditions, relay_short, relay_worth; did you mean 'relay'",
     ):
         read_study_file("rely")
 
@@ -186,6 +186,7 @@ def test_a_users_rule_joins_by_its_name_in_the_list(tmp_path):
     ("name", "families", "settings", "seeds"),
     [
         ("matching_conditions", 21, 6 * 2, 3),
+        ("matching_worth", 4, 20 * 3, 24),
         ("relay", 2, 3 * 3, 3),
         ("relay_conditions", 40, 4 * 2, 3),
         ("relay_short", 2, 5 * 3, 3),
@@ -195,7 +196,9 @@ def test_a_users_rule_joins_by_its_name_in_the_list(tmp_path):
 def test_the_packaged_studies_can_be_planned(name, families, settings, seeds):
     file, plans = planned(name, "test")
     assert [len(family.plan.points) for family in plans] == families * [settings * seeds]
-    assert file.reference == ("hybrid" if name.startswith("relay") else "unseen")
+    assert file.reference == (
+        "hybrid" if name.startswith("relay") else "unseen" if name == "matching_conditions" else "unheard"
+    )
 
 
 def test_a_rule_of_a_users_file_joins_with_one_entry_and_leaves_the_points_of_the_others(tmp_path):
