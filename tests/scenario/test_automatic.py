@@ -172,7 +172,7 @@ NOTHING, TRACKS, TALLEST = (
     "cooperation.foresight=tracks",
     "cooperation.relay=tallest_antenna",
 )
-DARK = "radio.shadowing=false"
+DARK, TOLD = "radio.shadowing=false", "cooperation.retelling=unheard"
 
 
 @pytest.mark.parametrize(
@@ -182,6 +182,7 @@ DARK = "radio.shadowing=false"
         ([TRACKS, CPM], "cooperation.foresight"), ([TRACKS, NOTHING], "cooperation.foresight"), ([IDEAL], ""), ([AT_ONCE], ""), ([NOTHING], ""),
         ([TALLEST], ""), ([TALLEST, CPM], ""), ([TALLEST, IDEAL], "cooperation.relay"), ([TALLEST, AT_ONCE], "cooperation.relay"),
         ([TALLEST, NOTHING], "cooperation.relay"), (["cooperation.relay=none", IDEAL], ""),
+        ([TOLD, CPM], ""), ([TOLD], "cooperation.retelling"), ([TOLD, CPM, IDEAL], "cooperation.retelling"), ([TOLD, CPM, AT_ONCE], "cooperation.retelling"),
         ([DARK], ""), ([DARK, "radio.propagation.common_share=0.2"], "radio.propagation.common_share"),
         ([DARK, "radio.propagation.common_share=0.2", "radio.propagation.vehicle_blockage=tr37885"], ""),
         ([DARK, "radio.propagation.shadowing_sigma_db=2"], "radio.propagation.shadowing_sigma_db"),

@@ -93,6 +93,12 @@ def _exchanging(scenario: Scenario) -> Iterator[Problem]:
                 ("cooperation", key),
                 f"has no effect: it is for {messages}, and fusion scheme {work.fusion.name} sends none",
             )
+    by_radio = work.transport == "radio" and not scenario.radio.access.ideal
+    if work.retelling.retells and is_cpm and not by_radio:
+        how = "with radio.access ideal" if work.transport == "radio" else f"with cooperation.transport {work.transport}"
+        yield Problem(
+            ("cooperation", "retelling"), f"has no effect: {how}, each report arrives everywhere, so nothing is told on"
+        )
 
 
 def _is_chosen(scenario: Scenario, section: str, key: str) -> bool:

@@ -70,6 +70,6 @@ class Unheard(RetellingRule):
             # Nothing else would keep a station from telling the same at each look.
             is_fresh &= ~view.is_mine
         gain = (1.0 - self.known(view)) * relevance * view.reached * (view.better <= self.better)
-        # Not above 0, but for a neighbour: with no least gain, what brings nothing is not told on either.
+        # Also with a least gain of 0, what brings nobody anything is not told on.
         found: np.ndarray = is_fresh & (gain.sum(axis=1) >= self.least_gain) & (gain > 0.0).any(axis=1)
         return found
