@@ -11,26 +11,17 @@ from typing import Annotated, ClassVar
 import numpy as np
 from jaxtyping import Bool
 
-from v2xsim.comms.messages.retelling.rule import RetellingRule, RetellingView
+from v2xsim.comms.messages.retelling.rule import FreshOnly, RetellingView
 from v2xsim.parts import AtLeast, AtMost, part
 
 
 @part("flooding")
 @dataclass(frozen=True)
-class Flooding(RetellingRule):
+class Flooding(FreshOnly):
     """Tell each object on once, if a neighbour wants data at all, whoever knows the object already; a baseline."""
 
     compares: ClassVar[bool] = False
 
-    oldest_ms: Annotated[
-        float,
-        AtLeast(0),
-        AtMost(1300),
-        "Largest age of what is told on, since its capture by a lidar; older states lead to more false tracks",
-    ] = 250.0
-    hops: Annotated[
-        int, AtLeast(1), AtMost(10), "How often an object may be told on, by one station after the other"
-    ] = 3
     tellings: Annotated[
         int,
         AtLeast(0),
@@ -40,7 +31,7 @@ class Flooding(RetellingRule):
 
     def told_on(self, view: RetellingView) -> Bool[np.ndarray, " objects"]:
         """Return whether the station tells each object on."""
-        is_fresh = (view.hops < self.hops) & (view.age_us <= self.oldest_ms * 1e3)
+        is_fresh = self.is_fresh(view)
         is_silent = view.tellings >= self.tellings if self.tellings else np.zeros(len(view.hops), bool)
         found: np.ndarray = is_fresh & ~view.is_mine & ~is_silent & (len(view.agent) > 0)
         return found

@@ -5,13 +5,13 @@ position, velocity and time that the station which detected the object reported,
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.part_answers import array_from
-from v2xsim.parts import Kind, Part
+from v2xsim.parts import AtLeast, AtMost, Kind, Part
 from v2xsim.plugins import ask
 
 
@@ -87,6 +87,26 @@ class RetellingRule(Part):
     def told_on(self, view: RetellingView) -> Bool[np.ndarray, " objects"]:
         """Return whether the station tells each object on."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class FreshOnly(RetellingRule):
+    """Base of rules that tell on only what was captured lately and was not told on often."""
+
+    oldest_ms: Annotated[
+        float,
+        AtLeast(0),
+        AtMost(1300),
+        "Largest age of what is told on, since its capture by a lidar; older states lead to more false tracks",
+    ] = 250.0
+    hops: Annotated[
+        int, AtLeast(1), AtMost(10), "How often an object may be told on, by one station after the other"
+    ] = 3
+
+    def is_fresh(self, view: RetellingView) -> Bool[np.ndarray, " objects"]:
+        """Return whether each object may be told on by its age and by how often it was told on."""
+        found: np.ndarray = (view.hops < self.hops) & (view.age_us <= self.oldest_ms * 1e3)
+        return found
 
 
 def told_on_by(rule: RetellingRule, view: RetellingView) -> Bool[np.ndarray, " objects"]:

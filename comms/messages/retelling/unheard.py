@@ -15,13 +15,13 @@ from typing import Annotated
 import numpy as np
 from jaxtyping import Bool, Float
 
-from v2xsim.comms.messages.retelling.rule import RetellingRule, RetellingView
+from v2xsim.comms.messages.retelling.rule import FreshOnly, RetellingView
 from v2xsim.parts import AtLeast, AtMost, part
 
 
 @part("unheard")
 @dataclass(frozen=True)
-class Unheard(RetellingRule):
+class Unheard(FreshOnly):
     """Tell on the objects of which neighbours have hardly heard and that matter to them, unless another station is placed better."""
 
     least_gain: Annotated[
@@ -31,15 +31,6 @@ class Unheard(RetellingRule):
         "Least gain of telling an object on: its relevance to a neighbour, times the probabilities that the neighbour does not know it and that the "
         "message arrives there, summed over neighbours; with a higher value less is told on",
     ] = 0.2
-    oldest_ms: Annotated[
-        float,
-        AtLeast(0),
-        AtMost(1300),
-        "Largest age of what is told on, since its capture by a lidar; older states lead to more false tracks",
-    ] = 250.0
-    hops: Annotated[
-        int, AtLeast(1), AtMost(10), "How often an object may be told on, by one station after the other"
-    ] = 3
     heard: Annotated[
         bool,
         "Whether it counts what neighbours were told and hear; if not, they know nothing but themselves: for comparison",
@@ -64,7 +55,7 @@ class Unheard(RetellingRule):
 
     def told_on(self, view: RetellingView) -> Bool[np.ndarray, " objects"]:
         """Return whether the station tells each object on."""
-        is_fresh = (view.hops < self.hops) & (view.age_us <= self.oldest_ms * 1e3)
+        is_fresh = self.is_fresh(view)
         relevance = view.relevance if self.relevant else np.ones(view.relevance.shape)
         if not self.heard:
             # Nothing else would keep a station from telling the same at each look.
