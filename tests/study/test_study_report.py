@@ -34,7 +34,7 @@ def test_a_report_has_summary_tables_and_figures_to_the_same_bytes_each_time(run
     assert ran.exit_code == 0
     first = content(tmp_path / "first")
     assert set(first) - {".v2xsim-report"} >= {
-        "summary.md", "curves.csv", "at-loads.csv", "differences.csv", "other-metrics.csv", "bounds.csv", "within-loads.csv", "figures/curves-town.svg", "figures/curves-town.png",
+        "summary.md", "curves.csv", "at-loads.csv", "differences.csv", "other-metrics.csv", "bounds.csv", "within-loads.csv", "costs.csv", "figures/curves-town.svg", "figures/curves-town.png",
         "figures/differences-town.svg", "figures/differences-town.png",
     }  # fmt: skip
     # Elsewhere and at another time.

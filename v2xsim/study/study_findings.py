@@ -101,12 +101,21 @@ class Findings:
         families: The families that were run.
         absent: Names of the families that were not.
         unfinished: Names of the families whose runs began, but have not ended.
+        reading: In which ways they are read otherwise than the plan says, a sentence each.
+        other_load: Metric that is the load instead of that of the plan; empty for that of the plan.
     """
 
     file: StudyFile
     families: tuple[FamilyRuns, ...]
     absent: tuple[str, ...]
     unfinished: tuple[str, ...] = ()
+    reading: tuple[str, ...] = ()
+    other_load: str = ""
+
+    @property
+    def load_metric(self) -> str:
+        """Metric that is the load."""
+        return self.other_load or self.file.load_metric
 
     @cached_property
     def levels(self) -> dict[tuple[str, str, str], AtLoads]:
@@ -121,7 +130,7 @@ class Findings:
 
     def _levels(self, family: FamilyRuns, metric: str) -> dict[str, AtLoads]:
         loads = np.array(family.member.loads)
-        curves = {rule: (family.curve(rule, self.file.load_metric), family.curve(rule, metric)) for rule in family.rows}
+        curves = {rule: (family.curve(rule, self.load_metric), family.curve(rule, metric)) for rule in family.rows}
         # The seeds of the primary metric, so that all metrics are read at the same loads; fewer only if another one is not measured in some.
         measured, lost = used_seeds({rule: pair for rule, pair in curves.items() if rule not in family.lost} or curves)
         used = family.used & measured
@@ -181,9 +190,7 @@ class Findings:
             if set(names) & set(one.family.lost):
                 continue
             for side, rule in enumerate(names):
-                busy, metric = (
-                    one.family.curve(rule, name)[:, used] for name in (self.file.load_metric, self.file.metric)
-                )
+                busy, metric = (one.family.curve(rule, name)[:, used] for name in (self.load_metric, self.file.metric))
                 sides[side, row, : int(used.sum())] = best_within(busy, metric, np.array([one.load]), higher)[0]
         sign = 1.0 if higher else -1.0
         return paired(sign * sides[1], sign * sides[0], self.file.confidence)

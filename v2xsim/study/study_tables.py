@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from v2xsim.study.compare import mean_interval
+from v2xsim.study.cost import costs
 from v2xsim.study.study_findings import Findings, rule_names
 from v2xsim.study.study_folder import Provenance
 from v2xsim.study.studyfile import rules_of
@@ -24,11 +25,11 @@ def curve_rows(findings: Findings) -> Rows:
         used = family.used
         for rule in rule_names(file):
             busy = (
-                family.curve(rule, file.load_metric)[:, used].mean(axis=1)
+                family.curve(rule, findings.load_metric)[:, used].mean(axis=1)
                 if used.any()
                 else np.full(len(family.rows[rule]), np.nan)
             )
-            for metric in dict.fromkeys([file.metric, file.load_metric, *file.also]):
+            for metric in dict.fromkeys([file.metric, findings.load_metric, *file.also]):
                 found = mean_interval(metric, family.curve(rule, metric)[:, used], file.confidence)
                 rows += [
                     {
@@ -110,6 +111,17 @@ def within_rows(findings: Findings) -> Rows:
     ]  # fmt: skip
 
 
+def cost_rows(findings: Findings) -> Rows:
+    """Return the least load at which each rule has what the reference has at its best, without verdicts; infinite ends of intervals are left empty."""
+    return [
+        {
+            "family": one.family, "rule": one.rule, "level": _number(one.level), "least_load": _number(one.load), "ratio": _number(one.ratio), "low": _number(_finite(one.low)),
+            "high": _number(_finite(one.high)), "reached": not math.isnan(one.load), "at_end_of_curve": one.at_end,
+        }
+        for one in costs(findings)
+    ]  # fmt: skip
+
+
 def bound_rows(findings: Findings) -> Rows:
     """Return what bounds have over the reference, and the oracle over direct, at each load; positive where the bound is better."""
     return [
@@ -124,6 +136,10 @@ def bound_rows(findings: Findings) -> Rows:
 def _number(value: float) -> float | None:
     """Return a number with nine digits, so that the last bits of a sum do not show; None for NaN."""
     return None if math.isnan(value) else float(f"{value:.9g}")
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else math.nan
 
 
 def _p_value(value: float) -> float | None:
@@ -144,20 +160,24 @@ def _lines(findings: Findings, known: Provenance) -> Iterator[str]:
     yield ""
     yield (
         f"Primary metric: `{file.metric}`, {file.better} is better. Reference: {file.reference}. Differences are positive where the reference is better, at equal "
-        f"`{file.load_metric}`, paired by seed, with {100 * file.confidence:g} % intervals. Better and worse hold for all {_tested(findings)} comparisons together (Holm); equal: the interval is within {file.margin:g}."
+        f"`{findings.load_metric}`, paired by seed, with {100 * file.confidence:g} % intervals. Better and worse hold for all {_tested(findings)} comparisons together (Holm); equal: the interval is within {file.margin:g}."
     )
     yield ""
     gaps = [findings.load_gap(one) for one in findings.comparisons]
     gap = max((gap for gap in gaps if not math.isnan(gap)), default=0.0)
-    yield f"The mean loads of two compared rules are equal. In a single seed they differ by up to {gap:.4f}; each value is corrected for that."
+    yield f"The mean loads of two compared rules are equal. In a single seed they differ by up to {_load(gap)}; each value is corrected for that."
     yield ""
     yield f"Study file: SHA-256 `{known.sha256}`; `provenance.md` has the time of the first run with it, the versions, and the commits."
+    if findings.reading:
+        yield ""
+        yield f"**Not the reading of the plan, so there is no claim.** {' '.join(findings.reading)}"
     yield from _claim_lines(findings)
     yield from _verdict_lines(findings)
     yield from _load_lines(findings)
     for family in findings.families:
         yield from _family_lines(findings, family.name)
     yield from _within_lines(findings)
+    yield from _cost_lines(findings)
     yield from _bound_lines(findings)
     yield from _other_lines(findings)
     yield from _seed_lines(findings)
@@ -178,7 +198,11 @@ def _claim_lines(findings: Findings) -> Iterator[str]:
     file, claims = findings.file, findings.claims
     yield from ("", "## Claim", "")
     if findings.supported() is None:
-        yield "The study file recommends the reference nowhere, so there is no claim."
+        yield (
+            "The study file recommends the reference nowhere, so there is no claim."
+            if not findings.reading
+            else "None: this is not the reading of the plan."
+        )
         return
     held = sum(not claim.reasons for claim in claims)
     beaten = f"is better than {', '.join(file.beats)}, and " if file.beats else ""
@@ -200,7 +224,7 @@ def headline(findings: Findings) -> list[str]:
     for family in findings.families:
         lowest, highest = findings.common_loads(family.name)
         if not all(lowest <= load <= highest for load in family.member.loads):
-            reached = "no load" if not lowest <= highest else f"the loads from {lowest:.4f} to {highest:.4f}"
+            reached = "no load" if not lowest <= highest else f"the loads from {_load(lowest)} to {_load(highest)}"
             lines.append(
                 f"{family.name}: all rules reach {reached}, not all of {', '.join(f'{load:g}' for load in family.member.loads)}"
             )
@@ -256,9 +280,9 @@ def _load_lines(findings: Findings) -> Iterator[str]:
         )
 
 
-def _load(load: float) -> str:
+def _load(load: float, digits: int = 4) -> str:
     """Return an end of a curve; a dash for a curve without a complete seed."""
-    return "-" if math.isnan(load) else f"{load:.4f}"
+    return "-" if math.isnan(load) else f"{load:.{digits if load < 1000 else 0}f}"
 
 
 def _family_lines(findings: Findings, family: str) -> Iterator[str]:
@@ -301,6 +325,34 @@ def _within_lines(findings: Findings) -> Iterator[str]:
     for row in within_rows(findings):
         missing = "not reached |"
         yield f"| {row['family']} | {row['rule']} | {row['load']:g} | {_difference_text(row) if row['difference'] is not None else missing} |"
+
+
+def _cost_lines(findings: Findings) -> Iterator[str]:
+    """Yield the least load at which each rule has what the reference has at its best."""
+    file = findings.file
+    yield from (
+        "",
+        "## Load for the same",
+        "",
+        f"The least `{findings.load_metric}` at which the mean `{file.metric}` of a rule reaches the level: the best mean of {file.reference}, less the margin of {file.margin:g}. "
+        f"The ratio is to that load of {file.reference}, with the {100 * file.confidence:g} % percentiles over resampled seeds. Nothing is tested; a star marks the least load of the rule's curve, below which nothing was run.",
+        "",
+        "| family | rule | level | least load | ratio | interval |",
+        "|---|---|---|---|---|---|",
+    )
+    for one in costs(findings):
+        if math.isnan(one.load):
+            yield f"| {one.family} | {one.rule} | {one.level:.4f} | not reached | | {_ends(one.low, one.high)} |"
+        else:
+            star = " *" if one.at_end else ""
+            yield f"| {one.family} | {one.rule} | {one.level:.4f} | {_load(one.load)}{star} | {one.ratio:.2f} | {_ends(one.low, one.high)} |"
+
+
+def _ends(low: float, high: float) -> str:
+    """Return the interval of a ratio of loads."""
+    if math.isnan(low) or math.isinf(low):
+        return ""
+    return f"{low:.2f} to {'not reached' if math.isinf(high) else f'{high:.2f}'}"
 
 
 def _bound_lines(findings: Findings) -> Iterator[str]:
@@ -359,7 +411,9 @@ def _ranges(findings: Findings, family: str, rule: str) -> str:
         level = findings.levels[file.metric, family, name]
         no_seed = math.isnan(level.lowest)
         words.append(
-            f"{name} has no complete seed" if no_seed else f"{name} covers {level.lowest:.3f} to {level.highest:.3f}"
+            f"{name} has no complete seed"
+            if no_seed
+            else f"{name} covers {_load(level.lowest, 3)} to {_load(level.highest, 3)}"
         )
     return "; ".join(words)
 

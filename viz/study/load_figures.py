@@ -41,12 +41,12 @@ def _curves(findings: Findings, family: FamilyRuns) -> Picture:
     used = family.used
     figure, axes = new_axes(2.4 + 0.13 * (len(colored) + 2))
     for rule in others if used.any() else []:
-        busy = family.curve(rule, file.load_metric)[:, used].mean(axis=1)
+        busy = family.curve(rule, findings.load_metric)[:, used].mean(axis=1)
         mean = family.curve(rule, file.metric)[:, used].mean(axis=1)
         label = "other rules" if rule == others[0] else None
         axes.plot(busy, drawable(mean), color=style.GREY, marker=".", markersize=3, linewidth=0.5, label=label)
     for number, rule in enumerate(colored if used.any() else []):
-        busy = family.curve(rule, file.load_metric)[:, used].mean(axis=1)
+        busy = family.curve(rule, findings.load_metric)[:, used].mean(axis=1)
         found = mean_interval(file.metric, family.curve(rule, file.metric)[:, used], file.confidence)
         color, marker, dash = look(number)
         order = np.argsort(busy, kind="stable")
@@ -67,7 +67,7 @@ def _curves(findings: Findings, family: FamilyRuns) -> Picture:
         )
     for load in family.member.loads:
         axes.axvline(load, color=style.GREY, linewidth=0.5, linestyle=(0, (1, 2)), zorder=0)
-    axes.set(xlabel=_labelled(file.load_metric), ylabel=_labelled(file.metric))
+    axes.set(xlabel=_labelled(findings.load_metric), ylabel=_labelled(file.metric))
     finish(figure, axes)
     says = (
         f"Means over {int(used.sum())} seeds with their {100 * file.confidence:g} % intervals; each point is one value of the load axis. "

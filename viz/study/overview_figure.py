@@ -41,7 +41,7 @@ def overview(findings: Findings) -> Picture:
             0.0, 1.02, _gain(findings, family), transform=axes.transAxes, va="bottom", fontsize=SMALL_PT
         ).set_in_layout(False)
         axes.grid(True, axis="y")
-        axes.set(xlabel=f"{file.load_metric} [{KINDS[file.load_metric].unit}]")
+        axes.set(xlabel=f"{findings.load_metric} [{KINDS[findings.load_metric].unit}]")
         if number % _COLUMNS == 0:
             axes.set(ylabel=f"{file.metric} [{KINDS[file.metric].unit}]")
     panels[0].set_ylim(bottom=min(0.0, panels[0].get_ylim()[0]))
@@ -78,7 +78,7 @@ def _draw(axes: Axes, findings: Findings, family: FamilyRuns, chosen: list[str],
         axes.text(0.5, 0.5, "no seed with all points", transform=axes.transAxes, ha="center", fontsize=SMALL_PT)
         return
     for rule in [*others, *reversed(chosen)]:
-        busy, mean = (family.curve(rule, name)[:, used].mean(axis=1) for name in (file.load_metric, file.metric))
+        busy, mean = (family.curve(rule, name)[:, used].mean(axis=1) for name in (findings.load_metric, file.metric))
         if rule in others:
             label = "other rules" if rule == others[0] else None
             axes.plot(busy, drawable(mean), color=style.GREY, marker=".", markersize=3, linewidth=0.5, label=label)

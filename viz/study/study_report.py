@@ -23,6 +23,7 @@ from v2xsim.study.study_folder import Provenance
 from v2xsim.study.study_provenance import provenance_lines
 from v2xsim.study.study_tables import (
     bound_rows,
+    cost_rows,
     curve_rows,
     difference_rows,
     level_rows,
@@ -51,7 +52,7 @@ def write_report(findings: Findings, known: Provenance, folder: Path) -> Path:
     """
     tables = {
         "curves.csv": curve_rows(findings), "at-loads.csv": level_rows(findings), "differences.csv": difference_rows(findings), "other-metrics.csv": other_rows(findings), "bounds.csv": bound_rows(findings),
-        "within-loads.csv": within_rows(findings),
+        "within-loads.csv": within_rows(findings), "costs.csv": cost_rows(findings),
     }  # fmt: skip
     with staged(folder, lambda target: check_replaceable(target, folder), StudyError) as draft:
         try:

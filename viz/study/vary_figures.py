@@ -207,7 +207,7 @@ def _reached(findings: Findings, sweep: Sweep, axes: Axes) -> None:
         axes.vlines(place, lowest, highest, color=style.BLUE if lowest <= highest else style.VERMILION, linewidth=2.5)
         loads = list(family.member.loads)
         axes.plot([place] * len(loads), loads, "o", color=style.BLACK, markersize=2.5, linewidth=0)
-    axes.set_ylabel(f"{findings.file.load_metric} [{KINDS[findings.file.load_metric].unit}]")
+    axes.set_ylabel(f"{findings.load_metric} [{KINDS[findings.load_metric].unit}]")
     axes.set_title("loads that all rules but bounds reach (red: none)", fontsize=SMALL_PT, pad=2)
 
 
