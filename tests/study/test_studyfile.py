@@ -84,7 +84,7 @@ def test_another_kind_of_file_is_named(tmp_path):
         read_study_file(PACKAGED / "sweeps" / "motorway_trucks.yaml")
     with pytest.raises(
         ScenarioError,
-        match="packaged study; these are matching_conditions, matching_worth, relay, relay_conditions, relay_short, relay_worth; did you mean 'relay'",
+        match="packaged study; these are matching_ablations, matching_conditions, matching_worth, relay, relay_conditions, relay_short, relay_worth; did you mean 'relay'",
     ):
         read_study_file("rely")
 
@@ -186,7 +186,8 @@ def test_a_users_rule_joins_by_its_name_in_the_list(tmp_path):
     ("name", "families", "settings", "seeds"),
     [
         ("matching_conditions", 21, 6 * 2, 3),
-        ("matching_worth", 4, 20 * 3, 24),
+        ("matching_ablations", 3, 28, 12),
+        ("matching_worth", 3, 30, 40),
         ("relay", 2, 3 * 3, 3),
         ("relay_conditions", 40, 4 * 2, 3),
         ("relay_short", 2, 5 * 3, 3),
