@@ -63,6 +63,16 @@ def _behind_another(case, states):
     return False
 
 
+def test_in_the_retelling_grid_more_hidden_road_users_are_known_for_hardly_more_bytes():
+    known, sent = {}, {}
+    for rule in ("none", "unheard"):
+        settings = [f"cooperation.retelling={rule}", "run.duration_s=2.5", "run.seed=3"]
+        metrics = v2xsim.run(v2xsim.load("retelling", settings)).metrics
+        known[rule], sent[rule] = metrics["hidden_known_settled_fused"], metrics["on_air"]
+    assert known["unheard"] > known["none"] + 0.03
+    assert sent["unheard"] < 1.15 * sent["none"]
+
+
 @pytest.mark.parametrize("name", ["t_junction", "t_junction_rsu", "overtaking"])
 def test_in_a_scripted_family_nobody_drives_through_another(name):
     """`check` runs the whole traffic of a script; with --strict, what looks wrong in it is an error."""
