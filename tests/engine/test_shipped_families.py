@@ -68,7 +68,7 @@ def test_in_the_retelling_grid_more_hidden_road_users_are_known_for_hardly_more_
     for rule in ("none", "unheard"):
         settings = [f"cooperation.retelling={rule}", "run.duration_s=2.5", "run.seed=3"]
         metrics = v2xsim.run(v2xsim.load("retelling", settings)).metrics
-        known[rule], sent[rule] = metrics["hidden_known_settled_fused"], metrics["on_air"]
+        known[rule], sent[rule] = metrics["hidden_known_settled_fused"].value, metrics["on_air"].value
     assert known["unheard"] > known["none"] + 0.03
     assert sent["unheard"] < 1.15 * sent["none"]
 
