@@ -1,6 +1,7 @@
-"""Checks of the results that parts return: arrays of the right shape and type, with finite numbers."""
+"""Checks of what parts read and return: views without what a part says it does not read; results of the right shape and type, with finite numbers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from v2xsim.plugins import wrong_answer
 from v2xsim.records import Boxes, Detections
 
 _T = TypeVar("_T")
+_Record = TypeVar("_Record")
 
 
 class LockedProperty(cached_property[_T]):
@@ -23,6 +25,42 @@ class LockedProperty(cached_property[_T]):
         if isinstance(value, np.ndarray):
             value.flags.writeable = False
         return value
+
+
+class HiddenArray(np.ndarray):
+    """An array of a view that a part says it does not read: to compute with it raises an exception, so that it does not go unnoticed.
+
+    Only its shape and type can be read.
+    """
+
+    why = ""
+
+    def __array_finalize__(self, other: Any) -> None:
+        """Keep the message in every view of the array."""
+        self.why = getattr(other, "why", "")
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise AttributeError(self.why)
+
+    __array_ufunc__ = __array_function__ = __getitem__ = __iter__ = __len__ = _refuse
+    astype = copy = tolist = item = nonzero = argsort = argmax = argmin = _refuse
+
+
+def without(record: _Record, names: Sequence[str], why: str) -> _Record:
+    """Return a view with some of its arrays hidden, because the part says that it does not read them.
+
+    Args:
+        record: A view, or a record in it.
+        names: Fields to hide.
+        why: What a part learns that reads one of them all the same: what it must set to read it.
+    """
+    hidden = {}
+    for name in names:
+        shown = getattr(record, name)
+        # One zero takes no memory, whatever the shape.
+        hidden[name] = np.broadcast_to(np.zeros((), shown.dtype), shown.shape).view(HiddenArray)
+        hidden[name].why = why
+    return replace(record, **hidden)  # type: ignore[type-var]
 
 
 _CALLED = {"bool": "truth values (bool)"}

@@ -1,20 +1,17 @@
 """Choice of the helpers to ask, and of the cells to request from each, from the order that a matching rule gives."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from v2xsim.part_answers import array_from
-from v2xsim.perception.matching.rule import (
-    HiddenMatrices,
-    MatchingRule,
-    MatchingView,
-    MatchingViews,
-    Orders,
-    orders_of_each,
-)
+from v2xsim.part_answers import array_from, without
+from v2xsim.perception.matching.rule import MatchingRule, MatchingView, MatchingViews, Orders, orders_of_each
 from v2xsim.plugins import ask, wrong_answer
+
+_COMPARES_NONE = (
+    "a matching rule with compares = False cannot read code, observed and occupied: it looks into no announced matrix"
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def order_of(rule: MatchingRule, view: MatchingView) -> Int64[np.ndarray, " chos
         PartError: If a user's rule raises an exception or returns anything but rows of helpers.
     """
     if not rule.compares:
-        view = replace(view, code=HiddenMatrices.of(view.code.shape))
+        view = without(view, ("code",), _COMPARES_NONE)
     rows: np.ndarray = ask(rule, "choose", view)
     if rule.file is None:
         return rows

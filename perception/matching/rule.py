@@ -8,7 +8,7 @@ Each built-in rule is one file in `rules`.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -19,24 +19,6 @@ from v2xsim.plugins import ask
 from v2xsim.records import OCCUPIED, UNOBSERVED
 
 
-class HiddenMatrices(np.ndarray):
-    """Matrices in the view of a rule that compares none: to compute with them raises an exception, so that it does not go unnoticed."""
-
-    @staticmethod
-    def of(shape: tuple[int, int, int]) -> "HiddenMatrices":
-        """Return matrices of a shape, with nothing in them."""
-        hidden = np.zeros(shape, np.uint8)
-        hidden.flags.writeable = False
-        return hidden.view(HiddenMatrices)
-
-    def _refuse(self, *_: Any, **__: Any) -> Any:
-        raise AttributeError(
-            "a matching rule with compares = False cannot read code, observed and occupied: it looks into no announced matrix"
-        )
-
-    __array_ufunc__ = __array_function__ = __getitem__ = __iter__ = _refuse
-
-
 @dataclass(frozen=True)
 class MatchingView:
     """Input of a matching rule: the requester's blind zone, and the possible helpers as the requester knows them.
@@ -44,7 +26,7 @@ class MatchingView:
     Attributes:
         blind_weight: Weight of each cell that the requester does not see, 0 to 1; 0 for cells that it sees and cells
             inside buildings.
-        code: Matrix of each helper on the requester's grid, as codes: UNOBSERVED, FREE or OCCUPIED. `HiddenMatrices` for a
+        code: Matrix of each helper on the requester's grid, as codes: UNOBSERVED, FREE or OCCUPIED. A `HiddenArray` for a
             rule that compares none.
         agent: Identity of each helper, in rising order.
         distance_m: Distance between the requester, where it believes it is, and the position that each helper last

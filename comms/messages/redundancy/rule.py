@@ -6,13 +6,13 @@ References:
     ETSI TR 103 562 (redundancy mitigation), with Artery's limits; not checked against the document.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from v2xsim.part_answers import array_from
+from v2xsim.part_answers import array_from, without
 from v2xsim.parts import Kind, Part
 from v2xsim.plugins import ask
 
@@ -94,11 +94,11 @@ class RedundancyView:
         place_m: Position of each object that the station perceives.
         speed_mps: Speed of each object that the station perceives.
         own_m: Position of the station by its own estimate.
-        copies: Reports that the station received from others within the last second.
+        copies: Reports that the station received from others within the last second. A rule that sets `reads_copies` to False cannot read them.
         announced_m: Positions of the vehicles from which this station received awareness messages.
         now_us: Present simulation time.
         unsent_us: Time since the station last sent each object, or since it first perceived the object if it never sent it.
-        nearby: The stations that want data of others, and what they see of each object; nobody unless the rule sets `reads_matrices`.
+        nearby: The stations that want data of others, and what they see of each object. A rule that does not set `reads_matrices` cannot read it.
     """
 
     place_m: Float[np.ndarray, "objects 2"]
@@ -138,10 +138,20 @@ def omitted_by(rule: RedundancyRule, view: RedundancyView) -> Bool[np.ndarray, "
 
     Raises:
         PartError: If a user's rule raises an exception or returns anything but one truth value per object.
+        AttributeError: If a built-in rule reads what it says it does not.
     """
     objects = len(view.place_m)
     if objects == 0:
         return np.zeros(0, bool)
+    for is_read, name, setting in (
+        (rule.reads_copies, "copies", "reads_copies"),
+        (rule.reads_matrices, "nearby", "reads_matrices"),
+    ):
+        if not is_read:
+            record = getattr(view, name)
+            names = [field.name for field in fields(record)]
+            why = f"a redundancy rule that reads {name} must set {setting} = True"
+            view = replace(view, **{name: without(record, names, why)})
     return array_from(rule, "omitted", ask(rule, "omitted", view), {"objects": objects}, "bool")
 
 

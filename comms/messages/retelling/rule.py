@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from v2xsim.part_answers import array_from
+from v2xsim.part_answers import array_from, without
 from v2xsim.parts import AtLeast, AtMost, Kind, Part
 from v2xsim.plugins import ask
 
@@ -31,7 +31,7 @@ class RetellingView:
         origin: Agent id of the station that detected each object.
         is_mine: Whether this station told each object on itself, in a message that need not have been followed by a newer report yet.
         tellings: Number of messages of other stations that arrived here, told each object on, and count still.
-        uniform: Random number from 0 to 1 for each object, the same as long as its report is; zeros for a rule that does not set `draws`.
+        uniform: Random number from 0 to 1 for each object, the same as long as its report is. A rule that does not set `draws` cannot read it.
         agent: Agent ids of the stations that want data of others, as far as this station knows, in rising order.
         station_m: Their announced positions, extrapolated with their announced velocities.
         reached: Share of this station's announcements that arrive at each of them, 0 to 1, by the list that each announced.
@@ -39,7 +39,7 @@ class RetellingView:
             announcements of its sender that arrive there, by the list that the station announced; 1 if it detected or told of the object itself. Only
             reports count that arrived here too, or were sent from here, and that need not have been followed by a newer one yet.
         sees: Whether the newest matrix of each that arrived here has an occupied cell where each object was when it was announced; false without
-            a matrix, where the object was outside of it, and for a rule that does not set `reads_matrices`.
+            a matrix, and where the object was outside of it. A rule that does not set `reads_matrices` cannot read it.
         is_itself: Whether each object is one of them.
         hears: Share of the announcements of the object's own station that arrive at each of them; 0 for objects that announce nothing.
         relevance: Relevance of each object's place to each of them, 0 to 1: exp(-t / 4 s) with the time t after which they can meet at the
@@ -114,8 +114,12 @@ def told_on_by(rule: RetellingRule, view: RetellingView) -> Bool[np.ndarray, " o
 
     Raises:
         PartError: If a user's rule raises an exception or returns anything but one truth value per object.
+        AttributeError: If a built-in rule reads what it says it does not.
     """
     objects = len(view.place_m)
     if objects == 0:
         return np.zeros(0, bool)
+    for is_read, name, setting in ((rule.reads_matrices, "sees", "reads_matrices"), (rule.draws, "uniform", "draws")):
+        if not is_read:
+            view = without(view, (name,), f"a retelling rule that reads {name} must set {setting} = True")
     return array_from(rule, "told_on", ask(rule, "told_on", view), {"objects": objects}, "bool")
