@@ -15,6 +15,7 @@ import pytest
 
 import v2xsim
 from v2xsim.comms.channel.path_loss.model import PathLossView
+from v2xsim.comms.messages.retelling.rule import RetellingView
 from v2xsim.comms.relay.courses import Courses
 from v2xsim.comms.relay.foresight.model import ForesightView
 from v2xsim.comms.relay.rule import RelayView
@@ -38,6 +39,8 @@ PARTS = [
     "point_threshold.py",
     "straight_on.py",
 ]
+# It needs reports that nobody asked for, so it cannot be in one scenario with the others.
+RETELLING = "hardly_told.py"
 EVERYTHING = f"plugins=[{', '.join(PARTS)}]"
 
 
@@ -77,10 +80,10 @@ def ran(study, monkeypatch, *settings):
 
 
 def test_the_guide_holds_the_files_that_it_names():
-    assert sorted(FILES) == sorted([*PARTS, "crossing.yaml", "all_six.yaml"])
+    assert sorted(FILES) == sorted([*PARTS, RETELLING, "crossing.yaml", "all_six.yaml"])
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", [*PARTS, RETELLING])
 def test_a_part_is_one_file_of_at_most_40_lines(name):
     assert len(FILES[name].splitlines()) <= 40
 
@@ -172,6 +175,14 @@ def test_a_detector_with_a_threshold_reports_nothing_that_is_not_there(study, mo
     assert false_positives("visibility") > 0
 
 
+def test_a_rule_of_ones_own_tells_objects_on(study, monkeypatch):
+    monkeypatch.chdir(study)
+    own = [f"plugins=[{RETELLING}]", "cooperation.retelling={rule: hardly_told, near_m: 100}", "run.duration_s=1"]
+    notices = v2xsim.run(v2xsim.load("retelling", own), threads=1).notices
+    (told,) = (notice for notice in notices if notice.subject == "cooperation.told_on")
+    assert told.text.startswith("cooperation.retelling hardly_told told on ")
+
+
 def section(heading):
     return GUIDE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
 
@@ -183,6 +194,7 @@ def section(heading):
     ("Path loss", [PathLossView]),
     ("Detector", [DetectorView]),
     ("Helper choice (matching rule)", [MatchingView]),
+    ("Retelling rule", [RetellingView]),
 ])  # fmt: skip
 def test_the_guide_explains_every_field_of_a_view(heading, views):
     text = section(heading)

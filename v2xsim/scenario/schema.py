@@ -114,7 +114,8 @@ class Cooperation(Section):
         RetellingRule,
         "none",
         "Rule by which stations tell on what others reported in collective perception messages: nothing (none, as in the standard), or what a "
-        "station around them has not heard of (unheard), or has neither heard of nor seen by its announced matrix (unseen)",
+        "station around them has not heard of (unheard), or has neither heard of nor seen by its announced matrix (unseen); or, as baselines, "
+        "each object once (flooding), or some at random (random_told)",
     )
     boxes_by: Literal["centre", "body"] = choice(
         "centre",
