@@ -10,8 +10,9 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "study_relay.md"
 sys.path.insert(0, str(ROOT / "tools"))
+from page_tables import Report  # noqa: E402
 from study_picture import drawn  # noqa: E402
-from study_tables import COPIED, MADE, Report, filled  # noqa: E402
+from study_tables import COPIED, MADE, filled  # noqa: E402
 
 from v2xsim.viz.drawing import style  # noqa: E402
 
