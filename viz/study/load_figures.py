@@ -4,15 +4,17 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from v2xsim.evaluation.catalogue import KINDS
 from v2xsim.study.compare import mean_interval
-from v2xsim.study.study_findings import FamilyRuns, Findings
+from v2xsim.study.study_findings import FamilyRuns, Findings, rule_names
 from v2xsim.study.verdicts import Verdict
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import SMALL_PT, Picture, drawable, finish, new_axes
 from v2xsim.viz.study.overview_figure import OVERVIEW, has_overview, overview
-from v2xsim.viz.study.vary_figures import drawn_rules, look, vary_makers
+from v2xsim.viz.study.rule_groups import grouped_curves, has_groups
+from v2xsim.viz.study.vary_figures import look, vary_makers
 
 _VERDICT_COLORS = {
     Verdict.BETTER: style.BLUE,
@@ -37,15 +39,24 @@ def figure_makers(findings: Findings) -> dict[str, Callable[[], Picture]]:
 
 def _curves(findings: Findings, family: FamilyRuns) -> Picture:
     file = findings.file
-    colored, others = drawn_rules(findings)
-    used = family.used
-    figure, axes = new_axes(2.4 + 0.13 * (len(colored) + 2))
-    for rule in others if used.any() else []:
-        busy = family.curve(rule, findings.load_metric)[:, used].mean(axis=1)
-        mean = family.curve(rule, file.metric)[:, used].mean(axis=1)
-        label = "other rules" if rule == others[0] else None
-        axes.plot(busy, drawable(mean), color=style.GREY, marker=".", markersize=3, linewidth=0.5, label=label)
-    for number, rule in enumerate(colored if used.any() else []):
+    figure = grouped_curves(findings, family) if has_groups(findings) else _one_panel(findings, family)
+    names = (
+        f" Each panel names some rules beside {file.reference}; grey: those of the others."
+        if has_groups(findings)
+        else ""
+    )
+    says = (
+        f"Means over {int(family.used.sum())} seeds with their {100 * file.confidence:g} % intervals; each point is one value of the load axis. "
+        f"Dotted: the loads at which the rules are compared.{names} {file.metric}: {KINDS[file.metric].meaning}."
+    )
+    return Picture(f"curves-{family.name}", f"{file.metric} over the channel load, {family.name}", says, figure)
+
+
+def _one_panel(findings: Findings, family: FamilyRuns) -> Figure:
+    """Return the curves of a family in one panel, each rule in its own look."""
+    file, used = findings.file, family.used
+    figure, axes = new_axes(2.4 + 0.13 * (len(rule_names(file)) + 2))
+    for number, rule in enumerate(rule_names(file) if used.any() else []):
         busy = family.curve(rule, findings.load_metric)[:, used].mean(axis=1)
         found = mean_interval(file.metric, family.curve(rule, file.metric)[:, used], file.confidence)
         color, marker, dash = look(number)
@@ -69,11 +80,7 @@ def _curves(findings: Findings, family: FamilyRuns) -> Picture:
         axes.axvline(load, color=style.GREY, linewidth=0.5, linestyle=(0, (1, 2)), zorder=0)
     axes.set(xlabel=_labelled(findings.load_metric), ylabel=_labelled(file.metric))
     finish(figure, axes)
-    says = (
-        f"Means over {int(used.sum())} seeds with their {100 * file.confidence:g} % intervals; each point is one value of the load axis. "
-        f"Dotted: the loads at which the rules are compared. {file.metric}: {KINDS[file.metric].meaning}."
-    )
-    return Picture(f"curves-{family.name}", f"{file.metric} over the channel load, {family.name}", says, figure)
+    return figure
 
 
 def _labelled(metric: str) -> str:

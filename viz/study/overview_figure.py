@@ -9,6 +9,7 @@ from v2xsim.study.studyfile import rules_of
 from v2xsim.study.verdicts import Verdict
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import COLUMN_IN, LOOKS, SMALL_PT, Picture, drawable
+from v2xsim.viz.study.rule_groups import grouped_overview, has_groups
 from v2xsim.viz.study.vary_figures import look
 
 OVERVIEW = "overview"
@@ -23,8 +24,17 @@ def has_overview(families: int) -> bool:
 
 
 def overview(findings: Findings) -> Picture:
-    """Draw the metric over the channel load in every family: chosen rules in colour, all others in grey."""
+    """Draw the metric over the channel load in every family: chosen rules in colour, all others in grey; all rules by name if there are many."""
     file = findings.file
+    difference = (
+        f"the difference {file.reference} minus {file.direct or file.compared()[0]} at equal load, paired by seed, with its {100 * file.confidence:g} % interval, at the middle one of the loads "
+        f"that both reach. {file.metric}: {KINDS[file.metric].meaning}."
+    )
+    title = f"{file.metric} over the channel load in all families"
+    if has_groups(findings):
+        figure = grouped_overview(findings, [_gain(findings, family) for family in findings.families])
+        says = f"Means over seeds; each point is one value of a rule's load axis. A row for each family; each column names some rules beside {file.reference}. Above each row: {difference}"
+        return Picture(OVERVIEW, title, says, figure)
     chosen = chosen_rules(findings)
     others = [name for name in rule_names(file) if name not in chosen]
     rows = -(-len(findings.families) // _COLUMNS)
@@ -51,11 +61,8 @@ def overview(findings: Findings) -> Picture:
         handles[::-1], labels[::-1], loc="lower left", ncols=2 * _COLUMNS, fontsize=SMALL_PT, bbox_to_anchor=(0.0, 0.0)
     )
     figure.tight_layout(pad=0.4, h_pad=0.8, rect=(0.0, (0.15 * lines + 0.1) / height_in, 1.0, 1.0))
-    says = (
-        f"Means over seeds; each point is one value of a rule's load axis. Grey: the other rules. In each panel: the difference {file.reference} minus {file.direct or file.compared()[0]} at equal load, "
-        f"paired by seed, with its {100 * file.confidence:g} % interval, at the middle one of the loads that both reach. {file.metric}: {KINDS[file.metric].meaning}."
-    )
-    return Picture(OVERVIEW, f"{file.metric} over the channel load in all families", says, figure)
+    says = f"Means over seeds; each point is one value of a rule's load axis. Grey: the other rules. In each panel: {difference}"
+    return Picture(OVERVIEW, title, says, figure)
 
 
 def chosen_rules(findings: Findings) -> list[str]:
