@@ -149,6 +149,24 @@ def test_asked_rules_are_compared_at_all_loads_and_at_their_best(page, tmp_path)
     assert table(page, "asked")[-1][1] == "+0.100 (+0.040 to +0.160)"
 
 
+def test_where_the_plan_recommends_nothing_all_loads_but_the_largest_are_compared(page, tmp_path):
+    folder = report(tmp_path / "r", "matching_ablations", other="one_hop")
+    text = (folder / "differences.csv").read_text()
+    (folder / "differences.csv").write_text(text.replace("true", "false"))
+    main([str(page), f"ablations={folder}"])
+    head = "| `unheard` minus | `grid`, 130 kB/s | `grid`, 240 kB/s |\n"
+    assert f"<!-- table ablation-differences -->\n{head}" in page.read_text()
+    head = "| `unheard` minus | `grid`, at most 130 kB/s | `grid`, at most 500 kB/s |\n"
+    assert f"<!-- table ablation-within -->\n{head}" in page.read_text()
+
+
+def test_with_more_power_retelling_is_compared_with_reports_alone(page, tmp_path):
+    folder = report(tmp_path / "r", "matching_ablations", "unheard_power", "cpm_power")
+    main([str(page), f"power={folder}"])
+    assert "| `unheard_power` minus | `grid`, at most 130 kB/s | `grid`, at most 500 kB/s |\n" in page.read_text()
+    assert table(page, "ablation-power") == [["`cpm_power`", *2 * ["+0.100 (+0.040 to +0.160)"]]]
+
+
 def test_under_a_condition_the_best_point_within_the_load_counts(page, tmp_path):
     main([str(page), f"conditions={report(tmp_path / 'r', 'matching_conditions', 'unseen', loads=(250000.0,))}"])
     # Both rules know more at 600 kB/s, which is too much, and less at 220 kB/s.
