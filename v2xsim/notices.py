@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 _USUAL = frozenset(
     {
-        "buildings.height_assumed", "buildings.other_polygons", "buildings.outside_region", "buildings.repeated", "cooperation.left_out", "cooperation.told_on", "cooperation.unread_matrices",
+        "buildings.height_assumed", "buildings.other_polygons", "buildings.outside_region", "buildings.repeated", "cooperation.left_out", "cooperation.nothing_told_on",
+        "cooperation.told_on", "cooperation.unread_matrices",
         "radio.no_corner",
         "sumo.outputs_left_out",
         "sumo.seed_replaced", "trace.containers", "trace.interpolated", "trace.no_speeds", "trace.riders", "traffic.elevation", "traffic.one_body", "traffic.riders",

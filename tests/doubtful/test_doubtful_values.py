@@ -27,7 +27,9 @@ def texts(changes):
 @pytest.mark.parametrize("name", packaged())
 @pytest.mark.parametrize("changes", [{}, *({key: value} for key, value in FINE.items())], ids=str)
 def test_no_shipped_scenario_and_no_usual_change_of_it_is_doubtful(name, changes):
-    assert subjects(changes, name) == []
+    # Its reports need no announced matrices, but requests do.
+    asks = (name, changes) == ("retelling", {"cooperation.fusion": "late"})
+    assert subjects(changes, name) == ["cooperation.matrix.interval_ms"] * asks
 
 
 @pytest.mark.parametrize("access", ACCESS)
@@ -244,7 +246,7 @@ EXTREMES = {
         "ack_timeout_ms": "xx", "queue_packets": "xx", "slot_ms": "--", "selection_window_ms": "xx", "processing_spread_ms": "-x",
     },
     "cooperation": {
-        "shortlist": "-x", "max_helpers": "--", "deadline_ms": "x-", "max_age_ms": "--", "budget_bytes": "--", "detect_ms": "-x",
+        "shortlist": "-x", "max_helpers": "x-", "deadline_ms": "x-", "max_age_ms": "--", "budget_bytes": "--", "detect_ms": "-x",
         "min_delivery": "xx", "hidden_speed_mps": "x-", "report_interval_ms": "-x",
     },
     "cooperation.foresight": {
@@ -253,7 +255,7 @@ EXTREMES = {
     },
     "cooperation.awareness_rule": {"rate_hz": "x-"}, "cooperation.matching": {"tried": "--"}, "cooperation.relay": {"weight": "--", "load_weight": "--", "forwarders": "--"}, "cooperation.fusion": {"voxel_m": "-x", "explained_m": "--", "score": "--"},
     "cooperation.matrix": {"cell_m": "xx", "extent_m": "xx", "free_share": "--", "interval_ms": "-x"},
-    "cooperation.retelling": {"share": "--", "tellings": "--", "least_gain": "--", "oldest_ms": "--", "hops": "--", "better": "--"},
+    "cooperation.retelling": {"share": "x-", "tellings": "--", "least_gain": "--", "oldest_ms": "x-", "hops": "--", "better": "--"},
     "cooperation.redundancy": {"least_relevance": "--", "senders": "--", "repeat_ms": "--"},
     "detector": {
         "half_points": "-x", "steepness": "x-", "center_sigma_m": "-x", "yaw_sigma_deg": "-x", "size_sigma_m": "-x",
@@ -300,7 +302,7 @@ def is_reported(key, value):
         )
     except UserError:
         return True
-    return bool(scenario.notes or value_notices(scenario))
+    return any(leaf in note for note in scenario.notes) or bool(value_notices(scenario))
 
 
 @pytest.mark.parametrize("section", _IN_DEMO)
@@ -372,13 +374,33 @@ def test_a_retelling_rule_that_reads_matrices_needs_them():
     assert texts(UNSEEN) == texts(UNSEEN | {"cooperation.retelling": "unheard"} | NO_MATRICES) == []
 
 
+@pytest.mark.parametrize(
+    ("oldest_ms", "clock_sigma_ms", "is_named"), [(20.0, 0.0, True), (20.1, 0.0, False), (20.0, 1.0, False)]
+)
+def test_an_age_that_every_report_has_when_it_is_sent_is_named(oldest_ms, clock_sigma_ms, is_named):
+    changes = {
+        "cooperation.retelling": {"rule": "unheard", "oldest_ms": oldest_ms},
+        "errors.clock_sigma_ms": clock_sigma_ms,
+    }
+    assert subjects({"cooperation.fusion": "cpm"} | changes) == ["cooperation.retelling.oldest_ms"] * is_named
+    assert subjects(changes) == []
+
+
+def test_a_share_of_nothing_is_named():
+    def of(share):
+        return subjects({"cooperation.fusion": "cpm", "cooperation.retelling": {"rule": "random_told", "share": share}})
+
+    assert (of(0.0), of(0.01)) == (["cooperation.retelling.share"], [])
+
+
 def unread(changes):
     return [notice.text for notice in unread_matrices(v2xsim.load("demo").with_(changes))]
 
 
 @pytest.mark.parametrize(("changes", "named"), [
     ({"cooperation.fusion": "cpm"}, "fusion scheme cpm, redundancy rule none and retelling rule none"), ({"cooperation.fusion": "none"}, "fusion scheme none no"),
-    ({"cooperation.matching": "nearest"}, "fusion scheme early and matching rule nearest"),
+    ({"cooperation.matching": "nearest"}, "fusion scheme early and matching rule nearest"), ({"cooperation.max_helpers": 0}, "fusion scheme early and cooperation.max_helpers 0"),
+    ({"cooperation.budget_bytes": 0}, "fusion scheme early and cooperation.budget_bytes 0"),
 ])  # fmt: skip
 def test_matrices_that_nobody_reads_are_named_with_their_size(changes, named):
     (text,) = unread(changes | {"cooperation.matrix.extent_m": 50, "cooperation.matrix.cell_m": 2})

@@ -22,12 +22,22 @@ SCENE = {
     "record": {"clouds_every_s": 0},
 }  # fmt: skip
 SAMPLED = {"model": "sampled", "certainty": 0.3, "soon_certainty": 0.3}
+UNASKED = {
+    "cooperation.request_coding": "runs", "cooperation.boxes_by": "body", "cooperation.foresight": "tracks", "cooperation.overhearing": False,
+    "cooperation.max_age_ms": 50,
+}  # fmt: skip
 CASES = [
     ({"radio.access": "random_slot", "cooperation.foresight": SAMPLED}, {"radio.propagation.fading": "nakagami"}),
     ({"radio.access": "ideal"}, {"cooperation.foresight": "tracks", "cooperation.relay": "tallest_antenna"}),
     ({"cooperation.transport": "synchronous"}, {"cooperation.foresight": "tracks", "cooperation.relay": "tallest_antenna"}),
     ({"cooperation.fusion": "none"}, {"cooperation.foresight": "tracks", "cooperation.relay": "tallest_antenna"}),
-    ({"cooperation.fusion": "cpm"}, {"cooperation.foresight": "tracks"}),
+    (
+        {"cooperation.fusion": "cpm"},
+        {"cooperation.foresight": "tracks", "cooperation.max_helpers": 1, "cooperation.budget_bytes": 300, "cooperation.max_age_ms": 50},
+    ),
+    ({"cooperation.fusion": "late", "cooperation.max_helpers": 0}, UNASKED | {"cooperation.budget_bytes": 300, "cooperation.matching": "hidden_bodies"}),
+    ({"cooperation.fusion": "late", "cooperation.budget_bytes": 0}, UNASKED | {"cooperation.max_helpers": 1, "cooperation.matching": "nearest"}),
+    ({"cooperation.fusion": "late", "cooperation.matching": "none"}, UNASKED | {"cooperation.max_helpers": 1, "cooperation.budget_bytes": 300}),
     ({"cooperation.fusion": "matrices"}, {"cooperation.foresight": "tracks", "cooperation.matching": "nearest", "cooperation.overhearing": False}),
     (
         {"radio.shadowing": False, "cooperation.foresight": SAMPLED},

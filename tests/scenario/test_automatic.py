@@ -190,8 +190,18 @@ DARK, TOLD = "radio.shadowing=false", "cooperation.retelling=unheard"
     ],
 )  # fmt: skip
 def test_a_key_that_another_one_switches_off_is_noted(changes, key):
-    notes = load("demo", changes).notes
+    # The demo limits the bytes of requests.
+    notes = load("demo", ["cooperation.budget_bytes=6000", *changes]).notes
     assert [note.split(": ", 1)[1].split(" has no effect")[0] for note in notes] == ([key] if key else [])
+
+
+@pytest.mark.parametrize(("changes", "why"), [
+    ([CPM], "it is for requests, and fusion scheme cpm sends none"), (["cooperation.max_helpers=0"], "it is for requests, and cooperation.max_helpers is 0"),
+    (["cooperation.matching=none"], "it is for requests, and matching rule none asks nobody"), (["cooperation.budget_bytes=0"], ""), ([NOTHING], ""), ([], ""),
+])  # fmt: skip
+def test_a_limit_of_requests_that_nobody_sends_is_noted(changes, why):
+    notes = load("demo", changes).notes
+    assert [note.split("cooperation.budget_bytes has no effect: ")[1] for note in notes] == ([why] if why else [])
 
 
 @pytest.mark.parametrize(

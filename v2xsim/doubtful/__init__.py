@@ -9,6 +9,7 @@ from v2xsim.doubtful.foresight import foresight_doubts
 from v2xsim.doubtful.matrices import matrix_doubts, unread_matrices
 from v2xsim.doubtful.places import place_doubts
 from v2xsim.doubtful.radio import radio_doubts
+from v2xsim.doubtful.retelling import retelling_doubts
 from v2xsim.doubtful.sensing import sensing_doubts
 from v2xsim.doubtful.times import time_doubts
 from v2xsim.notices import Notice
@@ -23,5 +24,6 @@ def value_notices(scenario: Scenario) -> tuple[Notice, ...]:
     doubts = (
         *time_doubts(scenario), *place_doubts(scenario), *sensing_doubts(scenario), *radio_doubts(scenario),
         *exchange_doubts(scenario), *matrix_doubts(scenario), *foresight_doubts(scenario),
+        *retelling_doubts(scenario),
     )  # fmt: skip
     return (*time_notices(scenario), *(doubt.notice() for doubt in doubts))

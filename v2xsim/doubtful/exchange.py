@@ -17,6 +17,7 @@ from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.doubtful.doubt import Doubt
 from v2xsim.engine.cooperation.answer_sizes import predicted_bytes
 from v2xsim.gpu.bev.fusion.scheme import Share
+from v2xsim.scenario.asking import why_nobody_asks
 from v2xsim.scenario.schema import Scenario
 
 # A slower pedestrian stands still.
@@ -48,7 +49,7 @@ def exchange_doubts(scenario: Scenario) -> Iterator[Doubt]:
     """Yield what keeps egos from getting the data of other stations in time, whatever happens on the channel."""
     work = scenario.cooperation
     shares = work.fusion.shares
-    asks = shares.asked_for and work.matching.asks and work.max_helpers > 0
+    asks = why_nobody_asks(work) is None
     if asks:
         yield from _budget(scenario)
         if work.hidden_speed_mps is not None and work.hidden_speed_mps < _SLOWEST_MPS:
@@ -82,7 +83,7 @@ def exchange_doubts(scenario: Scenario) -> Iterator[Doubt]:
 def _budget(scenario: Scenario) -> Iterator[Doubt]:
     work = scenario.cooperation
     # How much a scheme of one's own sends is not known.
-    if work.fusion.shares is Share.FRAMES or work.budget_bytes == 0 or work.fusion.file is not None:
+    if work.fusion.shares is Share.FRAMES or work.fusion.file is not None:
         return
     # With smaller voxels, the returns of the lidar are the limit.
     voxel_m = max(work.fusion.thinned_to_m, _LEAST_VOXEL_M)
@@ -95,7 +96,7 @@ def _budget(scenario: Scenario) -> Iterator[Doubt]:
             "usual, and 0 requests nothing",
         )  # fmt: skip
     access, radio = scenario.radio.access, scenario.radio
-    fragments = math.ceil(work.budget_bytes / max(1, work.max_helpers) / radio.mtu_bytes)
+    fragments = math.ceil(work.budget_bytes / work.max_helpers / radio.mtu_bytes)
     if (
         isinstance(access, Ieee80211p | SidelinkScheme)
         and work.transport == "radio"
@@ -103,7 +104,7 @@ def _budget(scenario: Scenario) -> Iterator[Doubt]:
     ):
         yield Doubt(
             "radio.queue_packets", f"{radio.queue_packets}",
-            f"an answer of {work.budget_bytes // max(1, work.max_helpers):,} B has {fragments} packets (radio.mtu_bytes {radio.mtu_bytes}), more than the queue "
+            f"an answer of {work.budget_bytes // work.max_helpers:,} B has {fragments} packets (radio.mtu_bytes {radio.mtu_bytes}), more than the queue "
             "holds, so part of each is dropped; 100 to 1000 are usual",
         )  # fmt: skip
 

@@ -17,6 +17,7 @@ from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.doubtful.doubt import Doubt
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.notices import Notice
+from v2xsim.scenario.asking import why_nobody_asks
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_radio import Radio
 
@@ -38,7 +39,7 @@ def matrix_doubts(scenario: Scenario) -> Iterator[Doubt]:
     yield from _rare(scenario)
     if radio.access.ideal:
         return
-    asks = work.fusion.shares.asked_for and work.matching.asks and work.max_helpers > 0
+    asks = why_nobody_asks(work) is None
     side = max(1, round(2.0 * work.matrix.extent_m / work.matrix.cell_m))
     # Most of a matrix is unobserved and is sent as longest runs; about one more run for each line is that of what is observed.
     runs_bytes = matrix_bytes(0) + math.ceil(side * side / MATRIX_LONGEST_RUN) + side
@@ -72,7 +73,7 @@ def _rare(scenario: Scenario) -> Iterator[Doubt]:
     """Yield a doubt if decisions need announced matrices, and stations announce none or only old ones."""
     work, interval_ms = scenario.cooperation, scenario.cooperation.matrix.interval_ms
     shares, key = work.fusion.shares, "cooperation.matrix.interval_ms"
-    asks = shares.asked_for and work.matching.asks and work.matching.compares and work.max_helpers > 0
+    asks = why_nobody_asks(work) is None and work.matching.compares
     seeks, tells = (shares is Share.REPORTS and rule.reads_matrices for rule in (work.redundancy, work.retelling))
     fuses = shares is Share.MATRICES
     if fuses and interval_ms is None:
@@ -112,8 +113,8 @@ def _rare(scenario: Scenario) -> Iterator[Doubt]:
 
 def unread_matrices(scenario: Scenario) -> Iterator[Notice]:
     """Yield a notice if stations announce matrices that no decision of the run reads."""
-    work = scenario.cooperation
-    reads = work.matching.asks and work.matching.compares and work.max_helpers > 0
+    work, unasked = scenario.cooperation, why_nobody_asks(scenario.cooperation)
+    reads = unasked is None and work.matching.compares
     if work.fusion.shares is Share.REPORTS:
         reads = work.redundancy.reads_matrices or work.retelling.reads_matrices
     elif work.fusion.shares.sends_nothing:
@@ -123,6 +124,8 @@ def unread_matrices(scenario: Scenario) -> Iterator[Notice]:
         return
     side = max(1, round(2.0 * work.matrix.extent_m / work.matrix.cell_m))
     asked_for = f" and matching rule {work.matching.name}" if work.fusion.shares.asked_for else ""
+    if asked_for and unasked is not None and unasked.startswith("cooperation."):
+        asked_for = f" and {unasked.replace(' is ', ' ')}"
     reports = f", redundancy rule {work.redundancy.name} and retelling rule {work.retelling.name}"
     rule = reports if work.fusion.shares is Share.REPORTS else asked_for
     most_bytes = matrix_bytes(side * side)

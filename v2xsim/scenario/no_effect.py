@@ -8,6 +8,7 @@ import numpy as np
 from v2xsim.comms.channel.blockage.model import moments_of
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.parts import parts_from
+from v2xsim.scenario.asking import why_nobody_asks
 from v2xsim.scenario.choices import parts_in
 from v2xsim.scenario.errors import Problem
 from v2xsim.scenario.fields import Section
@@ -57,7 +58,7 @@ def without_effect(scenario: Scenario) -> Iterator[Problem]:
             ("cooperation", "matrix", "interval_ms"),
             f"has no effect: cooperation.transport {scenario.cooperation.transport} brings every matrix to others without messages",
         )
-    is_silent = scenario.cooperation.transport != "radio" and scenario.cooperation.fusion.shares.asked_for
+    is_silent = scenario.cooperation.transport != "radio" and why_nobody_asks(scenario.cooperation) is None
     if is_silent and _is_chosen(scenario, "cooperation", "request_coding"):
         yield Problem(
             ("cooperation", "request_coding"),
@@ -74,31 +75,41 @@ def without_effect(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _exchanging(scenario: Scenario) -> Iterator[Problem]:
-    """Yield the chosen keys for messages that no station sends under the fusion scheme."""
+    """Yield the chosen keys for messages that no station sends."""
     work, shares = scenario.cooperation, scenario.cooperation.fusion.shares
-    cpm, is_cpm = "collective perception messages", shares is Share.REPORTS
-    chosen = {
-        key: _is_chosen(scenario, "cooperation", key) for key in ("boxes_by", "report_interval_ms", "request_coding")
-    }
-    for key, messages, are_sent, is_chosen in (
-        ("redundancy", cpm, is_cpm, work.redundancy.name != "none"),
-        ("retelling", cpm, is_cpm, work.retelling.retells),
-        ("boxes_by", "requested boxes", shares is Share.BOXES, chosen["boxes_by"]),
-        ("matching", "requests", shares.asked_for, work.matching.name not in ("blind_cells", "none")),
-        ("request_coding", "requests", shares.asked_for, chosen["request_coding"]),
-        ("report_interval_ms", cpm, is_cpm, chosen["report_interval_ms"]),
+    unsent, unasked = f"fusion scheme {work.fusion.name} sends none", why_nobody_asks(work)
+    unreported = None if shares is Share.REPORTS else unsent
+    unboxed = unasked if shares is Share.BOXES else unsent
+    # Limits stay in a file whatever is compared, and without any exchange nobody expects one of them to matter.
+    unlimited = None if shares is Share.NOTHING else unasked
+    cpm, requests = "collective perception messages", "requests"
+    for key, messages, why in (
+        ("redundancy", cpm, unreported),
+        ("retelling", cpm, unreported),
+        ("report_interval_ms", cpm, unreported),
+        ("boxes_by", "requested boxes", unboxed),
+        ("matching", requests, unasked),
+        ("request_coding", requests, unasked),
+        ("max_helpers", requests, unlimited),
+        ("budget_bytes", requests, unlimited),
+        ("max_age_ms", "answers to requests", unlimited),
+        ("shortlist", requests, unlimited),
     ):
-        if is_chosen and not are_sent:
-            yield Problem(
-                ("cooperation", key),
-                f"has no effect: it is for {messages}, and fusion scheme {work.fusion.name} sends none",
-            )
+        if why is None or key in why or not _is_chosen(scenario, "cooperation", key) or _is_for_nobody(scenario, key):
+            continue
+        yield Problem(("cooperation", key), f"has no effect: it is for {messages}, and {why}")
     by_radio = work.transport == "radio" and not scenario.radio.access.ideal
-    if work.retelling.retells and is_cpm and not by_radio:
+    if work.retelling.retells and shares is Share.REPORTS and not by_radio:
         how = "with radio.access ideal" if work.transport == "radio" else f"with cooperation.transport {work.transport}"
         yield Problem(
             ("cooperation", "retelling"), f"has no effect: {how}, each report arrives everywhere, so nothing is told on"
         )
+
+
+def _is_for_nobody(scenario: Scenario, key: str) -> bool:
+    """Return whether a key chooses a rule that asks for nothing or tells nothing on, which is what happens anyway."""
+    work = scenario.cooperation
+    return (key == "matching" and not work.matching.asks) or (key == "retelling" and not work.retelling.retells)
 
 
 def _is_chosen(scenario: Scenario, section: str, key: str) -> bool:
@@ -119,8 +130,7 @@ def _ranges(scenario: Scenario) -> Iterator[Problem]:
             f"is above radio.range_m: stations more than {radio.range_m:g} m apart never receive from each other, and do not count",
         )
     corner_m = math.hypot(work.matrix.extent_m, work.matrix.extent_m)
-    asks = work.fusion.shares.asked_for and work.matching.asks
-    if asks and record.evaluation_range_m > corner_m:
+    if why_nobody_asks(work) is None and record.evaluation_range_m > corner_m:
         yield Problem(
             ("record", "evaluation_range_m"),
             f"is beyond the corners of the egos' matrices at {corner_m:.0f} m (cooperation.matrix.extent_m {work.matrix.extent_m:g}), so that no ego "
@@ -138,6 +148,8 @@ def _relaying(scenario: Scenario) -> Iterator[Problem]:
         lossless = f"access scheme {access.name} loses no packet"
     nothing = f"fusion scheme {work.fusion.name} sends nothing" if work.fusion.shares is Share.NOTHING else None
     unasked = None if work.fusion.shares.asked_for else f"with fusion scheme {work.fusion.name} no ego asks for data"
+    if unasked is None and (nobody := why_nobody_asks(work)):
+        unasked = f"{nobody}, so no ego asks for data"
     if (why := lossless or nothing) and work.relay.relays and _is_chosen(scenario, "cooperation", "relay"):
         yield Problem(("cooperation", "relay"), f"has no effect: {why}, so nobody needs a relay")
     if (why := lossless or unasked) and work.foresight.foresees:

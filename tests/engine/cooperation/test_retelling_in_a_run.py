@@ -1,5 +1,7 @@
 """Retelling in a run: what it brings, what it costs, and that nothing changes without it."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,17 @@ def test_the_run_reports_how_many_objects_were_told_on(runs):
     messages = {row["message"] for row in runs[1].tables["packets"].to_pylist() if row["kind"] == "retold"}
     assert "cooperation.told_on" not in counts[0]
     assert counts[1]["cooperation.told_on"] >= len(messages) > 20
+
+
+@pytest.mark.parametrize(("changes", "why"), [
+    ({"cooperation.retelling": {"rule": "unheard", "least_gain": 1000.0}}, r"[1-9]\d* times a station held something that may be told on"),
+    ({"cooperation.egos": []}, "[1-9].* the rule chose none of it"), ({"lidars.include": ["ego"], "stations.include": ["ego"]}, "no station ever held a report"),
+])  # fmt: skip
+def test_a_run_in_which_nothing_is_told_on_says_so(changes, why):
+    given = {"cooperation.fusion": "cpm", "cooperation.retelling": "unheard", "run.duration_s": 0.8}
+    notices = v2xsim.run(v2xsim.load("overtaking").with_(given | changes), threads=1).notices
+    (text,) = [notice.text for notice in notices if notice.subject.endswith("told_on")]
+    assert re.match(f"cooperation.retelling unheard told nothing on: {why}", text)
 
 
 def test_the_reports_themselves_do_not_change(runs):

@@ -50,8 +50,8 @@ class Retelling:
         self.heard = ReportsHeard()
         # Stations that were present last, and the instant of the period that is the phase of each.
         self._agents = self._slots = np.zeros(0, np.int64)
-        # Objects told on so far, and messages with them.
-        self._told = self._messages = 0
+        # Looks so far at something that might be told on, objects told on, and messages with them.
+        self._looks = self._told = self._messages = 0
 
     def retold(self, agents: Int64[np.ndarray, " agents"], slot: int, now_us: int) -> list[Retold]:
         """Return the messages that stations send now; a station that has nothing to tell on sends none.
@@ -68,6 +68,7 @@ class Retelling:
         one = usable(rows, self.heard.held_by(agents, now_us), agents, stamp_us, self._interval_us, SAME_M)
         # Most stations have nothing to tell on at most times, and only of the others is it of use what they know of those around them.
         tellers = np.flatnonzero(np.diff(one.offset))
+        self._looks += len(tellers)
         if len(tellers) == 0:
             return []
         one, agents, stamp_us = _of_some(one, tellers), agents[tellers], stamp_us[tellers]
@@ -94,11 +95,17 @@ class Retelling:
         return int(self._streams.uniform("retelling.phase", self._streams.agent_key(agent)) * RETELLING_SLOTS)
 
     def notices(self) -> tuple[Notice, ...]:
-        """Return how many objects were told on so far, and how often this was the first that an ego heard of them; nothing if none was."""
+        """Return how many objects were told on so far, and how often this was the first that an ego heard of them; or why none was."""
+        rule = f"cooperation.retelling {self._rule.name}"
         if self._told == 0:
-            return ()
+            why = (
+                f"{self._looks:,} times a station held something that may be told on, and the rule chose none of it; v2xsim parts retelling lists its parameters"
+                if self._looks
+                else "no station ever held a report of another one that it may tell on (docs/models.md)"
+            )
+            return (Notice("cooperation.nothing_told_on", 1, f"{rule} told nothing on: {why}"),)
         text = (
-            f"cooperation.retelling {self._rule.name} told on {self._told:,} objects in {self._messages:,} messages; {self.heard.news:,} times, one of them arrived "
+            f"{rule} told on {self._told:,} objects in {self._messages:,} messages; {self.heard.news:,} times, one of them arrived "
             "at an ego before anything as new about it"
         )
         return (Notice("cooperation.told_on", self._told, text),)
