@@ -85,6 +85,7 @@ def test_a_load_that_the_reference_does_not_reach_is_left_out_and_named(tmp_path
         ({"reference": "hybird"}, "--reference: must be a rule that is no bound.*did you mean 'hybrid'"),
         ({"reference": "oracle"}, "--reference: must be a rule that is no bound"),
         ({"load_metric": "onair"}, "--load-metric: must be a metric, got 'onair'; did you mean 'on_air'"),
+        ({"load_metric": "blind_covered"}, "--load-metric: must not be the metric, blind_covered"),
     ],
 )
 def test_a_reading_that_cannot_be_is_refused(tmp_path, options, message):

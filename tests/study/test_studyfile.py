@@ -13,6 +13,7 @@ from v2xsim.study.studyfile import members_of, read_study_file, rules_of
     [
         ("reference: hybrid", "refrence: hybrid", r"plan\.yaml:13: refrence: unknown key, .*did you mean 'reference'\?"),
         ("metric: blind_covered", "metric: blind_coverd", r"plan\.yaml:3: metric: must be a metric, got 'blind_coverd'; did you mean 'blind_covered'"),
+        ("metric: blind_covered", "metric: blind_covered\nload_metric: blind_covered", r"plan\.yaml:4: load_metric: must not be the metric, blind_covered: rules at"),
         ("also: [cycle_success]", "also: [cycle_succes]", r"plan\.yaml:4: also: must be a metric, .*did you mean 'cycle_success'"),
         ("reference: hybrid", "reference: hybird", r"plan\.yaml:13: reference: must be the name of a rule, got 'hybird'; did you mean 'hybrid'"),
         ("beats: [direct]", "beats: [drect]", r"plan\.yaml:14: beats: must be the name of a rule, .*rules are hybrid, height, direct, oracle"),

@@ -25,7 +25,7 @@ def other_reading(findings: Findings, reference: str | None = None, load_metric:
             in the mean over seeds, with three digits; loads that its curve does not reach are left out.
 
     Raises:
-        StudyError: If there is no such rule, it is a bound, there is no such metric, or the reference has no load in it.
+        StudyError: If there is no such rule, it is a bound, there is no such metric, it is the one on which rules are compared, or the reference has no load in it.
     """
     file, planned = findings.file, findings.file.reference
     if reference is not None:
@@ -44,6 +44,10 @@ def other_reading(findings: Findings, reference: str | None = None, load_metric:
     if load_metric not in KINDS:
         raise StudyError(
             f"--load-metric: must be a metric, got {load_metric!r}{nearest(load_metric, KINDS)}; v2xsim schema metrics lists all"
+        )
+    if load_metric == file.metric:
+        raise StudyError(
+            f"--load-metric: must not be the metric, {file.metric}: rules at an equal value of it do not differ in it"
         )
     families = tuple(_reloaded(findings, family, planned, load_metric) for family in findings.families)
     left_out = [

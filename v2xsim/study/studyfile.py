@@ -158,6 +158,11 @@ class StudyFile(Section):
                     place,
                     f"{place[0]}: must be a metric, got {name!r}{nearest(name, KINDS)}; v2xsim schema metrics lists all",
                 )
+        if self.load_metric == self.metric:
+            raise PlacedError(
+                ("load_metric",),
+                f"load_metric: must not be the metric, {self.metric}: rules at an equal value of it do not differ in it",
+            )
         for key in ("beats", "bounds"):
             if self.reference in getattr(self, key):
                 raise PlacedError((key,), f"{key}: must not have the reference, {self.reference}")
