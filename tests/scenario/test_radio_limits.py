@@ -23,6 +23,11 @@ from v2xsim.scenario.load import load
             "radio.access.nr_mcs: must be at least 0 and at most 28, got 29",
         ),
         ("radio.access={scheme: lte_mode4, nr_mcs: 5}", "it is a parameter of nr_mode2"),
+        ("cooperation.retelling={rule: unheard, share: 0.5}", "relevant, better; it is a parameter of random_told"),
+        (
+            "cooperation.retelling={rule: none, hops: 2}",
+            "it is a parameter of flooding, random_told, unheard and unseen",
+        ),
         ("radio.propagation.states=boban_hihg", "did you mean 'boban_high'?"),
         ("radio.propagation.gain_by_kind_dbi={truk: 3}", "truk"),
         ("radio.propagation.gain_by_kind_dbi={truck: 99}", "-20 to 30"),

@@ -14,6 +14,11 @@ Keys = tuple[str, ...]
 SHOWN = 5
 
 
+def enumerated(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence: `a`, `a and b`, or `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def dotted(keys: Keys) -> str:
     """Return keys as a user writes them, joined by dots.
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from v2xsim.parts import hidden_part, parts_of
 from v2xsim.scenario.choices import PartChoice
 from v2xsim.scenario.describe import all_keys, described_by, root, slot
-from v2xsim.scenario.errors import Document, Keys, PlacedError, Problem, ScenarioError, dotted
+from v2xsim.scenario.errors import Document, Keys, PlacedError, Problem, ScenarioError, dotted, enumerated
 from v2xsim.scenario.fields import AUTO, Section, rule_of
 from v2xsim.scenario.hooks import HOOKS
 
@@ -298,11 +298,9 @@ def _unknown_parameter(choice: PartChoice, section: type[Section], key: str, giv
             f"unknown key; the {choice.base.kind.name} is named by '{choice.word}', and its parameters stand beside that name, as in "
             f"{{{', '.join([f'{choice.word}: {key}', *(f'{name}: {shown(value)}' for name, value in list((given or {}).items())[:2])])}}}"
         )
-    guess = (
-        nearest(key, own)
-        or nearest(key, [choice.word])
-        or (f"; it is a parameter of {' and '.join(owners)}" if owners else "")
-    )
+    # What another part has is hardly a slip of the pen: `share` is none of `heard`.
+    owned = f"; it is a parameter of {enumerated(owners)}" if owners else ""
+    guess = owned or nearest(key, own) or nearest(key, [choice.word])
     allowed = f"its parameters are {', '.join(own)}" if own else "it has no parameters"
     return f"unknown parameter of {choice.base.kind.name} {name!r}{_from(choice, name)}, got {shown(given)}; {allowed}{guess}"
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from v2xsim.parts import parts_of
 from v2xsim.scenario.choices import PartChoice, choices_in
-from v2xsim.scenario.errors import Document, Keys, Problem
+from v2xsim.scenario.errors import Document, Keys, Problem, enumerated
 from v2xsim.scenario.fields import Section
 from v2xsim.scenario.part_models import made
 
@@ -232,9 +232,7 @@ def _leave(
 
 
 def _no_effect(choice: PartChoice, owners: Sequence[str], name: str, keys: Keys) -> str:
-    return (
-        f"has no effect: it belongs to {choice.base.kind.name} {' and '.join(owners)}, and {'.'.join(keys)} is {name}"
-    )
+    return f"has no effect: it belongs to {choice.base.kind.name} {enumerated(owners)}, and {'.'.join(keys)} is {name}"
 
 
 def _chosen(data: Any, keys: Keys, choice: PartChoice) -> tuple[dict[str, Any], type[Section] | None]:
@@ -266,7 +264,7 @@ def _homeless(choice: PartChoice, name: str, keys: Keys, parameter: str) -> str:
     if not owners:
         return f"is no parameter of {kind.name} {name}"
     return (
-        f"is a parameter of {kind.name} {' and '.join(owners)} now, and {'.'.join(keys)} is {name}; remove it, or write "
+        f"is a parameter of {kind.name} {enumerated(owners)} now, and {'.'.join(keys)} is {name}; remove it, or write "
         f"{'.'.join(keys)}: {{{kind.word}: {owners[0]}, {parameter}: ...}}"
     )
 
