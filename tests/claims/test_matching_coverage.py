@@ -151,6 +151,9 @@ def test_a_scenario_in_which_nothing_can_be_compared_is_refused(keys, why):
     scenario = v2xsim.load("urban_grid").with_({f"cooperation.{key}": value for key, value in keys.items()})
     with pytest.raises(UserError, match=f"urban_grid: egos must ask for parts of frames, but cooperation.*{why}"):
         counted(scenario)
+    # Before the other tables of the claim are measured.
+    with pytest.raises(UserError, match=why):
+        Tallied(scenario)
 
 
 def test_tables_give_shares_of_everybody_and_of_the_blind_weight(monkeypatch):

@@ -4,7 +4,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from v2xsim.claims.matching_coverage import EVERYBODY, KNOWN, NOBODY, PICKED, RULES, Sums, Tally, counted
+from v2xsim.claims.matching_coverage import (
+    EVERYBODY,
+    KNOWN,
+    NOBODY,
+    PICKED,
+    RULES,
+    Sums,
+    Tally,
+    counted,
+    refuse_unasked,
+)
 from v2xsim.perception.matching.rules.history import History
 from v2xsim.scenario import Scenario
 
@@ -23,11 +33,18 @@ class Tallied:
         scenario: The scenario.
         seeds: Number of seeds.
         known: Number of helpers from which on an ego has a wide choice.
+
+    Raises:
+        UserError: If nothing can be counted in the scenario; before anything is measured.
     """
 
     scenario: Scenario
     seeds: int = 1
     known: int = KNOWN
+
+    def __post_init__(self) -> None:
+        """Check the scenario."""
+        refuse_unasked(self.scenario)
 
     @cached_property
     def runs(self) -> list[Tally]:

@@ -289,16 +289,11 @@ def watching(driver: MatchingRule, look: Callable[[MatchingViews], None]) -> Mat
     return Watching()
 
 
-def counted(
-    scenario: Scenario,
-    known: int = KNOWN,
-    helpers: Sequence[int] = HELPERS,
-    budgets_bytes: Sequence[int] = BUDGETS_BYTES,
-) -> Tally:
-    """Run a scenario under its own rule, and twice more under `history`; return what is counted.
+def refuse_unasked(scenario: Scenario) -> None:
+    """Check that egos of a scenario ask helpers for parts of their frames, and that their rule is shown whole matrices.
 
     Raises:
-        UserError: If no ego of the scenario asks, or if its helpers send whole frames.
+        UserError: If they do not; the message has what to set.
     """
     work = scenario.cooperation
     why = (
@@ -314,6 +309,21 @@ def counted(
     )  # fmt: skip
     if why is not None:
         raise UserError(f"{scenario.name}: egos must ask for parts of frames, but {why}")
+
+
+def counted(
+    scenario: Scenario,
+    known: int = KNOWN,
+    helpers: Sequence[int] = HELPERS,
+    budgets_bytes: Sequence[int] = BUDGETS_BYTES,
+) -> Tally:
+    """Run a scenario under its own rule, and twice more under `history`; return what is counted.
+
+    Raises:
+        UserError: If no ego of the scenario asks, or if its helpers send whole frames.
+    """
+    refuse_unasked(scenario)
+    work = scenario.cooperation
     tally = Tally(Sizes(work), known)
     budgets = sorted({*budgets_bytes, work.budget_bytes})
     _run(scenario, work.matching, lambda views: tally.add(views, helpers, budgets))
