@@ -29,7 +29,7 @@ from v2xsim.study.studyfile import members_of, read_study_file, rules_of
         ("{cooperation.relay: none}", "{cooperation.relay: none, load: {key: radio.retries}}", r"plan\.yaml:11: direct: load: must be a load axis"),
         ("loads: [0.2, 0.25]", "loads: {towm: [0.2]}", r"plan\.yaml:7: families\.town\.loads: must have the names of its families, town, got 'towm'; did you mean 'town'"),
         ("loads: [0.2, 0.25]", "loads: {}", r"plan\.yaml:7: families\.town\.loads: must have a list of loads for town"),
-        ("loads: [0.2, 0.25]", "loads: []", r"plan\.yaml:7: families\.town\.loads: must have .*at least 1 entries, got 0"),
+        ("loads: [0.2, 0.25]", "loads: []", r"plan\.yaml:7: families\.town\.loads: must have .*at least 1 entry, got 0"),
         ("loads: [0.2, 0.25]", "loads: [0.2, 0.2]", r"plan\.yaml:7: families\.town\.loads: must differ, got 0\.2 twice"),
         ("- direct: {cooperation.relay: none}", "- ../x: {cooperation.relay: none}", r"rules: must have names of letters, .*got '\.\./x'"),
         ("loads: [0.2, 0.25]", "loads: 0.2", r"plan\.yaml:7: families\.town\.loads: must be .*list.*, got 0\.2"),

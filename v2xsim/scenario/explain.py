@@ -258,7 +258,8 @@ def _wrong_length(keys: Keys, error: dict[str, Any], given: Any) -> str:
     else:
         bound = f"at most {error['ctx'].get('max_length')}"
     unit = f" ({key_slot.unit})" if key_slot is not None and key_slot.unit else ""
-    return f"must have {bound} entries{unit}, got {len(given) if isinstance(given, list | dict) else shown(given)}"
+    entries = "entry" if bound.endswith(" 1") else "entries"
+    return f"must have {bound} {entries}{unit}, got {len(given) if isinstance(given, list | dict) else shown(given)}"
 
 
 def _missing(keys: Keys, data: Any) -> Problem:

@@ -213,7 +213,7 @@ def test_a_carrier_that_never_is_a_station_is_reported():
     [
         ("{carry: {ego: three}}", "lidars.carry.ego: must be a rig (mounts, none), got 'three'"),
         ("{rigs: {none: [{}]}}", "lidars.rigs.none: must have another name"),
-        ("{rigs: {a: []}}", "lidars.rigs.a: must have at least 1 entries"),
+        ("{rigs: {a: []}}", "lidars.rigs.a: must have at least 1 entry"),
         ("{rigs: {a: [{model: beam65}]}, carry: {ego: a}}", "lidars.rigs.a.0.model: must be a lidar of the catalogue"),
         ("{rigs: {a: [{}]}, carry: {ergo: a}}", "lidars.carry.ergo: must be the id of a road user in the scenario"),
         ("{rigs: {a: [{}]}, ego: a}", "lidars.ego: unknown key"),
