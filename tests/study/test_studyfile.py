@@ -187,7 +187,7 @@ def test_a_users_rule_joins_by_its_name_in_the_list(tmp_path):
     ("name", "families", "settings", "seeds"),
     [
         ("matching_conditions", 21, 6 * 2, 3),
-        ("matching_ablations", 3, 28, 12),
+        ("matching_ablations", 3, 35, 12),
         ("matching_worth", 3, 30, 40),
         ("relay", 2, 3 * 3, 3),
         ("relay_conditions", 40, 4 * 2, 3),
