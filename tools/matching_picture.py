@@ -25,10 +25,10 @@ PLACES = {
     "layout": "Other blocks, lower houses",
 }
 SHOWN = {
-    "unheard": "tell on what neighbours lack",
+    "unheard": "pass on what neighbours lack",
     "cpm_relay": "reports, relayed",
     "oracle": "relays chosen by the true channel",
-    "random_told": "tell on at random",
+    "random_told": "pass on at random",
     "cpm": "reports only",
     "asked_bodies": "ask by matrices",
     "asked_nearest": "ask the nearest",
