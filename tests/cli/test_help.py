@@ -51,7 +51,7 @@ OPTIONS = {
     "claim relay-choices": {"--seeds", "--set"},
     "claim matching": {"--cases", "--repeats", "--seeds", "--known", "--set"},
     "study run": {"--seeds", "--family", "--out", "--workers", "--retry-failed", "--dry-run"},
-    "study report": {"--out", "--figure"},
+    "study report": {"--out", "--figure", "--reference", "--load-metric"},
     "train sequence": {
         "--out", "--model", "--dim", "--layers", "--heads", "--option", "--steps", "--batch", "--window", "--rate", "--warm-up",
         "--weight-decay", "--seed", "--device", "--threads", "--evaluate-every", "--save-every", "--judged", "--resume",
