@@ -198,3 +198,10 @@ def test_of_equally_good_places_that_with_the_least_load_is_taken():
     assert best_within(busy, metric + np.array([[0.0], [1e-9]]), np.array([0.2]))[0].tolist() == pytest.approx(
         [1.0, 0.0], abs=1e-8
     )
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+def test_a_curve_whose_points_are_all_pooled_has_a_value_whatever_the_unit_of_the_load(scale):
+    busy = scale * (np.random.default_rng(3).uniform(0.1, 0.2, (1, 12)) - 0.01 * np.arange(3)[:, None])
+    metric = np.tile([[1.0], [2.0], [3.0]], 12)
+    assert best_within(busy, metric, np.array([scale])).mean() == pytest.approx(2.0)

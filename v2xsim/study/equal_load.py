@@ -95,8 +95,9 @@ def at_loads(
     mean_busy, mean_metric = knot_busy.mean(axis=1), knot_metric.mean(axis=1)
     value, load = np.full((len(loads), seeds), np.nan), np.full((len(loads), seeds), np.nan)
     for row, wanted in enumerate(loads.tolist()):
-        # A busy ratio that is the end of a curve but for rounding is on the curve.
-        if not mean_busy[0] - _ROUNDING <= wanted <= mean_busy[-1] + _ROUNDING:
+        # A load that is the end of a curve but for rounding is on the curve; loads may be large, such as bytes per second.
+        slack = _ROUNDING * max(1.0, abs(wanted))
+        if not mean_busy[0] - slack <= wanted <= mean_busy[-1] + slack:
             continue
         if len(mean_busy) == 1:
             value[row], load[row] = knot_metric[0], knot_busy[0]
