@@ -49,16 +49,22 @@ def other_reading(findings: Findings, reference: str | None = None, load_metric:
         raise StudyError(
             f"--load-metric: must not be the metric, {file.metric}: rules at an equal value of it do not differ in it"
         )
-    families = tuple(_reloaded(findings, family, planned, load_metric) for family in findings.families)
+    loads = [_loads_of(family, planned, file.load_metric, load_metric) for family in findings.families]
     left_out = [
         f"{family.name} at {load:g}"
-        for family, loads in zip(findings.families, _translated(findings, planned, load_metric), strict=True)
-        for load, found in zip(family.member.loads, loads, strict=True)
-        if np.isnan(found)
+        for family, found in zip(findings.families, loads, strict=True)
+        for load, translated in zip(family.member.loads, found, strict=True)
+        if np.isnan(translated)
     ]
     missing = f" Left out, because its curve does not reach them: {', '.join(left_out)}." if left_out else ""
+    families = [_reloaded(file.metric, load_metric, *each) for each in zip(findings.families, loads, strict=True)]
+    for family in families:
+        if not family.member.loads:
+            raise StudyError(
+                f"--load-metric: {planned} has no {load_metric} at the loads of {family.name}; choose a metric that all runs measure"
+            )
     return _unclaimed(
-        replace(findings, families=families, other_load=load_metric),
+        replace(findings, families=tuple(families), other_load=load_metric),
         f"The load is `{load_metric}` instead of `{file.load_metric}`, as in the plan; loads are those that {planned} has in it at the loads of the plan.{missing}",
     )
 
@@ -75,12 +81,8 @@ def _unclaimed(findings: Findings, note: str) -> Findings:
     )
 
 
-def _translated(findings: Findings, rule: str, load_metric: str) -> list[Sequence[float]]:
-    """Return the loads of each family in another metric, read off the curves of a rule; NaN where its curve ends before."""
-    return [_loads_of(family, rule, findings.file.load_metric, load_metric) for family in findings.families]
-
-
 def _loads_of(family: FamilyRuns, rule: str, planned: str, load_metric: str) -> list[float]:
+    """Return the loads of a family in another metric, read off the curve of a rule; NaN where the curve ends before."""
     used, lost = used_seeds({rule: (family.curve(rule, planned), family.curve(rule, load_metric))})
     if lost:
         return [float("nan")] * len(family.member.loads)
@@ -89,15 +91,10 @@ def _loads_of(family: FamilyRuns, rule: str, planned: str, load_metric: str) -> 
     return [float(f"{mean:.{_DIGITS}g}") for mean in found.mean(axis=1).tolist()]
 
 
-def _reloaded(findings: Findings, family: FamilyRuns, rule: str, load_metric: str) -> FamilyRuns:
-    """Return the runs of a family with the loads of another metric."""
-    loads = [load for load in _loads_of(family, rule, findings.file.load_metric, load_metric) if not np.isnan(load)]
-    if not loads:
-        raise StudyError(
-            f"--load-metric: {rule} has no {load_metric} at the loads of {family.name}; choose a metric that all runs measure"
-        )
-    metric = findings.file.metric
+def _reloaded(metric: str, load_metric: str, family: FamilyRuns, loads: Sequence[float]) -> FamilyRuns:
+    """Return the runs of a family with loads of another metric: each once, without those that are NaN."""
     used, lost = used_seeds(
-        {name: (family.curve(name, metric), family.curve(name, load_metric)) for name in family.rows}
+        {rule: (family.curve(rule, metric), family.curve(rule, load_metric)) for rule in family.rows}
     )
-    return replace(family, member=replace(family.member, loads=tuple(dict.fromkeys(loads))), used=used, lost=lost)
+    kept = tuple(dict.fromkeys(load for load in loads if not np.isnan(load)))
+    return replace(family, member=replace(family.member, loads=kept), used=used, lost=lost)

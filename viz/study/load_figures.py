@@ -7,13 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from v2xsim.evaluation.catalogue import KINDS
-from v2xsim.study.compare import mean_interval
 from v2xsim.study.study_findings import FamilyRuns, Findings, rule_names
 from v2xsim.study.verdicts import Verdict
 from v2xsim.viz.drawing import style
-from v2xsim.viz.study.figures import SMALL_PT, Picture, drawable, finish, new_axes
+from v2xsim.viz.study.figures import SMALL_PT, Picture, finish, new_axes
 from v2xsim.viz.study.overview_figure import OVERVIEW, has_overview, overview
-from v2xsim.viz.study.rule_groups import grouped_curves, has_groups
+from v2xsim.viz.study.rule_groups import draw_rule, grouped_curves, has_groups, labelled
 from v2xsim.viz.study.vary_figures import look, vary_makers
 
 _VERDICT_COLORS = {
@@ -57,34 +56,12 @@ def _one_panel(findings: Findings, family: FamilyRuns) -> Figure:
     file, used = findings.file, family.used
     figure, axes = new_axes(2.4 + 0.13 * (len(rule_names(file)) + 2))
     for number, rule in enumerate(rule_names(file) if used.any() else []):
-        busy = family.curve(rule, findings.load_metric)[:, used].mean(axis=1)
-        found = mean_interval(file.metric, family.curve(rule, file.metric)[:, used], file.confidence)
-        color, marker, dash = look(number)
-        order = np.argsort(busy, kind="stable")
-        axes.fill_between(
-            busy[order], drawable(found.low)[order], drawable(found.high)[order], color=color, alpha=0.12, linewidth=0
-        )
-        # The line joins the settings in the order of the load axis, so that a load that falls is seen.
-        label = f"{rule} (bound)" if rule in file.bounds else rule
-        axes.plot(
-            busy,
-            drawable(found.mean),
-            color=color,
-            marker=marker,
-            linestyle=dash,
-            markersize=3,
-            linewidth=1.1,
-            label=label,
-        )
+        draw_rule(axes, findings, family, rule, look(number), 0.12)
     for load in family.member.loads:
         axes.axvline(load, color=style.GREY, linewidth=0.5, linestyle=(0, (1, 2)), zorder=0)
-    axes.set(xlabel=_labelled(findings.load_metric), ylabel=_labelled(file.metric))
+    axes.set(xlabel=labelled(findings.load_metric), ylabel=labelled(file.metric))
     finish(figure, axes)
     return figure
-
-
-def _labelled(metric: str) -> str:
-    return f"{metric} [{KINDS[metric].unit}]"
 
 
 def _forest(findings: Findings, family: FamilyRuns) -> Picture:
@@ -104,7 +81,7 @@ def _forest(findings: Findings, family: FamilyRuns) -> Picture:
         )
     names = [f"{findings.comparisons[n].rule}, load {findings.comparisons[n].load:g}" for n in rows]
     axes.set_yticks([-float(position) for position in range(len(rows))], names)
-    axes.set(xlabel=f"advantage of {file.reference} in {_labelled(file.metric)}", ylim=(-len(rows) + 0.4, 0.6))
+    axes.set(xlabel=f"advantage of {file.reference} in {labelled(file.metric)}", ylim=(-len(rows) + 0.4, 0.6))
     axes.grid(True, axis="x")
     finish(figure, axes, legend=False)
     says = (

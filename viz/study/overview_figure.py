@@ -9,7 +9,7 @@ from v2xsim.study.studyfile import rules_of
 from v2xsim.study.verdicts import Verdict
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import COLUMN_IN, LOOKS, SMALL_PT, Picture, drawable
-from v2xsim.viz.study.rule_groups import grouped_overview, has_groups
+from v2xsim.viz.study.rule_groups import grouped_overview, has_groups, labelled
 from v2xsim.viz.study.vary_figures import look
 
 OVERVIEW = "overview"
@@ -51,9 +51,9 @@ def overview(findings: Findings) -> Picture:
             0.0, 1.02, _gain(findings, family), transform=axes.transAxes, va="bottom", fontsize=SMALL_PT
         ).set_in_layout(False)
         axes.grid(True, axis="y")
-        axes.set(xlabel=f"{findings.load_metric} [{KINDS[findings.load_metric].unit}]")
+        axes.set(xlabel=labelled(findings.load_metric))
         if number % _COLUMNS == 0:
-            axes.set(ylabel=f"{file.metric} [{KINDS[file.metric].unit}]")
+            axes.set(ylabel=labelled(file.metric))
     panels[0].set_ylim(bottom=min(0.0, panels[0].get_ylim()[0]))
     # Drawn last, so that it lies on top, but named first.
     handles, labels = panels[0].get_legend_handles_labels()

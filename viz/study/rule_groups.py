@@ -92,31 +92,38 @@ def draw_group(axes: Axes, findings: Findings, family: FamilyRuns, group: Sequen
         return
     others = [rule for rule in rule_names(file) if rule not in group]
     for rule in [*others, *reversed(group)]:
-        load, metric = (family.curve(rule, name)[:, used] for name in (findings.load_metric, file.metric))
-        found = mean_interval(file.metric, metric, file.confidence)
-        mean = load.mean(axis=1)
-        if rule in others:
-            label = OTHERS if rule == others[0] else None
-            axes.plot(
-                mean, drawable(found.mean), color=style.GREY, marker=".", markersize=2, linewidth=0.4, label=label
-            )
+        if rule not in others:
+            draw_rule(axes, findings, family, rule, LOOKS[group.index(rule)], 0.1 if bands else 0.0)
             continue
-        color, marker, dash = LOOKS[group.index(rule)]
-        if bands:
-            order = np.argsort(mean, kind="stable")
-            low, high = drawable(found.low)[order], drawable(found.high)[order]
-            axes.fill_between(mean[order], low, high, color=color, alpha=0.1, linewidth=0)
-        name = f"{rule} (bound)" if rule in file.bounds else rule
-        axes.plot(
-            mean,
-            drawable(found.mean),
-            color=color,
-            marker=marker,
-            linestyle=dash,
-            markersize=3,
-            linewidth=1.1,
-            label=name,
-        )
+        load, mean = (family.curve(rule, name)[:, used].mean(axis=1) for name in (findings.load_metric, file.metric))
+        label = OTHERS if rule == others[0] else None
+        axes.plot(load, drawable(mean), color=style.GREY, marker=".", markersize=2, linewidth=0.4, label=label)
+
+
+def draw_rule(
+    axes: Axes, findings: Findings, family: FamilyRuns, rule: str, drawn_as: tuple[str, str, Any], opacity: float
+) -> None:
+    """Draw the metric over the load of one rule, with its name.
+
+    Args:
+        axes: Panel to draw on.
+        findings: What the study found.
+        family: The family; at least one of its seeds is used.
+        rule: The rule.
+        drawn_as: Colour, marker and dashes.
+        opacity: Opacity of the band of its intervals; 0 for none.
+    """
+    file, used = findings.file, family.used
+    load = family.curve(rule, findings.load_metric)[:, used].mean(axis=1)
+    found = mean_interval(file.metric, family.curve(rule, file.metric)[:, used], file.confidence)
+    color, marker, dash = drawn_as
+    if opacity:
+        order = np.argsort(load, kind="stable")
+        low, high = drawable(found.low)[order], drawable(found.high)[order]
+        axes.fill_between(load[order], low, high, color=color, alpha=opacity, linewidth=0)
+    # The line joins the settings in the order of the load axis, so that a load that falls is seen.
+    line = {"color": color, "marker": marker, "linestyle": dash, "markersize": 3, "linewidth": 1.1}
+    axes.plot(load, drawable(found.mean), label=f"{rule} (bound)" if rule in file.bounds else rule, **line)
 
 
 def _shared(x: Sequence[Axes], y: Sequence[Axes]) -> dict[str, Any]:
@@ -150,14 +157,15 @@ def _finish(
         for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
             text.set_fontsize(SMALL_PT)
     for axes in lowest:
-        axes.set_xlabel(_labelled(findings.load_metric), fontsize=SMALL_PT)
+        axes.set_xlabel(labelled(findings.load_metric), fontsize=SMALL_PT)
     panels[0].set_ylim(bottom=min(0.0, panels[0].get_ylim()[0]))
     width_in, height_in = figure.get_size_inches()
     figure.tight_layout(pad=0.4, h_pad=0.6, w_pad=0.4, rect=(0.15 / width_in, 0.0, 1.0, 1.0 - above_in / height_in))
     middle = 0.5 * (lowest[0].get_position().y0 + panels[0].get_position().y1)
-    label = _labelled(findings.file.metric)
+    label = labelled(findings.file.metric)
     figure.text(0.05 / width_in, middle, label, ha="left", va="center", rotation=90, fontsize=SMALL_PT)
 
 
-def _labelled(metric: str) -> str:
+def labelled(metric: str) -> str:
+    """Return a metric with its unit, for an axis."""
     return f"{metric} [{KINDS[metric].unit}]"
