@@ -18,6 +18,10 @@ from v2xsim.records import NLOSB, NLOSV, Boxes, Obstacles, Prisms
 # Between the worlds of two stations.
 _GAP_M = 100.0
 
+# Positions are moved in steps of about a micrometre, by whole metres, so that all differences of positions of one world stay the same to the
+# last bit wherever it is laid. What a station decides must not depend on how many others decide at the same time.
+_STEPS_PER_M = 2.0**20
+
 
 @dataclass(frozen=True)
 class ChannelModel:
@@ -128,8 +132,8 @@ def _side_by_side(
     if len(boxes) == 0:
         return antenna_m, boxes
     x_m = np.concatenate([antenna_m[:, 0], boxes.center_m[:, 0]])
-    step_m = np.ptp(x_m) + _GAP_M
+    step_m = np.ceil(np.ptp(x_m) + _GAP_M)
     moved_m, center_m = antenna_m.copy(), boxes.center_m.copy()
-    moved_m[:, 0] += np.tile(links.group, 2) * step_m
-    center_m[:, 0] += links.box_group * step_m
+    moved_m[:, 0] = np.rint(moved_m[:, 0] * _STEPS_PER_M) / _STEPS_PER_M + np.tile(links.group, 2) * step_m
+    center_m[:, 0] = np.rint(center_m[:, 0] * _STEPS_PER_M) / _STEPS_PER_M + links.box_group * step_m
     return moved_m, Boxes(center_m, boxes.size_m, boxes.yaw_rad)

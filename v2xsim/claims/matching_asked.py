@@ -58,7 +58,7 @@ class AskedRow:
 
     Attributes:
         scenario: Name of the scenario.
-        helpers: Largest number of helpers that the rule `blind_cells` may ask.
+        helpers: Largest number of helpers that the rule `most_weight` may ask.
         budget_bytes: Byte budget.
         seeds: Number of runs.
         least_known: Number of helpers from which on an ego has a wide choice.

@@ -22,6 +22,7 @@ from v2xsim.perception.matching.greedy_loops import window
 from v2xsim.perception.matching.rule import MatchingRule, MatchingView, MatchingViews, Orders
 from v2xsim.perception.matching.rules.blind_cells import BlindCells
 from v2xsim.perception.matching.rules.history import History
+from v2xsim.perception.matching.rules.most_weight import MostWeight
 from v2xsim.perception.matching.rules.nearest import Nearest
 from v2xsim.perception.matching.rules.random_helpers import RandomHelpers
 from v2xsim.records import OCCUPIED, UNOBSERVED
@@ -40,7 +41,10 @@ PICKED = (1, 3)
 
 NOBODY, EVERYBODY = "none", "(everybody)"
 
-RULES: tuple[MatchingRule, ...] = (RandomHelpers(), Nearest(), BlindCells())
+ASKED_BY = MostWeight()
+"""The rule that chooses whom to ask instead of everybody."""
+
+RULES: tuple[MatchingRule, ...] = (RandomHelpers(), Nearest(), BlindCells(), ASKED_BY)
 """Rules whose picks are compared in one run; `history` has runs of its own."""
 
 
@@ -123,7 +127,7 @@ class Tally:
         sizes: How large answers are.
         known: Number of helpers from which on an ego has a wide choice.
         known_sum: Sum of the number of known helpers, over the frames with a wide choice.
-        asked: Sums by largest number of helpers and budget, over the frames with a wide choice, for the rule `blind_cells`.
+        asked: Sums by largest number of helpers and budget, over the frames with a wide choice, for the rule `ASKED_BY`.
         everybody: The same if everybody is asked for all blind cells that he announced to have observed.
         unmatched_bytes: Size of the answers if everybody is asked for all blind cells, as by a rule that compares no matrices.
         picked: Sums by rule, number of helpers, and least number of helpers known.
@@ -152,8 +156,8 @@ class Tally:
                 # Who has nothing to give is not asked.
                 bodies = int((ego.occupied & (ego.weight > 0.0)).sum())
                 self.everybody.add(ego, ego.observed, float(size[ego.observed_cells > 0].sum()), bodies)
-                blind_cells = np.full(len(ego.code), np.count_nonzero(ego.weight > 0.0), np.int64)
-                self.unmatched_bytes += float(self.sizes.answers(blind_cells, ego.occupied_cells).sum())
+                all_cells = np.full(len(ego.code), np.count_nonzero(ego.weight > 0.0), np.int64)
+                self.unmatched_bytes += float(self.sizes.answers(all_cells, ego.occupied_cells).sum())
                 self.known_sum += len(ego.code)
             for count in PICKED:
                 self._pick(EVERYBODY, count, ego, ego.observed)
@@ -162,7 +166,7 @@ class Tally:
         for count in helpers:
             for budget_bytes in budgets_bytes:
                 sums = self.asked.setdefault((count, budget_bytes), Sums())
-                for answers in self._answers(BlindCells(), views, wide, count, budget_bytes):
+                for answers in self._answers(ASKED_BY, views, wide, count, budget_bytes):
                     sums.add(*answers)
         for rule in RULES:
             for count in PICKED:
@@ -297,8 +301,8 @@ def refuse_unasked(scenario: Scenario) -> None:
     """
     work = scenario.cooperation
     why = (
-        f"cooperation.matching {work.matching.name} asks nobody; set blind_cells" if not work.matching.asks
-        else f"cooperation.matching {work.matching.name} is shown occupied cells alone; set blind_cells" if work.matching.seeks_bodies
+        f"cooperation.matching {work.matching.name} asks nobody; set most_weight" if not work.matching.asks
+        else f"cooperation.matching {work.matching.name} is shown occupied cells alone; set most_weight" if work.matching.seeks_bodies
         else f"cooperation.fusion {work.fusion.name} has no requests; set early or late"
         if not work.fusion.shares.asked_for
         else f"cooperation.fusion {work.fusion.name} sends whole frames whatever is asked for; set early or late"

@@ -65,10 +65,10 @@ class Cooperation(Section):
         "all",
         "Stations that request and fuse data (egos): all vehicles with a lidar, or a list of names, also of roadside units",
     )
-    matching: Annotated[MatchingRule, PartChoice(MatchingRule, "blind_cells")] = chosen(
+    matching: Annotated[MatchingRule, PartChoice(MatchingRule, "most_weight")] = chosen(
         MatchingRule,
-        "blind_cells",
-        "Rule that chooses helpers: those that cover most blind cells per byte; or the set from which most is expected to arrive; or those that saw bodies in blind cells; or, without a look into announced matrices, the nearest ones, some at random, or those whose answers filled most so far; or none",
+        "most_weight",
+        "Rule that chooses helpers: the set from which most is expected to arrive; or those that cover most blind cells per byte; or those that saw bodies in blind cells; or, without a look into announced matrices, the nearest ones, some at random, or those whose answers filled most so far; or none",
     )
     shortlist: int = quantity(
         0,

@@ -44,3 +44,27 @@ def test_what_one_station_knows_changes_the_loss_that_another_one_expects_by_not
     loss, state = loss_db(1.5, 3.0)
     assert list(state) == [LOS, NLOSV]
     assert loss[0] == loss_db(1.5)[0][0]
+
+
+def test_a_loss_is_the_same_to_the_last_bit_however_many_other_stations_decide():
+    rng, count, known = np.random.default_rng(3), 60, 12
+    first_m, second_m = (
+        np.column_stack([rng.uniform(2000.0, 2400.0, count), rng.uniform(-9.0, 9.0, count), np.full(count, 1.6)])
+        for _ in range(2)
+    )
+    center_m = np.column_stack([rng.uniform(2000.0, 2400.0, known), rng.uniform(-8.0, 8.0, known), np.zeros(known)])
+    size_m, yaw_rad = np.tile([4.5, 1.8, 1.5], (known, 1)), rng.uniform(0.0, 0.1, known)
+    none = np.full(count, -1, np.int64)
+
+    def loss(stations):
+        """Return the losses that the last one of some stations expects, all of which know the same bodies."""
+        world, belonging = [np.tile(part, (stations, 1)) for part in (center_m, size_m)], np.arange(stations)
+        links = BelievedLinks(
+            first_m, second_m, np.full(count, stations - 1), none, none,
+            Boxes(world[0], world[1], np.tile(yaw_rad, stations)), np.repeat(belonging, known),
+        )  # fmt: skip
+        return believed_loss_db(links, CHANNEL)[0]
+
+    alone = loss(1)
+    assert len(np.unique(alone)) == count
+    np.testing.assert_array_equal(loss(300), alone)
