@@ -109,7 +109,14 @@ def test_an_ego_that_knows_few_helpers_counts_only_for_the_picks():
 def test_rules_pick_by_distance_by_chance_and_by_what_is_announced():
     tally = tally_of(views_of("x   ", "xx  ", "xxx ", distance_m=[9, 1, 5], uniform=[0.1, 0.5, 0.9]))
     covered = {name: sums.covered for (name, count, least), sums in tally.picked.items() if (count, least) == (1, 1)}
-    assert covered == {NOBODY: 0.0, "random_helpers": 1.0, "nearest": 2.0, "blind_cells": 3.0, "most_weight": 3.0, EVERYBODY: 3.0}
+    assert covered == {
+        NOBODY: 0.0,
+        "random_helpers": 1.0,
+        "nearest": 2.0,
+        "blind_cells": 3.0,
+        "most_weight": 3.0,
+        EVERYBODY: 3.0,
+    }
 
 
 def test_a_helper_that_is_picked_may_have_nothing_to_give():
