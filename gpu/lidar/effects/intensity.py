@@ -37,7 +37,19 @@ def received_power(
         range_m: Distance along the ray, above 0; infinite where the ray meets nothing, which gives power 0.
         extinction_per_m: Extinction coefficient of the air (`weather`); 0 is clear air.
     """
-    return np.asarray(reflectivity * np.asarray(incidence_cos) * np.exp(-2.0 * extinction_per_m * range_m) / range_m**2)
+    plain = np.asarray(reflectivity * np.asarray(incidence_cos) / range_m**2)
+    # An infinite range times an extinction of 0 is not a number.
+    return plain * two_way_transmission(range_m, extinction_per_m) if extinction_per_m > 0.0 else plain
+
+
+def two_way_transmission(range_m: Float[np.ndarray, "*rays"], extinction_per_m: float) -> Float[np.ndarray, "*rays"]:
+    """Return the share of the light that passes the air on the way to a surface and back: exp(-2 extinction R).
+
+    Args:
+        range_m: Distance along each ray.
+        extinction_per_m: Extinction coefficient of the air, at least 0.
+    """
+    return np.exp(-2.0 * extinction_per_m * range_m)
 
 
 def least_power(stated_range_m: float, stated_reflectivity: float) -> float:
@@ -118,7 +130,7 @@ def reported_intensity(
     reflectivity: Float[np.ndarray, "*rays"],
     incidence_cos: Float[np.ndarray, "*rays"] | float = 1.0,
     retroreflection: Float[np.ndarray, "*rays"] | float = 0.0,
-    two_way_transmission: Float[np.ndarray, "*rays"] | float = 1.0,
+    transmission: Float[np.ndarray, "*rays"] | float = 1.0,
     diffuse_top: int = DIFFUSE_TOP,
 ) -> UInt8[np.ndarray, "*rays"]:
     """Return the calibrated intensity of each return, a byte, as a sensor reports that corrects for the range.
@@ -131,10 +143,10 @@ def reported_intensity(
         reflectivity: Reflectivity of each surface, 0 to 1.
         incidence_cos: Cosine of the angle of incidence, 0 to 1.
         retroreflection: Share of the light of an ideal retroreflector that the surface sends back, 0 to 1; 0 is a diffuse surface.
-        two_way_transmission: exp(-2 extinction R) of the air; 1 is clear air.
+        transmission: Share of the light that passes the air, from `two_way_transmission`; 1 is clear air.
         diffuse_top: Value of a white Lambertian surface, below 255: 100 for the VLP-16, 110 for the VLS-128.
     """
-    diffuse = np.clip(np.rint(diffuse_top * reflectivity * incidence_cos * two_way_transmission), 0, diffuse_top)
-    sent_back = np.clip(retroreflection * np.asarray(two_way_transmission), 0, 1)
+    diffuse = np.clip(np.rint(diffuse_top * reflectivity * incidence_cos * transmission), 0, diffuse_top)
+    sent_back = np.clip(retroreflection * np.asarray(transmission), 0, 1)
     bright = diffuse_top + 1 + np.rint((254 - diffuse_top) * sent_back)
     return np.where(np.asarray(retroreflection) > 0.0, bright, diffuse).astype(np.uint8)

@@ -26,8 +26,9 @@ def test_power_falls_with_the_square_of_the_range_and_with_the_cosine_of_inciden
     assert grazing == pytest.approx(0.5 * steep)
 
 
-def test_a_ray_that_meets_nothing_has_no_power():
-    assert received_power(0.5, 1.0, np.array([np.inf]), 0.01)[0] == 0.0
+@pytest.mark.parametrize("extinction", [0.0, 0.01])
+def test_a_ray_that_meets_nothing_has_no_power(extinction):
+    assert received_power(0.5, 1.0, np.array([np.inf]), extinction)[0] == 0.0
 
 
 def test_fog_takes_its_share_of_the_power_on_the_way_there_and_back():
