@@ -6,21 +6,29 @@ orientation of the sensor. Beam divergence and the rotation of the sensor during
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Float32, Int32, Int64
 from numba import njit
 
+from v2xsim.gpu.lidar.mesh_rays import NO_MESHES, Meshes, mesh_rays
 from v2xsim.gpu.lidar.models import Beams
-from v2xsim.gpu.lidar.rays import rays_of
-from v2xsim.gpu.lidar.window import window
+from v2xsim.gpu.lidar.rays import rays_of, turning
+from v2xsim.gpu.lidar.window import rays_at
 from v2xsim.records import BUILDING, GROUND, NOTHING, Boxes, Obstacles
 
 # Walls are enlarged by this much, so that no ray passes between two walls or between a wall and its roof.
 SEAM_M = 1e-6
 # Boxes on the ground are extended below it, so that a ray to the common plane of a bottom and the ground hits the ground.
 FOUNDATION_M = 1.0
+
+# glibc gives freed memory back to the system as soon as more than twice the largest block that was ever freed is free at the end of the heap. A scan
+# frees more than that, so each new one waits for pages, and takes up to four times as long. After a large block was freed, it keeps 32 MB.
+np.empty(1 << 24, np.uint8)
+
+NO_FACES = np.zeros((0, 0), np.int32)
+"""For `cast_rays`, without meshes."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +38,12 @@ class Scan:
     Attributes:
         range_m: Distance along each ray to the first hit; infinite if nothing is in range.
         object_id: What each ray hits: an agent id, GROUND, BUILDING or NOTHING.
+        triangle: Number of the triangle within its shape, where a ray hits a mesh, and any number elsewhere; no item if all bodies are boxes.
     """
 
     range_m: Float32[np.ndarray, "beams columns"]
     object_id: Int64[np.ndarray, "beams columns"]
+    triangle: Int32[np.ndarray, "rows_or_none columns_or_none"] = field(default_factory=lambda: NO_FACES)
 
 
 def plain(obstacles: Obstacles) -> tuple[np.ndarray | float | int, ...]:
@@ -236,16 +246,18 @@ def _ground_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, down, height,
 # LLVM then probably no longer knows that depths, ids and scratch are distinct arrays.
 @njit(cache=True, nogil=True, error_model="numpy")
 def cast_rays(  # type: ignore[no-untyped-def]
-    elevation, cos_el, sin_el, cos_az, sin_az, range_m, pose, center, size, yaw, box_id, skip,
+    elevation, cos_el, sin_el, cos_az, sin_az, range_m, view, meshes, faces, pose, center, size, yaw, box_id, skip,
     vertex, seam, first_vertex, base, top, grid_origin, cell, nx, ny, offset, item, lower, upper,
 ):  # fmt: skip
     """Return the distance to the first hit of each ray, and what it hits: the row of a box, GROUND, BUILDING or NOTHING.
 
     The distance of a ray that hits nothing is a little more than the range. The arguments are the plain arrays of `Rays` and
-    of `cast`. The two results are allocated here and not by the caller: as LLVM then knows that they are distinct arrays, a
+    of `cast`. `faces` has a number for each ray, or no item without meshes; where a mesh is hit, that of the triangle within its shape is
+    written. The two results are allocated here and not by the caller: as LLVM then knows that they are distinct arrays, a
     scan of 64 x 1,800 rays costs a third.
     """
     columns = len(cos_az)
+    far_m = view.far_m
     turn = pose[:3, :3].copy()
     ox, oy, oz = pose[0, 3], pose[1, 3], pose[2, 3]
     # A hit at exactly the reach still counts.
@@ -257,20 +269,21 @@ def cast_rays(  # type: ignore[no-untyped-def]
     axes = np.empty((3, 3))
     work = np.empty((3, columns))
     odd = np.empty(columns, np.int64)
-    near_prisms = _prisms_near(ox, oy, range_m, grid_origin, cell, nx, ny, offset, item, lower, upper)
+    near_prisms = _prisms_near(ox, oy, far_m, grid_origin, cell, nx, ny, offset, item, lower, upper)
     most = 8
     for b in near_prisms:
         most = max(most, first_vertex[b + 1] - first_vertex[b])
     corner = np.empty((most, 3))
     local = np.empty((most, 2))
 
+    has_meshes = len(meshes.shape) > 0
     for n in range(len(yaw)):
-        if box_id[n] == skip:
+        if box_id[n] == skip or (has_meshes and meshes.shape[n] >= 0):
             continue
         half_l, half_w, high = 0.5 * size[n, 0], 0.5 * size[n, 1], size[n, 2]
         dx, dy, dz = ox - center[n, 0], oy - center[n, 1], oz - center[n, 2]
-        far_m = range_m + math.sqrt(half_l * half_l + half_w * half_w)
-        if dx * dx + dy * dy > far_m * far_m:
+        apart_m = far_m + math.sqrt(half_l * half_l + half_w * half_w)
+        if dx * dx + dy * dy > apart_m * apart_m:
             continue
         c, s = math.cos(yaw[n]), math.sin(yaw[n])
         for j in range(3):
@@ -291,7 +304,9 @@ def cast_rays(  # type: ignore[no-untyped-def]
         # The side that faces the sensor most gives the tightest bound of the distance.
         side = 0 if abs(bx) - half_l > abs(by) - half_w else 1
         scale = 1.0 / max(1e-12, math.hypot(axes[side, 0], axes[side, 1]))
-        first, width, low, end = window(corner, 8, axes[side, 0] * scale, axes[side, 1] * scale, elevation, columns)
+        first, width, low, end = rays_at(
+            view, corner, 8, axes[side, 0] * scale, axes[side, 1] * scale, elevation, sin_az
+        )
         first %= columns
         while width > 0 and end > low:
             part = min(width, columns - first)
@@ -328,11 +343,11 @@ def cast_rays(  # type: ignore[no-untyped-def]
             ux, uy = ex / length, ey / length
             across = uy * ax - ux * ay
             # From outside, the first hit is on a wall that faces the sensor; from inside, on a wall seen from its back.
-            if (across < 0.0) == inside or abs(across) > range_m:
+            if (across < 0.0) == inside or abs(across) > far_m:
                 continue
             start = (ux * ax + uy * ay) / length
             beside = max(0.0, start * length, -(start + 1.0) * length)
-            if across * across + beside * beside > range_m * range_m:
+            if across * across + beside * beside > far_m * far_m:
                 continue
             for j in range(3):
                 axes[0, j] = uy * turn[0, j] - ux * turn[1, j]
@@ -345,7 +360,7 @@ def cast_rays(  # type: ignore[no-untyped-def]
                 for j in range(3):
                     corner[i, j] = turn[0, j] * x + turn[1, j] * y + turn[2, j] * z
             scale = 1.0 / max(1e-12, math.hypot(axes[0, 0], axes[0, 1]))
-            first, width, low, end = window(corner, 4, axes[0, 0] * scale, axes[0, 1] * scale, elevation, columns)
+            first, width, low, end = rays_at(view, corner, 4, axes[0, 0] * scale, axes[0, 1] * scale, elevation, sin_az)
             first %= columns
             while width > 0 and end > low:
                 part = min(width, columns - first)
@@ -369,7 +384,7 @@ def cast_rays(  # type: ignore[no-untyped-def]
                 local[v, 0], local[v, 1] = foot[v, 0] - sx, foot[v, 1] - sy
                 for j in range(3):
                     corner[v, j] = turn[0, j] * local[v, 0] + turn[1, j] * local[v, 1] + turn[2, j] * level
-            first, width, low, end = window(corner, count, 0.0, 0.0, elevation, columns)
+            first, width, low, end = rays_at(view, corner, count, 0.0, 0.0, elevation, sin_az)
             first %= columns
             while width > 0 and end > low:
                 part = min(width, columns - first)
@@ -381,11 +396,34 @@ def cast_rays(  # type: ignore[no-untyped-def]
                 )  # fmt: skip
                 width -= part
                 first = 0
+    # Last, since most of them are hidden by buildings and by nearer bodies.
+    if has_meshes:
+        mesh_rays(
+            depth,
+            row,
+            faces,
+            elevation,
+            cos_el,
+            sin_el,
+            cos_az,
+            sin_az,
+            view,
+            turn,
+            ox,
+            oy,
+            oz,
+            center,
+            size,
+            yaw,
+            box_id,
+            skip,
+            meshes,
+        )
     return depth, row
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _scan_of(depth, row, box_id):  # type: ignore[no-untyped-def]
+def _in_words(depth, row, box_id):  # type: ignore[no-untyped-def]
     """Return range and hit object of each ray from what `cast_rays` wrote."""
     range_m = np.empty(depth.shape, np.float32)
     object_id = np.empty(depth.shape, np.int64)
@@ -396,6 +434,17 @@ def _scan_of(depth, row, box_id):  # type: ignore[no-untyped-def]
     return range_m, object_id
 
 
+def scan_of(
+    depth: Float[np.ndarray, "beams columns"],
+    row: Int32[np.ndarray, "beams columns"],
+    box_id: Int64[np.ndarray, " boxes"],
+    faces: Int32[np.ndarray, "rows_or_none columns_or_none"] = NO_FACES,
+) -> Scan:
+    """Return what `cast_rays` wrote as a scan."""
+    range_m, object_id = _in_words(depth, row, box_id)
+    return Scan(range_m, object_id, faces)
+
+
 def cast(
     beams: Beams,
     world_from_sensor: Float[np.ndarray, "4 4"],
@@ -403,6 +452,7 @@ def cast(
     box_id: Int64[np.ndarray, " boxes"],
     obstacles: Obstacles,
     skip_id: int = -1,
+    meshes: Meshes = NO_MESHES,
 ) -> Scan:
     """Return what each ray of one lidar hits first.
 
@@ -414,13 +464,15 @@ def cast(
         obstacles: Buildings. A building whose base is above ground has a bottom face, too. The inside of a building is
             open, as it is for links (`v2xsim.comms.channel.geometry`).
         skip_id: Identity of the agent whose body the rays ignore: the vehicle with the lidar.
+        meshes: Shapes of the bodies; without any, all are boxes.
     """
     rays = rays_of(beams)
+    faces = np.empty((len(rays.elevation), beams.columns), np.int32) if len(meshes.shape) else NO_FACES
     depth, row = cast_rays(
-        *rays, np.ascontiguousarray(world_from_sensor, np.float64), boxes.center_m, boxes.size_m, boxes.yaw_rad,
+        *rays, turning(rays.range_m, beams.columns), meshes, faces, np.ascontiguousarray(world_from_sensor, np.float64), boxes.center_m, boxes.size_m, boxes.yaw_rad,
         box_id, skip_id, *plain(obstacles),
     )  # fmt: skip
-    return Scan(*_scan_of(depth, row, box_id))
+    return scan_of(depth, row, box_id, faces)
 
 
 def as_cast(

@@ -1,5 +1,6 @@
 """The rays of a lidar as compiled code reads them."""
 
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -29,8 +30,47 @@ class Rays(NamedTuple):
     range_m: float
 
 
+_RAYS: dict[int, tuple["weakref.ref[Beams]", Rays]] = {}
+
+
+class View(NamedTuple):
+    """How the rays of a sensor lie in its frame.
+
+    Attributes:
+        is_flat: False for a lidar, whose columns lie evenly around its z axis. True for a camera, whose rays cross a plane at x = 1: row and
+            column give z and y there.
+        far_m: Distance beyond which nothing is hit.
+        turn_columns: Number of columns of a whole turn of a lidar. If it is larger than the number of columns of the rays, these are a sector.
+        first_column: First column of a sector, counted in the whole turn.
+    """
+
+    is_flat: bool
+    far_m: float
+    turn_columns: int
+    first_column: int
+
+
+@njit(cache=True, nogil=True)
+def turning(far_m, columns):  # type: ignore[no-untyped-def]
+    """Return the view of a lidar whose rays are a whole turn."""
+    return View(False, far_m, columns, 0)
+
+
 def rays_of(beams: Beams) -> Rays:
-    """Return the rays of a beam pattern. It takes a tenth of the time of a scan, so callers with many scans keep the result."""
+    """Return the rays of a beam pattern; they are computed once for each pattern, since that takes a tenth of the time of a scan."""
+    if (known := _RAYS.get(id(beams))) is not None and known[0]() is beams:
+        return known[1]
+    rays = _computed(beams)
+    number = id(beams)
+
+    def forget(_: "weakref.ref[Beams]") -> None:
+        _RAYS.pop(number, None)
+
+    _RAYS[number] = weakref.ref(beams, forget), rays
+    return rays
+
+
+def _computed(beams: Beams) -> Rays:
     cos_el, sin_el = _cos_sin(beams.elevation_rad)
     cos_az, sin_az = _cos_sin(beams.azimuth_rad)
     return Rays(beams.elevation_rad, cos_el, sin_el, cos_az, sin_az, float(beams.range_m))

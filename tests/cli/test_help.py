@@ -15,7 +15,7 @@ from v2xsim.cli.app import app
 ROOT = Path(__file__).resolve().parents[2]
 TREE = typer.main.get_command(app)
 FAMILIES = {
-    "bench": ["radio", "scale", "hnsw", "sequence"],
+    "bench": ["radio", "scale", "lidar", "hnsw", "sequence"],
     "claim": [
         "memory",
         "block",

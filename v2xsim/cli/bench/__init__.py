@@ -1,8 +1,8 @@
 """`v2xsim bench`: timings of parts of the simulator on this machine, one module for each part."""
 
-from v2xsim.cli.bench import hnsw, radio, scale, sequence
+from v2xsim.cli.bench import hnsw, lidar, radio, scale, sequence
 
 NAME = "bench"
 HELP = "Time parts of the simulator on this machine."
 EXAMPLE = "Example: v2xsim bench scale --quick"
-COMMANDS = (radio, scale, hnsw, sequence)
+COMMANDS = (radio, scale, lidar, hnsw, sequence)

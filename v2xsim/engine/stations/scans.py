@@ -14,8 +14,9 @@ from numba import carray, njit  # type: ignore[attr-defined]
 
 from v2xsim.engine.stations.lent_memory import ReturnMemory, address_of, parts, pointer, written_parts
 from v2xsim.gpu.lidar.cast import Scan, as_cast, cast_rays, plain
+from v2xsim.gpu.lidar.mesh_rays import NO_MESHES
 from v2xsim.gpu.lidar.models import Beams
-from v2xsim.gpu.lidar.rays import Rays, rays_of
+from v2xsim.gpu.lidar.rays import Rays, rays_of, turning
 from v2xsim.gpu.lidar.returns import LidarReturns, Noise, Returns, kept_returns
 from v2xsim.perception.matching.matrix import PARTS, mark, of_whole_cells
 from v2xsim.records import NOTHING, Boxes, Obstacles, PerceptionMatrix
@@ -203,7 +204,7 @@ class Scans:
             np.array([number[id(beams)] for beams in lidars.beams]), lidars.station, lidars.world_from_sensor, lidars.believed,
             np.array([noise.key for noise in lidars.noise], np.uint64),
             np.array([noise.lost_below for noise in lidars.noise], np.uint64),
-            *self._scanner.joined(patterns), boxes.center_m, boxes.size_m, boxes.yaw_rad, self._box_id,
+            *self._scanner.joined(patterns), NO_MESHES, boxes.center_m, boxes.size_m, boxes.yaw_rad, self._box_id,
             self._carrier_id, lidars.agent, self._own_rear, self._lower_m, self._scanner.cell_m / self._scanner.parts, *self._scanner.buildings,
             self._address, self._first, self._count, self.hits,
             np.array([address_of(code) for code in self._codes], np.int64),
@@ -243,7 +244,7 @@ def _behind_each_other(models: list[Rays]) -> tuple[Any, ...]:
 @njit(cache=True, nogil=True, error_model="numpy")
 def _scan_all(  # type: ignore[no-untyped-def]
     begin, end, model, station, pose, believed, key, lost_below,
-    elevation, cos_el, sin_el, cos_az, sin_az, reach_m, first_beam, first_column,
+    elevation, cos_el, sin_el, cos_az, sin_az, reach_m, first_beam, first_column, meshes,
     center, size, yaw, box_id, carrier_id, agent, own_rear, lower_m, cell_m,
     vertex, seam, first_vertex, base, top, grid_origin, cell, nx, ny, offset, item, lower, upper,
     address, first, count, hits, code_address, side,
@@ -261,8 +262,9 @@ def _scan_all(  # type: ignore[no-untyped-def]
     for n in range(begin, end):
         s, m = station[n], model[n]
         b0, b1, c0, c1 = first_beam[m], first_beam[m + 1], first_column[m], first_column[m + 1]
+        faces = np.empty((b1 - b0, c1 - c0) if len(meshes.shape) else (0, 0), np.int32)
         depth, row = cast_rays(
-            elevation[b0:b1], cos_el[b0:b1], sin_el[b0:b1], cos_az[c0:c1], sin_az[c0:c1], reach_m[m], pose[n],
+            elevation[b0:b1], cos_el[b0:b1], sin_el[b0:b1], cos_az[c0:c1], sin_az[c0:c1], reach_m[m], turning(reach_m[m], c1 - c0), meshes, faces, pose[n],
             center, size, yaw, carrier_id, agent[s],
             vertex, seam, first_vertex, base, top, grid_origin, cell, nx, ny, offset, item, lower, upper,
         )  # fmt: skip
