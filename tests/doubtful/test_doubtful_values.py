@@ -343,7 +343,7 @@ UNSEEN = {"cooperation.fusion": "cpm", "cooperation.retelling": "unseen"}
 
 
 @pytest.mark.parametrize(("changes", "named"), [
-    ({}, "matching rule blind_cells, which compares them, asks nobody"), (MISSED, "redundancy rule missed does not know what others see"),
+    ({}, "matching rule most_weight, which compares them, asks nobody"), (MISSED, "redundancy rule missed does not know what others see"),
     ({"cooperation.matching": "hidden_bodies"}, "matching rule hidden_bodies"), ({"radio.access": "ideal"}, "asks nobody"),
     ({"cooperation.fusion": "matrices"}, "fusion scheme matrices has nothing to fuse"),
 ])  # fmt: skip

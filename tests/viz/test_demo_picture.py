@@ -14,7 +14,7 @@ from v2xsim.viz import render
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-FRAME = 14
+FRAME = 13
 COUNTS = re.compile(r"Ego alone sees (\d+) of (\d+) road users, fused (\d+) of (\d+)")
 Row = dict[str, Any]
 
