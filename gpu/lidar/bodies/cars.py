@@ -8,7 +8,7 @@ import math
 
 from v2xsim.gpu.lidar.bodies.materials import Material
 from v2xsim.gpu.lidar.bodies.side_view import Point, Strip, side_view_mesh
-from v2xsim.gpu.lidar.bodies.solids import Mesh, box, merged, wheel
+from v2xsim.gpu.lidar.bodies.solids import Mesh, axle, box, merged
 
 PAINT, DARK, GLASS, LAMP, PLATE = (
     Material.PAINT, Material.DARK_PAINT, Material.GLASS, Material.LAMP, Material.RETROREFLECTOR,
@@ -83,7 +83,68 @@ def car() -> Mesh:
         (PAINT, "cowl screen a_top a"), (GLASS, "a a_top b_top b"), (DARK, "b b_top b_back_top b_back"), (GLASS, "b_back b_back_top c_top c"),
         (PAINT, "c c_top back shelf"), (PAINT, "screen roof back c_top b_back_top b_top a_top"),
     ]  # fmt: skip
-    wheels = [wheel(x, (0.70, 0.925), 0.33).with_mirrored() for x in (1.42, -1.38)]
+    wheels = [axle(x, 0.925, 0.225, 0.33) for x in (1.42, -1.38)]
     return merged(
         [side_view_mesh(points, outline, panels), *wheels, box((-1.8, 1.85), (-0.68, 0.68), (0.18, 0.71), DARK)]
+    )
+
+
+def van() -> Mesh:
+    """Return a panel van of 5.50 x 2.00 x 2.30 m with windows in its cab and its rear doors."""
+    points = {
+        "lip": Point(2.66, 0.22, 0.80),
+        "low": Point(2.75, 0.42, 0.80, (0.26,)),
+        "plate": Point(2.75, 0.53, 0.80, (0.26,)),
+        "grille": Point(2.73, 0.68, 0.82, (0.50,)),
+        "nose": Point(2.64, 0.93, 0.84, (0.52,)),
+        "cowl": Point(2.02, 1.18, 0.84, (0.78,)),
+        "screen": Point(1.20, 2.10, 0.76, (0.70,)),
+        "roof_front": Point(0.85, 2.24, 0.78),
+        "roof": Point(-0.90, 2.30, 0.80),
+        "roof_rear": Point(-2.55, 2.26, 0.80),
+        "back": Point(-2.68, 2.12, 0.84, (0.06, 0.74)),
+        "back_top": Point(-2.69, 2.00, 0.86, (0.06, 0.74)),
+        "back_low": Point(-2.72, 1.38, 0.93, (0.06, 0.78)),
+        "tail": Point(-2.74, 0.95, 0.94, (0.80,)),
+        "tag": Point(-2.75, 0.74, 0.94, (0.26,)),
+        "bumper": Point(-2.75, 0.62, 0.94, (0.26,)),
+        "apron": Point(-2.70, 0.28, 0.90),
+        "fender": Point(2.42, 0.84, 0.93),
+        "wing": Point(1.80, 0.94, 0.975),
+        "hinge": Point(1.28, 0.96, 0.98),
+        "door": Point(0.20, 0.97, 0.985),
+        "hip": Point(-1.55, 0.97, 0.985),
+        "flank": Point(-2.56, 0.96, 0.97),
+        "sill_front": Point(1.28, 0.40, 0.99),
+        "sill_rear": Point(-0.98, 0.40, 0.99),
+        "a": Point(1.76, 1.22, 0.90),
+        "a_top": Point(1.08, 1.96, 0.80),
+        "b": Point(0.34, 1.22, 0.94),
+        "b_top": Point(0.34, 1.98, 0.84),
+        "p": Point(0.20, 1.22, 0.96),
+        "p_top": Point(0.20, 2.02, 0.87),
+        "c": Point(-2.58, 1.38, 0.95),
+        "c_top": Point(-2.56, 2.02, 0.88),
+        **arch("f", 1.80, 0.34, 0.39, 0.985),
+        **arch("r", -1.55, 0.34, 0.39, 0.985),
+    }
+    doors = Strip(PAINT, ((0.06, GLASS), (0.76, PAINT)))
+    outline: list[tuple[str, Strip | Material]] = [
+        ("lip", DARK), ("low", Strip(PLATE, ((0.26, DARK),))), ("plate", DARK), ("grille", Strip(DARK, ((0.51, LAMP),))), ("nose", PAINT),
+        ("cowl", Strip(GLASS, ((0.75, PAINT),))), ("screen", PAINT), ("roof_front", PAINT), ("roof", PAINT), ("roof_rear", PAINT), ("back", PAINT),
+        ("back_top", doors), ("back_low", Strip(PAINT, ((0.79, LAMP),))), ("tail", PAINT), ("tag", Strip(PLATE, ((0.26, PAINT),))), ("bumper", DARK),
+        ("apron", DARK), *((f"r{n}", DARK) for n in range(5, -1, -1)), *((f"f{n}", DARK) for n in range(5, -1, -1)),
+    ]  # fmt: skip
+    panels = [
+        (DARK, "lip low plate grille f0"), (LAMP, "grille nose fender"), (PAINT, "grille fender f1 f0"), (PAINT, "nose cowl a hinge wing fender"),
+        (PAINT, "fender wing f3 f2 f1"), (PAINT, "wing hinge sill_front f5 f4 f3"), (DARK, "f5 sill_front sill_rear r0"),
+        (PAINT, "hinge door sill_rear sill_front"), (PAINT, "door hip r2 r1 r0 sill_rear"), (PAINT, "hip flank r4 r3 r2"),
+        (PAINT, "flank tail tag bumper r5 r4"), (DARK, "bumper apron r5"), (PAINT, "hinge a b p door"), (GLASS, "a a_top b_top b"),
+        (PAINT, "cowl screen a_top a"), (PAINT, "b b_top p_top p"), (PAINT, "door p c flank hip"), (PAINT, "p p_top c_top c"),
+        (PAINT, "screen roof_front p_top b_top a_top"), (PAINT, "roof_front roof roof_rear c_top p_top"), (PAINT, "roof_rear back back_top c_top"),
+        (PAINT, "back_top back_low c c_top"), (LAMP, "back_low tail flank c"),
+    ]  # fmt: skip
+    wheels = [axle(x, 1.0, 0.235, 0.34) for x in (1.80, -1.55)]
+    return merged(
+        [side_view_mesh(points, outline, panels), *wheels, box((-2.0, 2.25), (-0.74, 0.74), (0.21, 0.74), DARK)]
     )

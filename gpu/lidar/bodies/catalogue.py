@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from functools import cache
 
-from v2xsim.gpu.lidar.bodies.cars import car
+from v2xsim.gpu.lidar.bodies.buses import bus, bus_front, bus_rear
+from v2xsim.gpu.lidar.bodies.cars import car, van
 from v2xsim.gpu.lidar.bodies.materials import Material
+from v2xsim.gpu.lidar.bodies.people import pedestrian
 from v2xsim.gpu.lidar.bodies.shapes import Shape, Shapes, joined
 from v2xsim.gpu.lidar.bodies.solids import Mesh, box, normalised
+from v2xsim.gpu.lidar.bodies.trucks import semitrailer, tractor, trailer, truck
+from v2xsim.gpu.lidar.bodies.two_wheelers import bicycle, motorcycle
 
 
 def unit_box() -> Mesh:
@@ -14,12 +18,31 @@ def unit_box() -> Mesh:
     return box((-0.5, 0.5), (-0.5, 0.5), (0.0, 1.0), Material.PAINT)
 
 
-_BUILDERS: dict[str, Callable[[], Mesh]] = {"box": unit_box, "car": car}
+_BUILDERS: dict[str, Callable[[], Mesh]] = {
+    "box": unit_box,
+    "car": car,
+    "van": van,
+    "truck": truck,
+    "tractor": tractor,
+    "semitrailer": semitrailer,
+    "trailer": trailer,
+    "bus": bus,
+    "bus_front": bus_front,
+    "bus_rear": bus_rear,
+    "motorcycle": motorcycle,
+    "bicycle": bicycle,
+    "pedestrian": pedestrian,
+}
 
 SHAPE_NAMES = tuple(_BUILDERS)
 """Names of the shapes; the position in this tuple is the number in `shapes`."""
 
-_SHAPE_OF = {("passenger", "whole"): "car"}
+_SHAPE_OF = {
+    ("passenger", "whole"): "car", ("van", "whole"): "van", ("truck", "whole"): "truck", ("bus", "whole"): "bus",
+    ("motorcycle", "whole"): "motorcycle", ("bicycle", "whole"): "bicycle", ("pedestrian", "whole"): "pedestrian",
+    ("truck", "front"): "tractor", ("truck", "rear"): "semitrailer", ("bus", "front"): "bus_front", ("bus", "rear"): "bus_rear",
+    ("passenger", "trailer"): "trailer", ("van", "trailer"): "trailer", ("truck", "trailer"): "trailer", ("bus", "trailer"): "trailer",
+}  # fmt: skip
 
 
 def mesh_of_shape(name: str) -> Mesh:

@@ -64,7 +64,16 @@ def side_view_mesh(
         points: The points by name.
         outline: Names around the side view, counter-clockwise where x is to the right and z is up; with each, the strip from it to the next.
         panels: Material and the names, separated by spaces, of the corners of each polygon of the side.
+
+    Raises:
+        ValueError: If the panels do not fill the outline once.
     """
+    filled_m2 = sum(abs(_area(_flat(points, text.split()))) for _, text in panels)
+    outline_m2 = _area(_flat(points, [name for name, _ in outline]))
+    if abs(filled_m2 - outline_m2) > 1e-9:
+        raise ValueError(
+            f"the panels of a side view must fill its outline of {outline_m2:.6f} m2 once, got {filled_m2:.6f} m2 in all"
+        )
     vertices: list[tuple[float, float, float]] = []
     row: dict[str, list[int]] = {}
     for name, point in points.items():
@@ -77,9 +86,8 @@ def side_view_mesh(
     materials: list[Material] = []
     for material, text in panels:
         names = text.split()
-        flat = np.array([(points[name].x_m, points[name].z_m) for name in names])
-        names = names if _area(flat) > 0.0 else names[::-1]
-        for a, b, c in polygon_triangles(np.array([(points[name].x_m, points[name].z_m) for name in names])):
+        names = names if _area(_flat(points, names)) > 0.0 else names[::-1]
+        for a, b, c in polygon_triangles(_flat(points, names)):
             p, q, r = names[a], names[b], names[c]
             triangles += [(row[p][0], row[q][0], row[r][0]), (row[p][-1], row[r][-1], row[q][-1])]
             materials += [material] * 2
@@ -89,6 +97,11 @@ def side_view_mesh(
             triangles.append(triangle)
             materials.append(strip if isinstance(strip, Material) else strip.at(center_m))
     return mesh_of(where, triangles, materials)
+
+
+def _flat(points: Mapping[str, Point], names: Sequence[str]) -> np.ndarray:
+    """Return points of the side view as rows of x and z."""
+    return np.array([(points[name].x_m, points[name].z_m) for name in names])
 
 
 def _zipped(here: list[int], there: list[int], where: np.ndarray) -> list[tuple[int, int, int]]:

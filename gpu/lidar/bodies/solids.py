@@ -108,7 +108,7 @@ def box(x_m: tuple[float, float], y_m: tuple[float, float], z_m: tuple[float, fl
     return loft(np.stack([np.column_stack([foot, np.full(4, z)]) for z in z_m]), material)
 
 
-def wheel(x_m: float, y_m: tuple[float, float], radius_m: float, rim: float = 0.62, corners: int = 10) -> Mesh:
+def wheel(x_m: float, y_m: tuple[float, float], radius_m: float, rim: float = 0.62, corners: int = 8) -> Mesh:
     """Return a wheel on the left side of a vehicle: a tyre that stands on the ground, and its metal rim.
 
     Args:
@@ -127,3 +127,80 @@ def wheel(x_m: float, y_m: tuple[float, float], radius_m: float, rim: float = 0.
         for radius, y in ((radius_m, y_m[0]), (radius_m, y_m[1]), (rim * radius_m, y_m[1]))
     ]
     return loft(np.array(rings), Material.RUBBER, (Material.RUBBER, Material.METAL))
+
+
+def axle(x_m: float, half_m: float, width_m: float, radius_m: float, rim: float = 0.62) -> Mesh:
+    """Return the two wheels of an axle; `half_m` is where their outer sides are, and `width_m` the width of a tyre."""
+    return wheel(x_m, (half_m - width_m, half_m), radius_m, rim).with_mirrored()
+
+
+def tube(
+    points_m: Sequence[tuple[float, float, float]], radii_m: Sequence[float], material: Material, corners: int = 6
+) -> Mesh:
+    """Return a bent tube through points, such as a limb or a pipe; its ends are flat.
+
+    Args:
+        points_m: Middle of the tube at its start, its bends and its end.
+        radii_m: Radius at each point.
+        material: Its material.
+        corners: Corners of its cross-section.
+    """
+    middle = np.array(points_m, np.float64)
+    along = np.gradient(middle, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    # Across the tube, as level as can be; for a tube that stands upright, across the heading.
+    aside = np.cross(along.mean(axis=0), [0.0, 0.0, 1.0])
+    aside = aside / np.linalg.norm(aside) if np.linalg.norm(aside) > 0.05 else np.array([0.0, 1.0, 0.0])
+    angle = 2.0 * math.pi * (np.arange(corners) + 0.5) / corners
+    rings = []
+    for center, direction, radius in zip(middle, along, radii_m, strict=True):
+        first = aside - (aside @ direction) * direction
+        first /= np.linalg.norm(first)
+        second = np.cross(direction, first)
+        rings.append(center + radius * (np.cos(angle)[:, None] * first + np.sin(angle)[:, None] * second))
+    return loft(np.array(rings), material)
+
+
+def stacked(
+    center_m: tuple[float, float],
+    levels: Sequence[tuple[float, float, float, float]],
+    material: Material | Sequence[Material],
+    corners: int = 8,
+) -> Mesh:
+    """Return a solid of elliptical levels one above the other, such as a torso or a head.
+
+    Args:
+        center_m: Position x and y of its axis.
+        levels: Height of each level, shift of its centre forward, and half its length (x) and width (y).
+        material: Material of all, or of each band between two levels.
+        corners: Corners of a level.
+    """
+    angle = 2.0 * math.pi * (np.arange(corners) + 0.5) / corners
+    rings = [
+        np.column_stack(
+            [center_m[0] + shift + half_x * np.cos(angle), center_m[1] + half_y * np.sin(angle), np.full(corners, z)]
+        )
+        for z, shift, half_x, half_y in levels
+    ]
+    return loft(np.array(rings), material)
+
+
+def bicycle_tyre(x_m: float, radius_m: float, depth_m: float, half_m: float, corners: int = 10) -> Mesh:
+    """Return the tyre and rim of a wheel in the middle plane that rays pass through between them and the hub: a ring.
+
+    Args:
+        x_m: Where its axle is.
+        radius_m: Radius of the tyre, and the height of its axle.
+        depth_m: How far the ring reaches inwards.
+        half_m: Half its width.
+        corners: Corners of the polygon.
+    """
+    angle = 2.0 * math.pi * (np.arange(corners) + 0.5) / corners
+    out = np.column_stack([np.sin(angle), np.zeros(corners), np.cos(angle)]) / math.cos(math.pi / corners)
+    center = np.array([x_m, 0.0, radius_m])
+    tread, inner, aside = center + radius_m * out, center + (radius_m - depth_m) * out, np.array([0.0, half_m, 0.0])
+    return loft(
+        np.array([inner - aside, tread, inner + aside]),
+        [Material.RUBBER, Material.RUBBER, Material.METAL],
+        closed=True,
+    )
