@@ -107,7 +107,7 @@ def main() -> None:
     meshes = {name: mesh_of_shape(name) for name in sys.argv[2:] or SHAPE_NAMES if name != "box"}
     if len(sys.argv) < 3:
         # The places of the parts are those of `v2xsim.mobility.two_parts`, the whole 16.5 m and 18 m long.
-        meshes["tractor + semitrailer"] = composed(("tractor", 7.03), ("semitrailer", -1.45))
+        meshes["tractor + semitrailer"] = composed(("tractor", 7.025), ("semitrailer", -1.45))
         meshes["bus_front + bus_rear"] = composed(("bus_front", 3.69), ("bus_rear", -5.31))
     per_row = 2 if len(meshes) > 1 else 1
     rows = -(-len(meshes) // per_row)

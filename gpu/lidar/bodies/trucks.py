@@ -93,7 +93,7 @@ def truck() -> Mesh:
     return merged([
         _cab(6.0, 2.15, 2.75, 4.62),
         box((-5.92, 3.72), (-half, half), (1.08, 3.20), PAINT),
-        box((-5.80, 3.90), (-0.43, 0.43), (0.70, 1.08), DARK),
+        box((-5.90, 3.90), (-0.43, 0.43), (0.70, 1.08), DARK),
         _guard((-2.20, 2.90), half - 0.03),
         axle(4.62, half - 0.01, 0.32, 0.50), axle(-2.75, half - 0.01, 0.58, 0.50), axle(-4.10, half - 0.01, 0.32, 0.50),
         *_tail(-6.0, half),
@@ -117,7 +117,8 @@ def semitrailer() -> Mesh:
     kingpin = front - 1.6
     return merged([
         box((-6.76, front), (-half, half), (1.22, 4.00), PAINT),
-        box((-6.70, front - 0.30), (-0.50, 0.50), (1.02, 1.22), DARK),
+        box((-3.40, front - 0.30), (-0.50, 0.50), (1.02, 1.22), DARK),
+        box((-6.70, -3.40), (-0.50, 0.50), (0.70, 1.22), DARK),
         # Of the tractor: frame, tank and driven axle.
         box((kingpin - 0.75, front + 0.0), (-0.43, 0.43), (0.70, 1.02), DARK),
         axle(kingpin, half - 0.03, 0.58, 0.50),
@@ -134,7 +135,7 @@ def trailer() -> Mesh:
     half = 1.275
     return merged([
         box((-3.42, 2.30), (-half, half), (1.08, 3.60), PAINT),
-        box((-3.30, 2.20), (-0.50, 0.50), (0.72, 1.08), DARK),
+        box((-3.40, 2.20), (-0.50, 0.50), (0.70, 1.08), DARK),
         box((2.10, 3.50), (-0.08, 0.08), (0.55, 0.75), METAL),
         axle(0.10, half - 0.01, 0.385, 0.50), axle(-1.25, half - 0.01, 0.385, 0.50),
         *_tail(-3.5, half),

@@ -160,8 +160,11 @@ def test_seen_from_the_front_a_body_fills_the_share_of_its_box_that_a_real_one_d
     assert low < silhouette(name, 0) < high
 
 
-def test_from_the_side_a_truck_has_gaps_and_rays_pass_a_bicycle():
-    assert 0.7 < silhouette("semitrailer", 1) < 0.85
+def test_from_the_side_rays_pass_below_a_semitrailer_and_through_the_wheels_of_a_bicycle():
+    # Between its legs and the driven axle, and between the spokes.
+    assert np.isinf(first_hits("semitrailer", [(3.6, 10.0, 0.8)], (0.0, -1.0, 0.0))[0][0])
+    assert np.isinf(first_hits("bicycle", [(0.6, 10.0, 0.45)], (0.0, -1.0, 0.0))[0][0])
+    assert 0.7 < silhouette("semitrailer", 1) < 0.9
     assert 0.15 < silhouette("bicycle", 1) < 0.3
 
 
