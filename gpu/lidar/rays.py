@@ -4,7 +4,7 @@ import weakref
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64, Integer
 from numba import njit
 
 from v2xsim.gpu.lidar.models import Beams
@@ -28,6 +28,13 @@ class Rays(NamedTuple):
     cos_az: Float[np.ndarray, " columns"]
     sin_az: Float[np.ndarray, " columns"]
     range_m: float
+
+    def directions(
+        self, beam: Int64[np.ndarray, " hits"], column: Integer[np.ndarray, " hits"]
+    ) -> Float[np.ndarray, "hits 3"]:
+        """Return the unit vectors of some rays in the frame of the lidar."""
+        flat = self.cos_el[beam]
+        return np.column_stack([flat * self.cos_az[column], flat * self.sin_az[column], self.sin_el[beam]])
 
 
 _RAYS: dict[int, tuple["weakref.ref[Beams]", Rays]] = {}

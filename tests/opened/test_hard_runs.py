@@ -18,6 +18,7 @@ CASES = {
     "one or two lidars": ("lidars.per_vehicle={1: 0.5, 2: 0.5}", "run.seed=11"),
     "large errors": ("errors.gnss_sigma_m=5", "errors.heading_sigma_deg=20", "errors.clock_sigma_ms=80"),
     "all egos": ("cooperation.egos=all",),
+    "meshes": ("lidars.bodies=meshes",),
 }  # fmt: skip
 
 

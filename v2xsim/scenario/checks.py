@@ -172,6 +172,11 @@ def _lidars(scenario: Scenario) -> Iterator[Problem]:
     for keys, model in named:
         if isinstance(model, str):
             yield from _lidar_model(keys, model)
+    if lidars.bodies == "meshes" and scenario.run.device != "cpu":
+        yield Problem(
+            ("lidars", "bodies"),
+            f"must be boxes with run.device {scenario.run.device}: meshes are cast on the processor",
+        )
     for word in (MOUNTS, NO_RIG):
         if word in lidars.rigs:
             yield Problem(("lidars", "rigs", word), "must have another name: this word has a meaning in lidars.carry")

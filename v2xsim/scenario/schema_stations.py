@@ -1,6 +1,6 @@
 """The station and lidar keys of a scenario."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -143,6 +143,10 @@ class Lidars(Section):
         {},
         "1",
         "For each number n, the share of vehicles that carry only the first n lidars of lidars.mounts; without a value, every vehicle carries all of them",
+    )
+    bodies: Literal["boxes", "meshes"] = choice(
+        "boxes",
+        "Bodies of road users as the rays of lidars meet them: boxes, or meshes of cars, trucks, people and others, stretched to the same size",
     )
     range_noise_m: float = quantity(0.02, "m", "Standard deviation of the range noise", ge=0, le=5)
     dropout: float = quantity(0.02, "1", "Share of lidar returns that are lost at random", ge=0, le=1)

@@ -243,9 +243,9 @@ def scanned(monkeypatch, **settings):
     """The lidars of the first car as they are scanned, and the bodies."""
     calls, begin = [], Scanner.begin
 
-    def noted(self, lidars, boxes, box_id):
+    def noted(self, lidars, boxes, box_id, shape):
         calls.append((lidars, boxes, box_id))
-        return begin(self, lidars, boxes, box_id)
+        return begin(self, lidars, boxes, box_id, shape)
 
     monkeypatch.setattr(Scanner, "begin", noted)
     sensed(**settings)

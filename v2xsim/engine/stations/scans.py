@@ -9,17 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int32, Int64, UInt8
+from jaxtyping import Float, Float32, Int32, Int64, UInt8
 from numba import carray, njit  # type: ignore[attr-defined]
 
 from v2xsim.engine.stations.lent_memory import ReturnMemory, address_of, parts, pointer, written_parts
-from v2xsim.gpu.lidar.cast import Scan, as_cast, cast_rays, plain
-from v2xsim.gpu.lidar.mesh_rays import NO_MESHES
+from v2xsim.gpu.lidar.bodies.shapes import Shapes
+from v2xsim.gpu.lidar.cast import Scan, as_cast, cast, cast_rays, plain
+from v2xsim.gpu.lidar.mesh_incidence import mesh_cosines
+from v2xsim.gpu.lidar.mesh_rays import NO_MESHES, meshes_of
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.rays import Rays, rays_of, turning
 from v2xsim.gpu.lidar.returns import LidarReturns, Noise, Returns, kept_returns
 from v2xsim.perception.matching.matrix import PARTS, mark, of_whole_cells
 from v2xsim.records import NOTHING, Boxes, Obstacles, PerceptionMatrix
+
+ALL_BOXES = np.zeros(0, np.int32)
+"""For a world in which all bodies are boxes: no shape."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +78,16 @@ class Scanner:
         extent_m: Distance from a station to the edge of its matrix, rounded up to whole cells.
         free_share: Share of the area of a cell that a station must see so that the cell is free; None if one ray is enough.
         cast: Casts the rays of one lidar on another device, called like `v2xsim.gpu.lidar.cast.cast`; None for the processor.
+        shapes: Shapes of the bodies; None if all are boxes.
     """
 
     def __init__(
         self, obstacles: Obstacles, cell_m: float, extent_m: float, cast: Callable[..., Scan] | None = None,
-        free_share: float | None = None,
+        free_share: float | None = None, shapes: Shapes | None = None,
     ) -> None:  # fmt: skip
         self.obstacles, self.buildings, self.cast = obstacles, plain(obstacles), cast
         self.cell_m, self.half = cell_m, int(np.ceil(extent_m / cell_m))
+        self.shapes = shapes
         self.free_share, self.parts = free_share, 1 if free_share is None else PARTS
         self._rays: dict[int, tuple[Beams, Rays]] = {}
         self._joined: dict[tuple[int, ...], tuple[Any, ...]] = {}
@@ -90,19 +97,61 @@ class Scanner:
         """Return the index in the world grid of cell (0, 0) of the matrices of stations that believe to be at some positions."""
         return np.floor(position_m / self.cell_m).astype(np.int64) - self.half
 
-    def scan(self, lidars: Lidars, boxes: Boxes, box_id: Int64[np.ndarray, " boxes"]) -> list[StationScan]:
+    def scan(
+        self, lidars: Lidars, boxes: Boxes, box_id: Int64[np.ndarray, " boxes"], shape: Int32[np.ndarray, " meshes"] = ALL_BOXES
+    ) -> list[StationScan]:  # fmt: skip
         """Return what the lidars of each of some stations measure; arguments as of `begin`."""
-        return self.begin(lidars, boxes, box_id).measured(0, len(lidars.agent))
+        return self.begin(lidars, boxes, box_id, shape).measured(0, len(lidars.agent))
 
-    def begin(self, lidars: Lidars, boxes: Boxes, box_id: Int64[np.ndarray, " boxes"]) -> "Scans":
+    def begin(
+        self, lidars: Lidars, boxes: Boxes, box_id: Int64[np.ndarray, " boxes"], shape: Int32[np.ndarray, " meshes"] = ALL_BOXES
+    ) -> "Scans":  # fmt: skip
         """Return the scans of some stations, which are measured part by part.
 
         Args:
             lidars: The lidars.
             boxes: Bounding boxes of all road users.
             box_id: Agent id of each box, in rising order; of a road user of two parts, the front box comes first.
+            shape: Number of the shape of each body among `shapes`; no item if all are boxes.
         """
-        return Scans(self, lidars, boxes, box_id)
+        return Scans(self, lidars, boxes, box_id, shape)
+
+    def mesh_cosines(
+        self, lidars: Lidars, boxes: Boxes, box_id: Int64[np.ndarray, " boxes"], shape: Int32[np.ndarray, " meshes"], agent: int,
+    ) -> Float32[np.ndarray, " returns"]:  # fmt: skip
+        """Return the cosine of the angle of incidence of each return of a station on meshes; NaN for returns on others.
+
+        Args:
+            lidars: The lidars of one station.
+            boxes: As of `begin`, and so are `box_id` and `shape`.
+            box_id: Agent id of each box.
+            shape: Shape of each body.
+            agent: The station.
+        """
+        assert self.shapes is not None
+        meshes, (scan,) = meshes_of(self.shapes, shape), self.scan(lidars, boxes, box_id, shape)
+        rows, is_rear = np.arange(len(box_id)), np.diff(box_id, prepend=-1) == 0
+        carrier = np.flatnonzero((box_id == agent) & ~is_rear)
+        every = []
+        for n, returns in enumerate(scan.returns.lidars):
+            world_from_sensor = lidars.world_from_sensor[n]
+            again = cast(
+                lidars.beams[n],
+                world_from_sensor,
+                boxes,
+                rows,
+                self.obstacles,
+                int(carrier[0]) if len(carrier) else -1,
+                meshes,
+            )
+            beam = np.repeat(np.arange(len(returns.first) - 1), np.diff(returns.first))
+            hit, triangle = again.object_id[beam, returns.column], again.triangle[beam, returns.column]
+            on = np.flatnonzero(hit >= 0)
+            cosine = np.full(len(beam), np.nan, np.float32)
+            direction = returns.rays.directions(beam[on], returns.column[on]) @ world_from_sensor[:3, :3].T
+            cosine[on] = mesh_cosines(direction, hit[on], triangle[on].astype(np.int64), boxes, meshes)
+            every.append(cosine)
+        return np.concatenate([np.zeros(0, np.float32), *every])
 
     def rays_of(self, beams: Beams) -> Rays:
         """Return the rays of a beam pattern; they are computed once."""
@@ -127,9 +176,13 @@ class Scans:
         lidars: The lidars.
         boxes: Bounding boxes of all road users.
         box_id: Agent id of each box, in rising order; of a road user of two parts, the front box comes first.
+        shape: Number of the shape of each body; no item if all are boxes.
     """
 
-    def __init__(self, scanner: Scanner, lidars: Lidars, boxes: Boxes, box_id: Int64[np.ndarray, " boxes"]) -> None:
+    def __init__(
+        self, scanner: Scanner, lidars: Lidars, boxes: Boxes, box_id: Int64[np.ndarray, " boxes"], shape: Int32[np.ndarray, " meshes"],
+    ) -> None:  # fmt: skip
+        self._meshes = NO_MESHES if scanner.shapes is None else meshes_of(scanner.shapes, shape)
         self._scanner, self._lidars, self._boxes, self._box_id = scanner, lidars, boxes, box_id
         self._rays = [scanner.rays_of(beams) for beams in lidars.beams]
         sizes = [len(one.elevation) * len(one.cos_az) for one in self._rays]
@@ -204,7 +257,7 @@ class Scans:
             np.array([number[id(beams)] for beams in lidars.beams]), lidars.station, lidars.world_from_sensor, lidars.believed,
             np.array([noise.key for noise in lidars.noise], np.uint64),
             np.array([noise.lost_below for noise in lidars.noise], np.uint64),
-            *self._scanner.joined(patterns), NO_MESHES, boxes.center_m, boxes.size_m, boxes.yaw_rad, self._box_id,
+            *self._scanner.joined(patterns), self._meshes, boxes.center_m, boxes.size_m, boxes.yaw_rad, self._box_id,
             self._carrier_id, lidars.agent, self._own_rear, self._lower_m, self._scanner.cell_m / self._scanner.parts, *self._scanner.buildings,
             self._address, self._first, self._count, self.hits,
             np.array([address_of(code) for code in self._codes], np.int64),

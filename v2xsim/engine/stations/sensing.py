@@ -10,8 +10,9 @@ from threading import Lock
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, Float32, Int32, Int64, UInt8
 
+from v2xsim.engine.stations.body_shapes import body_shapes
 from v2xsim.engine.stations.capture import (
     Capture,
     DetectorDraws,
@@ -22,11 +23,12 @@ from v2xsim.engine.stations.capture import (
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.rigs import Rigs
-from v2xsim.engine.stations.scans import Lidars, Scanner, StationScan
+from v2xsim.engine.stations.scans import ALL_BOXES, Lidars, Scanner, StationScan
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.engine.workers import Workers
 from v2xsim.errors import UserError
 from v2xsim.gpu.bev.fusion.scheme import Detect, DetectEach
+from v2xsim.gpu.lidar.bodies import shapes
 from v2xsim.gpu.lidar.cast import Scan
 from v2xsim.gpu.lidar.incidence import incidence_cosines
 from v2xsim.gpu.lidar.points import transform
@@ -65,7 +67,10 @@ class Sensing:
         self._scenario, self._obstacles, self._streams = scenario, obstacles, streams
         self._rigs = Rigs(scenario)
         grid = scenario.cooperation.matrix
-        self._scanner = Scanner(obstacles, grid.cell_m, grid.extent_m, _caster(scenario.run.device), grid.free_share)
+        self._shapes = shapes() if scenario.lidars.bodies == "meshes" else None
+        self._scanner = Scanner(
+            obstacles, grid.cell_m, grid.extent_m, _caster(scenario.run.device), grid.free_share, self._shapes
+        )
         self._mount = lru_cache(_KEPT_MOUNTS)(self._vehicle_from_sensor)
         self._workers, self._callers = workers, workers.count + 1
         self._turn: AbstractContextManager[object] = nullcontext()
@@ -85,7 +90,7 @@ class Sensing:
     def cloud(self, snapshot: Snapshot, fleet: Fleet, row: int) -> PointCloud:
         """Return the lidar returns of one station at a tick; they depend on nothing but the arguments, scenario and seed."""
         lidars = self._lidars(snapshot.time_us, fleet, fleet.pose, np.array([row]))
-        (scan,) = self._scanner.scan(lidars, snapshot.bodies.boxes, snapshot.body_agent)
+        (scan,) = self._scanner.scan(lidars, snapshot.bodies.boxes, snapshot.body_agent, self._shape_of(snapshot))
         number = np.arange(len(scan.returns.lidars), dtype=np.uint8)
         return PointCloud(
             snapshot.time_us, scan.returns.points_m, scan.object_id.astype(np.int64),
@@ -102,10 +107,20 @@ class Sensing:
         """
         lidars = self._lidars(snapshot.time_us, fleet, fleet.pose, np.array([row]))
         points_m = transform(np.ascontiguousarray(cloud.points_m, np.float64), pose_matrix(*fleet.pose[row]))
-        return incidence_cosines(
+        cosines = incidence_cosines(
             points_m, cloud.object_id, cloud.lidar, lidars.world_from_sensor[:, :3, 3], snapshot.bodies.boxes,
             snapshot.body_agent, self._obstacles, self._scenario.lidars.range_noise_m,
         )  # fmt: skip
+        if self._shapes is not None:
+            rows = np.flatnonzero(cloud.object_id >= 0)
+            cosines[rows] = self._scanner.mesh_cosines(
+                lidars, snapshot.bodies.boxes, snapshot.body_agent, body_shapes(snapshot), int(fleet.agent[row])
+            )[rows]
+        return cosines
+
+    def _shape_of(self, snapshot: Snapshot) -> Int32[np.ndarray, " meshes"]:
+        """Return the shape of each body; no item if all are boxes."""
+        return ALL_BOXES if self._shapes is None else body_shapes(snapshot)
 
     def _vehicle_from_sensor(self, rig: int, number: int, base_m: float) -> Float[np.ndarray, "4 4"]:
         return self._rigs.lidars(rig)[number].vehicle_from_sensor(base_m)
@@ -150,7 +165,7 @@ class Sensing:
         """
         rows, believed = np.flatnonzero(fleet.lidars), errors.applied_to(fleet.pose)
         lidars = self._lidars(snapshot.time_us, fleet, believed, rows)
-        scans = self._scanner.begin(lidars, snapshot.bodies.boxes, snapshot.body_agent)
+        scans = self._scanner.begin(lidars, snapshot.bodies.boxes, snapshot.body_agent, self._shape_of(snapshot))
         agent, stamp_us = fleet.agent[rows].tolist(), (snapshot.time_us + errors.clock_offset_us[rows]).tolist()
         time_us, detector = snapshot.time_us, self._scenario.detector
         detects_many = self.detects_many
