@@ -5,6 +5,8 @@ the columns of `Beams` are numbered. In that time the vehicle moves, so the poin
 instant, do not fit together: a wall ahead comes nearer from column to column. Ego-motion compensation moves each point to the
 vehicle's frame at one instant of the turn.
 
+The instant of the scans of `v2xsim.gpu.lidar.turn` is the end of the turn: their points are in place with `at_s` the duration of a turn.
+
 The motion is an arc: constant speed along and across the vehicle, and constant yaw rate. For such a motion both directions are exact.
 """
 
@@ -17,7 +19,7 @@ from numba import njit
 
 
 @dataclass(frozen=True)
-class Motion:
+class EgoMotion:
     """How a vehicle moves during a turn of its lidar; the same throughout the turn.
 
     Attributes:
@@ -42,7 +44,7 @@ def column_time_s(column: Shaped[np.ndarray, "*rays"], columns: int, period_s: f
     return np.asarray(column, float) * (period_s / columns)
 
 
-def displacement(motion: Motion, time_s: Float[np.ndarray, " instants"]) -> Float[np.ndarray, "instants 3"]:
+def displacement(motion: EgoMotion, time_s: Float[np.ndarray, " instants"]) -> Float[np.ndarray, "instants 3"]:
     """Return x, y and yaw of the vehicle at each instant, in its own frame at time 0.
 
     On an arc of angle a, the chord has the length speed * time * sin(a/2) / (a/2) and the direction of the heading halfway, a/2.
@@ -54,7 +56,7 @@ def displacement(motion: Motion, time_s: Float[np.ndarray, " instants"]) -> Floa
 
 
 def compensated(
-    points_m: Float[np.ndarray, "points 3"], time_s: Float[np.ndarray, " points"], motion: Motion, at_s: float = 0.0
+    points_m: Float[np.ndarray, "points 3"], time_s: Float[np.ndarray, " points"], motion: EgoMotion, at_s: float = 0.0
 ) -> Float[np.ndarray, "points 3"]:
     """Return points in the vehicle's frame at one instant, from points in its frame at the instant of each of them.
 
@@ -73,7 +75,7 @@ def compensated(
 
 
 def as_measured(
-    points_m: Float[np.ndarray, "points 3"], time_s: Float[np.ndarray, " points"], motion: Motion, at_s: float = 0.0
+    points_m: Float[np.ndarray, "points 3"], time_s: Float[np.ndarray, " points"], motion: EgoMotion, at_s: float = 0.0
 ) -> Float[np.ndarray, "points 3"]:
     """Return where a moving vehicle measures points that stand still: the inverse of `compensated`.
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from solids import scene_of
+from solids import directions, scene_of
 
 from v2xsim.gpu.lidar.cast import cast
-from v2xsim.gpu.lidar.effects.motion import Motion, as_measured, column_time_s, compensated, displacement
-from v2xsim.gpu.lidar.models import evenly_spaced
+from v2xsim.gpu.lidar.effects.motion import EgoMotion, as_measured, column_time_s, compensated, displacement
+from v2xsim.gpu.lidar.models import evenly_spaced, mount_transform
+from v2xsim.gpu.lidar.turn import Motion, cast_turning
 from v2xsim.spatial.poses import pose_matrix
 
 COLUMNS, PERIOD_S = 720, 0.1
@@ -20,7 +21,7 @@ AZIMUTH = 2.0 * np.pi * np.arange(COLUMNS) / COLUMNS
 AHEAD = np.cos(AZIMUTH) > 0.5
 
 speeds = st.floats(-40.0, 40.0)
-motions = st.builds(Motion, speeds, st.floats(-5.0, 5.0), st.floats(-1.0, 1.0))
+motions = st.builds(EgoMotion, speeds, st.floats(-5.0, 5.0), st.floats(-1.0, 1.0))
 
 
 def wall_points(distance_m, speed_m_per_s):
@@ -44,29 +45,29 @@ def test_the_distortion_of_a_wall_is_that_of_the_points_of_the_wall():
     measured = wall_points(40.0, 30.0)
     # The points of the wall that the columns meet.
     met = np.column_stack([np.full(len(measured), 40.0), measured[:, 1], measured[:, 2]])
-    np.testing.assert_allclose(as_measured(met, TIME_S[AHEAD], Motion(30.0)), measured, atol=1e-12)
+    np.testing.assert_allclose(as_measured(met, TIME_S[AHEAD], EgoMotion(30.0)), measured, atol=1e-12)
 
 
 @pytest.mark.parametrize("at_s", [0.0, 0.05, 0.1])
 def test_a_wall_is_straight_again_where_the_motion_is_known(at_s):
-    straight = compensated(wall_points(40.0, 30.0), TIME_S[AHEAD], Motion(30.0), at_s)
+    straight = compensated(wall_points(40.0, 30.0), TIME_S[AHEAD], EgoMotion(30.0), at_s)
     np.testing.assert_allclose(straight[:, 0], 40.0 - 30.0 * at_s, atol=1e-9)
 
 
 def test_a_speed_wrong_by_1_m_per_s_leaves_a_tenth_of_a_metre_at_the_end_of_the_turn():
-    wrong = compensated(wall_points(40.0, 30.0), TIME_S[AHEAD], Motion(31.0))
+    wrong = compensated(wall_points(40.0, 30.0), TIME_S[AHEAD], EgoMotion(31.0))
     np.testing.assert_allclose(wrong[:, 0] - 40.0, 1.0 * TIME_S[AHEAD], atol=1e-9)
 
 
 def test_compensation_to_the_middle_of_the_turn_moves_points_half_as_far_as_to_its_start():
     wall = wall_points(40.0, 30.0)
-    moved = [np.abs(compensated(wall, TIME_S[AHEAD], Motion(30.0), at_s) - wall).max() for at_s in (0.0, 0.05)]
+    moved = [np.abs(compensated(wall, TIME_S[AHEAD], EgoMotion(30.0), at_s) - wall).max() for at_s in (0.0, 0.05)]
     assert moved[1] == pytest.approx(0.5 * moved[0], rel=0.01)
 
 
 def test_a_cast_scan_of_a_turning_vehicle_lies_on_the_walls_of_the_scene_after_compensation_alone():
     # A vehicle at 20 m/s in a curve of 40 m radius, between four walls; each column is cast from where the vehicle then is.
-    motion, beams = Motion(20.0, 0.5, 0.5), evenly_spaced(1, 72, 0.0, 0.0, 120.0)
+    motion, beams = EgoMotion(20.0, 0.5, 0.5), evenly_spaced(1, 72, 0.0, 0.0, 120.0)
     walls = [
         (30.5, 0.0, 0.0, 1.0, 61.0, 5.0, 0.0), (-30.5, 0.0, 0.0, 1.0, 61.0, 5.0, 0.0),
         (0.0, 30.5, 0.0, 61.0, 1.0, 5.0, 0.0), (0.0, -30.5, 0.0, 61.0, 1.0, 5.0, 0.0),
@@ -87,6 +88,36 @@ def test_a_cast_scan_of_a_turning_vehicle_lies_on_the_walls_of_the_scene_after_c
     assert off_the_walls_m(compensated(points, time_s, motion)) < 1e-5
 
 
+def test_a_turn_of_a_driving_lidar_fits_the_scan_of_a_standing_one_after_compensation_to_its_end():
+    scene = scene_of([(30.5, 0.0, 0.0, 1.0, 61.0, 5.0, 0.2)])
+    beams, still = evenly_spaced(4, 360, -4.0, 4.0, 120.0), np.zeros((1, 2))
+    motion = Motion(np.array([25.0, 0.0]), 0.4, PERIOD_S)
+    turn = cast_turning(
+        beams,
+        np.eye(4),
+        mount_transform(0.5, 0.0, 1.5),
+        motion,
+        scene.boxes,
+        still,
+        scene.agent,
+        scene.obstacles,
+        sectors=360,
+    )
+    met = turn.object_id == scene.agent[0]
+    sensor_m = (directions(beams) * turn.range_m[..., None])[met]
+    measured = sensor_m + np.array([0.5, 0.0, 1.5])
+    time_s = np.broadcast_to(column_time_s(np.arange(360), 360, PERIOD_S), met.shape)[met]
+
+    def off_the_wall_m(points):
+        # The near face of the body: 30 m ahead at its middle, turned by 0.2 rad.
+        normal = np.array([np.cos(0.2), np.sin(0.2)])
+        return np.abs((points[:, :2] - [30.5, 0.0]) @ normal + 0.5).max()
+
+    assert met.sum() > 100
+    assert off_the_wall_m(measured) > 1.0
+    assert off_the_wall_m(compensated(measured, time_s, EgoMotion(25.0, 0.0, 0.4), PERIOD_S)) < 2e-5
+
+
 @given(motion=motions, one=st.floats(0.0, 1.0), other=st.floats(0.0, 1.0))
 def test_two_arcs_of_one_motion_make_one_longer_arc(motion, one, other):
     first, second, both = displacement(motion, np.array([one, other, one + other]))
@@ -96,7 +127,7 @@ def test_two_arcs_of_one_motion_make_one_longer_arc(motion, one, other):
 
 
 def test_a_vehicle_at_10_m_per_s_that_turns_half_round_in_a_second_ends_across_a_circle():
-    moved = displacement(Motion(10.0, 0.0, math.pi), np.array([1.0]))
+    moved = displacement(EgoMotion(10.0, 0.0, math.pi), np.array([1.0]))
     assert moved[0] == pytest.approx([0.0, 20.0 / math.pi, math.pi])
 
 
@@ -111,4 +142,4 @@ def test_compensation_undoes_the_distortion_of_any_motion(motion, at_s, seed):
 
 def test_a_vehicle_that_stands_still_has_no_distortion():
     wall = wall_points(40.0, 0.0)
-    assert np.array_equal(as_measured(wall, TIME_S[AHEAD], Motion(0.0)), wall)
+    assert np.array_equal(as_measured(wall, TIME_S[AHEAD], EgoMotion(0.0)), wall)
