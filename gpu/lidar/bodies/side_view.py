@@ -128,7 +128,7 @@ def polygon_triangles(polygon: Float64[np.ndarray, "corners 2"]) -> list[tuple[i
     Of all corners that can be cut off, the one whose smallest angle is largest goes first, so needles are rare.
 
     Raises:
-        ValueError: If the polygon is not simple.
+        ValueError: If corners remain that cannot be cut off, as in a polygon that crosses itself or runs clockwise.
     """
     left = list(range(len(polygon)))
     triangles: list[tuple[int, int, int]] = []
@@ -146,9 +146,13 @@ def polygon_triangles(polygon: Float64[np.ndarray, "corners 2"]) -> list[tuple[i
             if not inside.any() and _smallest_sine(corner) > best:
                 best, best_place = _smallest_sine(corner), place
         if best_place < 0:
-            raise ValueError(f"a panel of a side view must be a simple polygon, got corners {polygon.tolist()}")
+            break
         triangles.append((left[best_place - 1], left[best_place], left[(best_place + 1) % len(left)]))
         left.pop(best_place)
+    if len(left) > 3 or _area(polygon[left]) <= 0.0:
+        raise ValueError(
+            f"a panel of a side view must be a simple counter-clockwise polygon, got corners {polygon.tolist()}"
+        )
     return [*triangles, (left[0], left[1], left[2])]
 
 
