@@ -17,6 +17,10 @@ from jaxtyping import Bool, Float, Int, Int8, Int64, UInt8
 GROUND = -1
 BUILDING = -2
 NOTHING = -3
+# A ray whose return was lost: it shows nothing, and there is no return.
+LOST = -4
+# A return from the air: rain, snow or fog.
+CLUTTER = -5
 
 # Link states, in the order of TR 37.885 clause 6.2: line of sight, blocked by vehicles, blocked by buildings.
 LOS = 0

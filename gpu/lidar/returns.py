@@ -17,7 +17,7 @@ from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.ray_noise import LOW_16, normal_quantiles, random_bits
 from v2xsim.gpu.lidar.rays import Rays, rays_of
 from v2xsim.gpu.lidar.wanted_returns import in_cells
-from v2xsim.records import NOTHING
+from v2xsim.records import LOST, NOTHING
 
 _16 = np.uint64(16)
 
@@ -143,6 +143,14 @@ class Returns:
         )
 
 
+def without_lost(scan: Scan, noise: Noise) -> Scan:
+    """Return what a lidar knows of a scan: a ray whose return is lost is LOST, and shows nothing, not even that its way is free."""
+    object_id = scan.object_id.copy()
+    lose_returns(object_id, np.uint64(noise.key), noise.lost_below)
+    range_m: np.ndarray = np.where(object_id == LOST, np.float32(np.inf), scan.range_m)
+    return Scan(range_m, object_id, scan.triangle)
+
+
 def returns(
     scan: Scan, beams: Beams, vehicle_from_sensor: Float[np.ndarray, "4 4"], noise: Noise
 ) -> tuple[LidarReturns, Int32[np.ndarray, " returns"]]:
@@ -157,6 +165,18 @@ def returns(
     )  # fmt: skip
     measured = LidarReturns(rays_of(beams), vehicle_from_sensor, noise, first, range_m[:count], column[:count])
     return measured, object_id[:count]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def lose_returns(row, key, lost_below):  # type: ignore[no-untyped-def]
+    """Mark the rays of a scan that are lost at random (LOST), also those that meet nothing; arguments as in `kept_returns`."""
+    beams, columns = row.shape
+    if lost_below == 0:
+        return
+    for b in range(beams):
+        met_row = row[b]
+        for k in range(columns):
+            met_row[k] = LOST if random_bits(key, b * columns + k) >> _16 < lost_below else met_row[k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -182,7 +202,10 @@ def kept_returns(depth, row, key, lost_below, box_id, first, range_m, object_id,
         first[b] = count
         depth_row, met_row = depth[b], row[b]
         for k in range(columns):
-            kept[k] = (met_row[k] != NOTHING) & (random_bits(key, b * columns + k) >> _16 >= lost_below)
+            kept[k] = (met_row[k] != NOTHING) & (met_row[k] != LOST)
+        if lost_below > 0:
+            for k in range(columns):
+                kept[k] &= random_bits(key, b * columns + k) >> _16 >= lost_below
         for k in range(columns):
             if kept[k]:
                 met = met_row[k]

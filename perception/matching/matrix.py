@@ -3,7 +3,7 @@
 The definition of the matrix is our reading of the abstract of arXiv 2307.06615, whose full text was not available to
 us. A cell is free if a lidar ray crosses it lower than LOW_M above the ground before its return, or returns from the
 ground there. Where a share of its area must be seen, rays must do so in that share of its parts (`of_whole_cells`). A cell
-is occupied if a return from anything but the ground lies in it at a height between LEAST_M and MOST_M. A cell that is both
+is occupied if a return from anything but the ground lies in it at a height between LEAST_M and MOST_M. A ray whose return is lost shows nothing. A cell that is both
 free and occupied counts as occupied. All other cells are unobserved.
 """
 
@@ -16,7 +16,7 @@ from numba import njit
 from v2xsim.gpu.lidar.cast import Scan
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.rays import rays_of
-from v2xsim.records import BUILDING, FREE, NOTHING, OCCUPIED, UNOBSERVED, PerceptionMatrix
+from v2xsim.records import BUILDING, CLUTTER, FREE, GROUND, LOST, NOTHING, OCCUPIED, UNOBSERVED, PerceptionMatrix
 
 # A ray higher than this may pass over the bonnet of a low car, so it does not show that the cell below is free; our
 # choice.
@@ -66,7 +66,7 @@ def mark(  # type: ignore[no-untyped-def]
 
     The corner of cell (0, 0) is at `lower_x` and `lower_y`, and `pose` is that of the lidar by the station's own estimate.
     `elevation` and what follows it are the attributes of `Rays`. `depth` is the distance of each ray to what it hits, which
-    counts with the precision of float32, and `met` is not negative if this is a road user; else GROUND, BUILDING or NOTHING.
+    counts with the precision of float32, and `met` is not negative if this is a road user; else GROUND, BUILDING, CLUTTER, NOTHING or LOST.
     """
     nx, ny = code.shape
     # No ray is followed beyond the far corner of the window.
@@ -113,10 +113,10 @@ def _mark_level(  # type: ignore[no-untyped-def]
         for w in range(low // 64, high // 64 + 1):
             bits, word_row = _bits(low - 64 * w, high - 64 * w), low_bits[w]
             for k in range(columns):
-                word_row[k] |= np.uint64(0) if (met_row[k] >= 0) | (met_row[k] == BUILDING) else bits
+                word_row[k] |= bits if (met_row[k] == GROUND) | (met_row[k] == NOTHING) else np.uint64(0)
         count = 0
         for k in range(columns):
-            is_body[k] = (met_row[k] >= 0) | (met_row[k] == BUILDING)
+            is_body[k] = (met_row[k] >= 0) | (met_row[k] == BUILDING) | (met_row[k] == CLUTTER)
         for eight in range(len(eights)):
             if eights[eight] == 0:
                 continue
@@ -228,6 +228,8 @@ def _mark_tilted(  # type: ignore[no-untyped-def]
     start_u, start_v = (ox - lower_x) / cell_m, (oy - lower_y) / cell_m
     for k in range(len(cos_az)):
         for b in range(len(cos_el)):
+            if met[b, k] == LOST:
+                continue
             sx, sy, sz = cos_el[b] * cos_az[k], cos_el[b] * sin_az[k], sin_el[b]
             dx = pose[0, 0] * sx + pose[0, 1] * sy + pose[0, 2] * sz
             dy = pose[1, 0] * sx + pose[1, 1] * sy + pose[1, 2] * sz
@@ -237,7 +239,7 @@ def _mark_tilted(  # type: ignore[no-untyped-def]
             scale = step / (cell_m * max(flat, 1e-9))
             du, dv = dx * scale, dy * scale
             end = range_m if met[b, k] == NOTHING else float(np.float32(depth[b, k]))
-            if met[b, k] >= 0 or met[b, k] == BUILDING:
+            if met[b, k] >= 0 or met[b, k] == BUILDING or met[b, k] == CLUTTER:
                 if LEAST_M <= oz + dz * end <= MOST_M:
                     # As for a level lidar, a point a little behind the surface.
                     u = (ox + dx * (end + _SURFACE_M) - lower_x) / cell_m

@@ -1,5 +1,7 @@
 """Scans of several stations in one call, and on another device."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from tests.engine.small_world import snapshot
 from v2xsim.engine.stations.scans import Lidars, Scanner
 from v2xsim.gpu.lidar.cast import cast
 from v2xsim.gpu.lidar.models import evenly_spaced, mount_transform
-from v2xsim.gpu.lidar.returns import Noise, hits_per_agent, returns
+from v2xsim.gpu.lidar.returns import Noise, hits_per_agent, returns, without_lost
 from v2xsim.perception.matching.matrix import observed_matrix
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, Boxes, Prisms
 from v2xsim.spatial.grid import indexed
@@ -56,7 +58,10 @@ def test_scans_of_several_stations_are_those_of_each_lidar_alone(on_device):
         np.testing.assert_array_equal(scan.returns.points_m, points_m)
         np.testing.assert_array_equal(scan.object_id, ids)
         np.testing.assert_array_equal(scan.hits, hits_per_agent(ids.astype(np.int64), WORLD.agent))
-        sensors = [(given.beams[n], given.believed[n], rays) for n, rays in zip(own, casts, strict=True)]
+        sensors = [
+            (given.beams[n], given.believed[n], without_lost(rays, given.noise[n]))
+            for n, rays in zip(own, casts, strict=True)
+        ]
         matrix = observed_matrix(2.0, 30.0, (given.lower[station] + 15.5) * 2.0, sensors)
         np.testing.assert_array_equal(scan.matrix.lower, matrix.lower)
         np.testing.assert_array_equal(scan.matrix.code, matrix.code)
@@ -69,7 +74,10 @@ def test_a_cell_is_free_if_so_much_of_its_area_was_seen(on_device):
     for station, scan in enumerate(scanner.scan(given, WORLD.boxes, WORLD.agent)):
         own, skip = np.flatnonzero(given.station == station).tolist(), int(given.agent[station])
         casts = [cast(given.beams[n], given.world_from_sensor[n], WORLD.boxes, WORLD.agent, HOUSE, skip) for n in own]
-        sensors = [(given.beams[n], given.believed[n], rays) for n, rays in zip(own, casts, strict=True)]
+        sensors = [
+            (given.beams[n], given.believed[n], without_lost(rays, given.noise[n]))
+            for n, rays in zip(own, casts, strict=True)
+        ]
         fine = observed_matrix(0.5, 30.0, (given.lower[station] + 15.0) * 2.0 + 0.1, sensors)
         assert fine.lower.tolist() == (4 * given.lower[station]).tolist()
         parts = fine.code.reshape(30, 4, 30, 4).transpose(0, 2, 1, 3).reshape(30, 30, 16)
@@ -80,6 +88,29 @@ def test_a_cell_is_free_if_so_much_of_its_area_was_seen(on_device):
         assert ((share > 0.0) & (expected == UNOBSERVED)).any() == bool(own)
         np.testing.assert_array_equal(scan.matrix.code, expected)
         np.testing.assert_array_equal(scan.matrix.lower, given.lower[station])
+
+
+@pytest.mark.parametrize("on_device", [None, cast], ids=["in one call", "lidar by lidar on another device"])
+@pytest.mark.parametrize("turned", [UP, TILTED], ids=["level", "tilted"])
+def test_a_blind_lidar_observes_nothing_and_one_that_loses_half_observes_less(on_device, turned):
+    def scan(dropout):
+        given = lidars(scanner, stations=(2,))
+        blind = tuple(Noise(0.02, dropout, noise.key) for noise in given.noise)
+        world = given.world_from_sensor @ np.linalg.inv(given.vehicle_from_sensor) @ turned
+        (found,) = scanner.scan(
+            replace(given, noise=blind, world_from_sensor=world, believed=world, vehicle_from_sensor=turned[None]),
+            WORLD.boxes,
+            WORLD.agent,
+        )
+        return found
+
+    scanner = Scanner(HOUSE, 1.0, 30.0, on_device)
+    seen, half, blind = scan(0.0), scan(0.5), scan(1.0)
+    assert len(blind.returns) == 0
+    assert (blind.matrix.code == UNOBSERVED).all()
+    assert 0.4 * len(seen.returns) < len(half.returns) < 0.6 * len(seen.returns)
+    assert (seen.matrix.code[half.matrix.code != UNOBSERVED] != UNOBSERVED).all()
+    assert half.matrix.observed.sum() < seen.matrix.observed.sum()
 
 
 def test_a_later_scan_leaves_an_earlier_one_as_it_was():

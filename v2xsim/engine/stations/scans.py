@@ -19,7 +19,7 @@ from v2xsim.gpu.lidar.mesh_incidence import mesh_cosines
 from v2xsim.gpu.lidar.mesh_rays import NO_MESHES, meshes_of
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.rays import Rays, rays_of, turning
-from v2xsim.gpu.lidar.returns import LidarReturns, Noise, Returns, kept_returns
+from v2xsim.gpu.lidar.returns import LidarReturns, Noise, Returns, kept_returns, lose_returns
 from v2xsim.perception.matching.matrix import PARTS, mark, of_whole_cells
 from v2xsim.records import NOTHING, Boxes, Obstacles, PerceptionMatrix
 
@@ -338,9 +338,11 @@ def _measure(  # type: ignore[no-untyped-def]
     Those on the station's own rear part (box `own_rear`, -1 for none) end their rays and mark the matrix, and are left out.
     """
     range_m, object_id, column = written_parts(address, depth.size)
+    # Before the matrix: a return that is lost shows nothing.
+    lose_returns(row, key, lost_below)
     mark(code, lower_x, lower_y, cell_m, believed, elevation, cos_el, sin_el, cos_az, sin_az, reach_m, depth, row)
     if own_rear >= 0:
         for b in range(len(depth)):
             for k in range(depth.shape[1]):
                 row[b, k] = NOTHING if row[b, k] == own_rear else row[b, k]
-    return kept_returns(depth, row, key, lost_below, box_id, first, range_m, object_id, column, hits)
+    return kept_returns(depth, row, key, np.uint64(0), box_id, first, range_m, object_id, column, hits)
