@@ -7,7 +7,7 @@ References:
     Snow: ITU-R P.1817-1 (02/2012), table 2 (read in several public implementations and quotations). It does not say whether its
         snowfall rate is that of the melted water; here it is. Observed visibilities at one rate differ by a factor of 3 to 10
         (Rasmussen et al. 1999, read as quoted).
-    Goodin et al., Electronics 8(1), 89, 2019 use 0.01 R^0.6 per metre for rain. That is thirty times the figure of the ITU: a visibility of
+    Goodin et al., Electronics 8(1), 89, 2019 use 0.01 R^0.6 per metre for rain (read as implemented in LISA). That is thirty times the figure of the ITU: a visibility of
         75 m in rain of 10 mm/h. It is not offered.
 """
 
