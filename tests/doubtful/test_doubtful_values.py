@@ -228,7 +228,8 @@ EXTREMES = {
     "traffic.highway": {"length_m": "--", "lanes": "--", "density_per_km": "xx", "speed_kmh": "x-", "truck_share": "--"},
     "stations": {"count": "--", "penetration": "--"},
     "stations.roadside.*": {"height_m": "xx", "heading_deg": "--"},
-    "lidars": {"count": "--", "range_noise_m": "-x", "dropout": "-x"},
+    "lidars": {"count": "--", "range_noise_m": "-x", "dropout": "-x", "range_reflectivity": "-x"},
+    "lidars.air": {"fog_visibility_m": "x-", "rain_mm_per_h": "-x", "snow_mm_per_h": "-x"},
     "lidars.model": {"beams": "--", "columns": "x-", "lowest_deg": "-x", "highest_deg": "x-", "range_m": "x-"},
     "lidars.mounts.*": {"x_m": "xx", "y_m": "xx", "z_m": "x-", "yaw_deg": "--", "pitch_deg": "--", "roll_deg": "--"},
     "radio.access": {
@@ -272,6 +273,7 @@ _COPIES = ("lidars.mounts.*.model", "lidars.rigs.")
 # Sections in which the demo can have any value.
 _IN_DEMO = (
     "lidars",
+    "lidars.air",
     "radio",
     "radio.propagation",
     "cooperation",

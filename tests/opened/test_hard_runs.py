@@ -19,6 +19,7 @@ CASES = {
     "large errors": ("errors.gnss_sigma_m=5", "errors.heading_sigma_deg=20", "errors.clock_sigma_ms=80"),
     "all egos": ("cooperation.egos=all",),
     "meshes": ("lidars.bodies=meshes",),
+    "meshes in fog": ("lidars.bodies=meshes", "lidars.air.fog_visibility_m=60"),
 }  # fmt: skip
 
 

@@ -243,6 +243,7 @@ EXPECTED = (
     "deadline_ms (100.0) must not be below",
     "traffic.recorded.run: is required",
     "a slot must carry a packet of 100 B", "the subchannels must fit into the channel",
+    "without a feedback channel, no packet is acknowledged",
     "needs bodies to diffract at", "a packet must fit into a slot",
 )  # fmt: skip
 

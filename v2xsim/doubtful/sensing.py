@@ -9,7 +9,7 @@ from v2xsim.engine.stations.rigs import beams_of
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.perception.detection.visibility_model import Visibility
 from v2xsim.scenario.schema import Scenario
-from v2xsim.scenario.schema_stations import MOUNTS, NO_RIG, ROADSIDE, Mount
+from v2xsim.scenario.schema_stations import MOUNTS, NO_RIG, ROADSIDE, Lidars, Mount
 from v2xsim.world.road_users import CATALOGUE, PASSENGER
 
 _CAR_HEIGHT_M = float(CATALOGUE.size_m[PASSENGER, 2])
@@ -17,6 +17,7 @@ _CAR_WIDTH_M = float(CATALOGUE.size_m[PASSENGER, 1])
 # Distance at which even a coarse lidar should have points on a car.
 _NEAR_M = 10.0
 _MOST_NOISE_M, _MOST_DROPOUT = 0.5, 0.9
+_DENSEST_FOG_M, _HEAVIEST_RAIN, _HEAVIEST_SNOW, _BRIGHTEST = 10.0, 150.0, 10.0, 0.95
 # Errors of a box above which it never overlaps a car by half, and false positives that outnumber the road users of a crossing.
 _DETECTOR_LIMITS = {
     "center_sigma_m": (1.0, "m"),
@@ -51,6 +52,7 @@ def sensing_doubts(scenario: Scenario) -> Iterator[Doubt]:
         if lidars.dropout >= _MOST_DROPOUT:
             effect = "no return is left" if lidars.dropout == 1.0 else "hardly any return is left"
             yield Doubt("lidars.dropout", f"{lidars.dropout:g}", f"{effect}; shares of 0 to 0.2 are usual")
+        yield from _air(lidars)
         yield from _detector(scenario)
     for key, (limit, unit, usual) in _ERROR_LIMITS.items():
         value = getattr(scenario.errors, key)
@@ -60,6 +62,29 @@ def sensing_doubts(scenario: Scenario) -> Iterator[Doubt]:
                 f"{value:g} {unit}",
                 f"with such errors, data of other stations does not fit the ego's frame; {usual}",
             )
+
+
+def _air(lidars: Lidars) -> Iterator[Doubt]:
+    """Yield what is doubtful about the power of returns and the weather."""
+    air = lidars.air
+    if air.fog_visibility_m is not None and air.fog_visibility_m < _DENSEST_FOG_M:
+        yield Doubt(
+            "lidars.air.fog_visibility_m",
+            f"{air.fog_visibility_m:g} m",
+            "lidars see hardly anything; dense fog has 50 m",
+        )
+    if air.rain_mm_per_h > _HEAVIEST_RAIN:
+        yield Doubt("lidars.air.rain_mm_per_h", f"{air.rain_mm_per_h:g} mm/h", "heavy rain has 50 mm/h")
+    if air.snow_mm_per_h > _HEAVIEST_SNOW:
+        yield Doubt(
+            "lidars.air.snow_mm_per_h", f"{air.snow_mm_per_h:g} mm/h", "heavy snowfall has 2.5 mm/h of melted water"
+        )
+    if lidars.range_reflectivity is not None and lidars.range_reflectivity > _BRIGHTEST:
+        yield Doubt(
+            "lidars.range_reflectivity",
+            f"{lidars.range_reflectivity:g}",
+            "only white surfaces are seen at the range; data sheets state 0.1 to 0.8",
+        )
 
 
 def _mounts(scenario: Scenario) -> Iterator[tuple[str, Mount, float]]:

@@ -220,6 +220,7 @@ class Simulation:
             *self.plausibility.notices(names),
             *self._blocked_links.notices(),
             *self._cooperation.notices(),
+            *(self.sensing.air.notices() if self.sensing.air is not None else ()),
         )
 
     @property

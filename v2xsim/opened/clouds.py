@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from v2xsim.opened.errors import OpenError
-from v2xsim.records import BUILDING, GROUND
+from v2xsim.records import BUILDING, CLUTTER, GROUND
 
 if TYPE_CHECKING:
     import open3d
@@ -27,6 +27,7 @@ _PALETTE: tuple[Rgb, ...] = (
 )  # fmt: skip
 _GROUND_GREY: Rgb = (0.75, 0.75, 0.75)
 _BUILDING_GREY: Rgb = (0.45, 0.45, 0.45)
+_AIR_RED: Rgb = (0.8, 0.2, 0.2)
 # Ends of the scales of time and height.
 _LOW, _HIGH = np.array([0.0, 0.24, 0.55]), np.array([0.95, 0.85, 0.25])
 
@@ -109,6 +110,8 @@ class Cloud:
         colours = {int(agent): _colour(number) for number, agent in enumerate(known[order].tolist())}
         if colour_by == "object":
             colours |= {GROUND: _GROUND_GREY, BUILDING: _BUILDING_GREY}
+            if (self.object == CLUTTER).any():
+                colours[CLUTTER] = _AIR_RED
         return colours
 
     def named_legend(self, colour_by: Literal["source", "object"] = "source") -> dict[str, Rgb]:
@@ -116,7 +119,7 @@ class Cloud:
         return {self._name_of(agent): colour for agent, colour in self.legend(colour_by).items()}
 
     def _name_of(self, agent: int) -> str:
-        return {GROUND: "ground", BUILDING: "building"}.get(agent) or str(self.names.get(agent, agent))
+        return {GROUND: "ground", BUILDING: "building", CLUTTER: "air"}.get(agent) or str(self.names.get(agent, agent))
 
     def to_open3d(self, colour_by: ColourBy | None = "source") -> "open3d.geometry.PointCloud":
         """Return the cloud as a point cloud of Open3D.

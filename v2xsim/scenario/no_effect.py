@@ -52,6 +52,8 @@ def without_effect(scenario: Scenario) -> Iterator[Problem]:
     for name in lidars.rigs:
         if name not in lidars.carry.values():
             yield Problem(("lidars", "rigs", name), "has no effect: lidars.carry gives this rig to no one")
+    if lidars.air.wet_snow and lidars.air.snow_mm_per_h == 0.0:
+        yield Problem(("lidars", "air", "wet_snow"), "has no effect: no snow falls (lidars.air.snow_mm_per_h is 0)")
     yield from _exchanging(scenario)
     if scenario.cooperation.transport != "radio" and scenario.cooperation.matrix.interval_ms != 0.0:
         yield Problem(

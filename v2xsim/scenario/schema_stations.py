@@ -110,6 +110,39 @@ class Stations(Section):
 Rig = Annotated[list[Mount], Field(min_length=1, max_length=8)]
 
 
+USUAL_REFLECTIVITY = 0.1
+"""Reflectivity for which the range of a lidar holds, unless `lidars.range_reflectivity` is another one: that of most data sheets."""
+
+
+class Air(Section):
+    """The air that the beams of lidars pass: clear unless one of fog, rain and snow is set. It weakens returns and sends echoes of its own."""
+
+    fog_visibility_m: float | None = quantity(
+        None,
+        "m",
+        "Visibility (meteorological optical range) in fog: 50 is dense, 200 moderate, 1000 light fog; without a value, there is no fog",
+        ge=5,
+        le=100_000,
+    )
+    rain_mm_per_h: float = quantity(0.0, "mm/h", "Rain rate: 2 is light, 10 moderate, 50 heavy rain", ge=0, le=200)
+    snow_mm_per_h: float = quantity(
+        0.0, "mm/h", "Snowfall as melted water: 0.5 is light, 2.5 heavy snowfall", ge=0, le=20
+    )
+    wet_snow: bool = choice(False, "Whether the snow is wet; no effect without snow")
+
+    @model_validator(mode="after")
+    def _one_weather(self) -> "Air":
+        chosen = [self.fog_visibility_m is not None, self.rain_mm_per_h > 0, self.snow_mm_per_h > 0]
+        if sum(chosen) > 1:
+            raise ValueError("lidars.air takes one of fog_visibility_m, rain_mm_per_h and snow_mm_per_h, not several")
+        return self
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether there is neither fog nor rain nor snow."""
+        return self.fog_visibility_m is None and self.rain_mm_per_h == 0 and self.snow_mm_per_h == 0
+
+
 class Lidars(Section):
     """The choice of the stations that carry lidars, and the type and mounts of the lidars."""
 
@@ -148,6 +181,15 @@ class Lidars(Section):
         "boxes",
         "Bodies of road users as the rays of lidars meet them: boxes, or meshes of cars, trucks, people and others, stretched to the same size",
     )
+    air: Air = choice(Air(), "Fog, rain or snow; by default, the air is clear")
+    range_reflectivity: float | None = quantity(
+        None,
+        "1",
+        "Reflectivity of a surface, met squarely, that just gives a return at the range of the lidar in clear air; darker surfaces, and those met at an angle, are seen only "
+        "nearer. Without a value, every surface in range gives a return; in fog, rain and snow, 0.1",
+        gt=0,
+        le=1,
+    )
     range_noise_m: float = quantity(0.02, "m", "Standard deviation of the range noise", ge=0, le=5)
     dropout: float = quantity(0.02, "1", "Share of lidar returns that are lost at random", ge=0, le=1)
 
@@ -159,6 +201,11 @@ class Lidars(Section):
         if self.per_vehicle and sum(self.per_vehicle.values()) <= 0:
             raise ValueError("lidars.per_vehicle shares must not all be zero")
         return self
+
+    @property
+    def have_power(self) -> bool:
+        """Whether returns have a power, so that weak ones are lost."""
+        return self.range_reflectivity is not None or not self.air.is_clear
 
     def rig_of(self, name: str, kind: str) -> str | None:
         """Return the rig that `carry` names for a station, or None if it names none.

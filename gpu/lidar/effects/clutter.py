@@ -49,6 +49,8 @@ class Sensor:
         divergence_rad: Full angle of its beam; if the two directions differ, the root of their product.
         pulse_s: Length of its pulse.
         nearest_m: It reports nothing nearer than this; above 0.
+        least_reflectivity: It reports nothing darker than this, however near; 0 for no limit. A sensor is less sensitive at short range, or fog of
+            any visibility would return more from 1 m than a wall from 50 m. Data sheets do not state it.
     """
 
     least_power: float
@@ -56,10 +58,13 @@ class Sensor:
     divergence_rad: float = 2.1e-3
     pulse_s: float = 6e-9
     nearest_m: float = 1.0
+    least_reflectivity: float = 0.0
 
     def __post_init__(self) -> None:
         if not (self.least_power > 0 and self.divergence_rad > 0 and self.pulse_s > 0):
             raise ValueError("least_power, divergence_rad and pulse_s of a sensor must be above 0")
+        if not 0.0 <= self.least_reflectivity < 1.0:
+            raise ValueError(f"least_reflectivity must be 0 or more and below 1, got {self.least_reflectivity}")
         if not 0 < self.nearest_m < self.range_m < math.inf:
             raise ValueError(f"nearest_m must be above 0 and below range_m, got {self.nearest_m} and {self.range_m} m")
 
@@ -161,18 +166,22 @@ def _tabulated(
     sensor: Sensor, extinction_per_m: float, rate: _Rate, scale: float, mean_diameter_m: float, reflectivity: float
 ) -> Clutter:
     """Return the table of the echoes of a rate."""
+
+    def heard(power: np.ndarray, range_m: np.ndarray) -> np.ndarray:
+        return rate(np.maximum(power, sensor.least_reflectivity / range_m**2), range_m)
+
     # How far and up to which power there are echoes at all.
     far_m = np.geomspace(sensor.nearest_m, sensor.range_m, 1025)
     least = sensor.least_power
-    rest = _integral(rate(np.array([[least]]), far_m), far_m)[0]
+    rest = _integral(heard(np.array([[least]]), far_m), far_m)[0]
     reach_m = float(far_m[min(int(np.searchsorted(rest, rest[-1] - _RAREST)) + 1, len(far_m) - 1)])
     power = least * np.geomspace(1.0, 1e12, 241)
-    total = _integral(rate(power[:, None], far_m), far_m)[:, -1]
+    total = _integral(heard(power[:, None], far_m), far_m)[:, -1]
     top = float(power[min(max(int(np.count_nonzero(total > _RAREST)), 1), len(power) - 1)])
 
     log_power = np.linspace(math.log(least), math.log(top), _LEVELS)
     range_m = np.geomspace(sensor.nearest_m, reach_m, _RANGES)
-    mean = _integral(rate(np.exp(log_power)[:, None], range_m), range_m)
+    mean = _integral(heard(np.exp(log_power)[:, None], range_m), range_m)
     none = np.exp(-mean)
     return Clutter(sensor, extinction_per_m, log_power, range_m, none, scale, mean_diameter_m, reflectivity)
 

@@ -39,7 +39,8 @@ def in_weather(
 ) -> Weathered:
     """Return what each ray of a scan reports in weather.
 
-    The power of a surface falls by exp(-2 extinction R), and the surface is lost if less than the least power of the sensor is left.
+    The power of a surface falls by exp(-2 extinction R), and the surface is lost if less than the least power of the sensor is left, or less than
+    the darkest surface that it reports would return from there.
     A sensor that reports the strongest return reports an echo of the air if one before the surface is stronger; of several, the
     nearest. A sensor that reports the last return reports one only if the surface is lost; of several, the farthest.
 
@@ -55,7 +56,7 @@ def in_weather(
         np.empty(range_m.shape, np.float32), np.empty(range_m.shape, np.float32), np.empty(range_m.shape, np.uint8)
     )
     _weathered(
-        np.ascontiguousarray(range_m), np.ascontiguousarray(power), air.extinction_per_m, air.sensor.least_power,
+        np.ascontiguousarray(range_m), np.ascontiguousarray(power), air.extinction_per_m, air.sensor.least_power, air.sensor.least_reflectivity,
         air.log_power, air.range_m, air.none, air.scale, air.mean_diameter_m, air.reflectivity, np.uint64(key),
         mode == "strongest", *kept,
     )  # fmt: skip
@@ -104,7 +105,7 @@ def _echo_power(level, at, bits, extinction, scale, diameter, reflectivity):  # 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _weathered(  # type: ignore[no-untyped-def]
-    clear_m, clear_power, extinction, least, log_power, ranges, none, scale, diameter, reflectivity, key, is_strongest,
+    clear_m, clear_power, extinction, least, darkest, log_power, ranges, none, scale, diameter, reflectivity, key, is_strongest,
     reported_m, reported_power, source,
 ):  # fmt: skip
     """Write the returns of `in_weather`; the arguments are its plain arrays."""
@@ -118,7 +119,7 @@ def _weathered(  # type: ignore[no-untyped-def]
         for k in range(columns):
             far = clear_m[b, k]
             left = clear_power[b, k] * np.exp(-2.0 * extinction * far) if far < np.inf else 0.0
-            is_seen = left >= least and left > 0.0
+            is_seen = left >= max(least, darkest / (far * far)) and left > 0.0
             reported_m[b, k] = far if is_seen else np.inf
             reported_power[b, k] = left if is_seen else 0.0
             source[b, k] = SURFACE if is_seen else LOST
@@ -143,5 +144,6 @@ def _weathered(  # type: ignore[no-untyped-def]
                 at = _echo_range(none, row, share, ranges, end, quiet / chance)
             at = min(at, far)
             reported_m[b, k] = at
+            level = max(level, darkest / (at * at))
             reported_power[b, k] = _echo_power(level, at, bits, extinction, scale, diameter, reflectivity)
             source[b, k] = AIR

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int32, Int64, UInt8
 from numba import carray, njit  # type: ignore[attr-defined]
 
+from v2xsim.engine.stations.air import Air
 from v2xsim.engine.stations.lent_memory import ReturnMemory, address_of, parts, pointer, written_parts
 from v2xsim.gpu.lidar.bodies.shapes import Shapes
 from v2xsim.gpu.lidar.cast import Scan, as_cast, cast, cast_rays, plain
@@ -40,6 +41,7 @@ class Lidars:
         world_from_sensor: For each lidar: its true pose in the world, from which its rays are cast.
         believed: For each lidar: its pose in the world by the station's own estimate, by which its rays are placed in the matrix.
         noise: For each lidar: errors of its ranges.
+        air_key: For each lidar: random key of the echoes of the air, with 64 bits; no item in clear air.
     """
 
     agent: Int64[np.ndarray, " stations"]
@@ -50,6 +52,7 @@ class Lidars:
     world_from_sensor: Float[np.ndarray, "lidars 4 4"]
     believed: Float[np.ndarray, "lidars 4 4"]
     noise: tuple[Noise, ...]
+    air_key: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,15 +82,16 @@ class Scanner:
         free_share: Share of the area of a cell that a station must see so that the cell is free; None if one ray is enough.
         cast: Casts the rays of one lidar on another device, called like `v2xsim.gpu.lidar.cast.cast`; None for the processor.
         shapes: Shapes of the bodies; None if all are boxes.
+        air: Makes weak returns be lost, and echoes of the air; None if every ray in range returns.
     """
 
     def __init__(
         self, obstacles: Obstacles, cell_m: float, extent_m: float, cast: Callable[..., Scan] | None = None,
-        free_share: float | None = None, shapes: Shapes | None = None,
+        free_share: float | None = None, shapes: Shapes | None = None, air: Air | None = None,
     ) -> None:  # fmt: skip
         self.obstacles, self.buildings, self.cast = obstacles, plain(obstacles), cast
         self.cell_m, self.half = cell_m, int(np.ceil(extent_m / cell_m))
-        self.shapes = shapes
+        self.shapes, self.air = shapes, air
         self.free_share, self.parts = free_share, 1 if free_share is None else PARTS
         self._rays: dict[int, tuple[Beams, Rays]] = {}
         self._joined: dict[tuple[int, ...], tuple[Any, ...]] = {}
@@ -206,13 +210,14 @@ class Scans:
             last = np.searchsorted(box_id, lidars.agent, "right") - 1
             self._own_rear = np.where(is_rear[last] & (box_id[last] == lidars.agent), last, -1)
         self._lower_m = lidars.lower * scanner.cell_m
-        self._arguments = self._for_processor() if scanner.cast is None and len(sizes) else ()
+        self._lidar_by_lidar = scanner.cast is not None or scanner.air is not None
+        self._arguments = self._for_processor() if not self._lidar_by_lidar and len(sizes) else ()
 
     def measured(self, begin: int, end: int) -> list[StationScan]:
         """Return what the lidars of the stations from number `begin` up to, not including, `end` measure."""
         first, last = np.searchsorted(self._lidars.station, [begin, end]).tolist()
-        if self._scanner.cast is not None:
-            self._on_device(first, last)
+        if self._lidar_by_lidar:
+            self._one_by_one(first, last)
         elif last > first:
             _scan_all(first, last, *self._arguments)
         returns: list[list[LidarReturns]] = [[] for _ in range(begin, end)]
@@ -264,17 +269,20 @@ class Scans:
             2 * self._scanner.half * self._scanner.parts,
         )  # fmt: skip
 
-    def _on_device(self, first: int, last: int) -> None:
-        """Measure with some of the lidars, whose rays are cast on another device."""
+    def _one_by_one(self, first: int, last: int) -> None:
+        """Measure with some of the lidars, whose rays are cast on another device, or whose returns have a power."""
         lidars, scanner = self._lidars, self._scanner
-        assert scanner.cast is not None
         rows = np.arange(len(self._box_id))
         for n, s in zip(range(first, last), lidars.station[first:last].tolist(), strict=True):
             carrier = np.flatnonzero(self._carrier_id == lidars.agent[s])
-            scan = scanner.cast(
-                lidars.beams[n], lidars.world_from_sensor[n], self._boxes, rows, scanner.obstacles,
-                int(carrier[0]) if len(carrier) else -1,
-            )  # fmt: skip
+            where = lidars.beams[n], lidars.world_from_sensor[n], self._boxes
+            skip = int(carrier[0]) if len(carrier) else -1
+            if scanner.cast is not None:
+                scan = scanner.cast(*where, rows, scanner.obstacles, skip)
+            else:
+                scan = cast(*where, rows, scanner.obstacles, skip, self._meshes)
+            if scanner.air is not None:
+                scan = scanner.air.reported(scan, *where, scanner.obstacles, self._meshes, lidars.air_key[n])
             depth, row = as_cast(scan, rows)
             arguments = (
                 depth, row, np.uint64(lidars.noise[n].key), lidars.noise[n].lost_below, self._box_id, self._own_rear[s],

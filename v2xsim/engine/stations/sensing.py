@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float, Float32, Int32, Int64, UInt8
 
+from v2xsim.engine.stations.air import Air
 from v2xsim.engine.stations.body_shapes import body_shapes
 from v2xsim.engine.stations.capture import (
     Capture,
@@ -68,8 +69,9 @@ class Sensing:
         self._rigs = Rigs(scenario)
         grid = scenario.cooperation.matrix
         self._shapes = shapes() if scenario.lidars.bodies == "meshes" else None
+        self.air = Air(scenario.lidars, self._shapes) if scenario.lidars.have_power else None
         self._scanner = Scanner(
-            obstacles, grid.cell_m, grid.extent_m, _caster(scenario.run.device), grid.free_share, self._shapes
+            obstacles, grid.cell_m, grid.extent_m, _caster(scenario.run.device), grid.free_share, self._shapes, self.air
         )
         self._mount = lru_cache(_KEPT_MOUNTS)(self._vehicle_from_sensor)
         self._workers, self._callers = workers, workers.count + 1
@@ -138,6 +140,10 @@ class Sensing:
         keys = self._streams.keys("lidar", [(self._streams.agent_key(owner), time_us, n) for owner, _, _, n in every])
         beams = tuple([self._rigs.lidars(rig)[n].beams for _, rig, _, n in every])
         noise = tuple([Noise(settings.range_noise_m, settings.dropout, key) for key in keys.tolist()])
+        air_keys = ()
+        if self.air is not None:
+            owners = [(self._streams.agent_key(owner), time_us, n) for owner, _, _, n in every]
+            air_keys = tuple(self._streams.keys("lidar.air", owners).tolist())
         mount = np.array([self._mount(rig, n, base_m) for _, rig, base_m, n in every]).reshape(-1, 4, 4)
         articulated = np.flatnonzero((fleet.carrier[rows] != fleet.pose[rows]).any(axis=1))
         if len(articulated):
@@ -150,7 +156,7 @@ class Sensing:
         # Rays are cast from the true pose of the station, and their returns are placed by the pose that it believes.
         return Lidars(
             agent, self._scanner.lower(believed[rows, :2]), station, beams, mount,
-            pose_matrices(fleet.pose[rows])[station] @ mount, pose_matrices(believed[rows])[station] @ mount, noise,
+            pose_matrices(fleet.pose[rows])[station] @ mount, pose_matrices(believed[rows])[station] @ mount, noise, air_keys,
         )  # fmt: skip
 
     def _sense_in_turn(self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors) -> list[Sensed]:

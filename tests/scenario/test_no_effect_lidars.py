@@ -1,0 +1,12 @@
+"""Keys of lidars that have no effect."""
+
+import v2xsim
+
+
+def test_wet_snow_without_snow_is_named():
+    (note,) = [text for text in v2xsim.load("demo", ["lidars.air.wet_snow=true"]).notes if "wet_snow" in text]
+    assert "has no effect: no snow falls" in note
+    assert not any(
+        "wet_snow" in text
+        for text in v2xsim.load("demo", ["lidars.air.wet_snow=true", "lidars.air.snow_mm_per_h=1"]).notes
+    )
