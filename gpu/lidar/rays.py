@@ -29,6 +29,11 @@ class Rays(NamedTuple):
     sin_az: Float[np.ndarray, " columns"]
     range_m: float
 
+    def every_direction(self) -> Float[np.ndarray, "beams columns 3"]:
+        """Return the unit vector of each ray in the frame of the lidar."""
+        flat, up = self.cos_el[:, None], np.broadcast_to(self.sin_el[:, None], (len(self.sin_el), len(self.sin_az)))
+        return np.stack([flat * self.cos_az, flat * self.sin_az, up], axis=-1)
+
     def directions(
         self, beam: Int64[np.ndarray, " hits"], column: Integer[np.ndarray, " hits"]
     ) -> Float[np.ndarray, "hits 3"]:

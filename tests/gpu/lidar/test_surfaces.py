@@ -21,7 +21,16 @@ def surfaces(scene, pose, meshes=None):
     scan = cast(BEAMS, pose, scene.boxes, np.arange(len(scene.boxes)), scene.obstacles, **more)
     if meshes is not None:
         more["material"] = SHAPES.material
-    return scan, surfaces_of(scan, rays_of(BEAMS), pose, scene.boxes, scene.obstacles, **more)
+    return scan, surfaces_of(
+        scan.range_m,
+        scan.object_id,
+        scan.triangle,
+        rays_of(BEAMS).every_direction(),
+        pose,
+        scene.boxes,
+        scene.obstacles,
+        **more,
+    )
 
 
 @pytest.mark.parametrize("mount", [(0.7, 0.0, 0.0), (0.3, 0.2, -0.1)])

@@ -70,7 +70,17 @@ class Air:
             key: Random key of the scan, with 64 bits.
         """
         material = None if self.shapes is None else self.shapes.material
-        surfaces = surfaces_of(scan, rays_of(beams), world_from_sensor, boxes, obstacles, meshes, material)
+        surfaces = surfaces_of(
+            scan.range_m,
+            scan.object_id,
+            scan.triangle,
+            rays_of(beams).every_direction(),
+            world_from_sensor,
+            boxes,
+            obstacles,
+            meshes,
+            material,
+        )
         power = received_power(
             surfaces.reflectivity, surfaces.incidence_cos, np.maximum(scan.range_m, 1e-3).astype(np.float64)
         )
