@@ -47,7 +47,7 @@ def test_no_access_scheme_and_no_fusion_scheme_is_doubtful(access, fusion):
     ("lidars.range_noise_m", 5.0), ("detector.half_points", 9000.0), ("detector.steepness", 0.01), ("detector.center_sigma_m", 5.0),
     ("detector.yaw_sigma_deg", 80.0), ("detector.size_sigma_m", 5.0), ("detector.false_per_frame", 100.0),
     ("errors.gnss_sigma_m", 100.0), ("errors.heading_sigma_deg", 90.0), ("errors.clock_sigma_ms", 5000.0),
-    ("record.packet_share", 0.0001), ("record.link_ticks", 1000), ("record.state_ticks", 1000), ("cooperation.fusion.voxel_m", 5.0),
+    ("record.packet_share", 0.0001), ("record.link_ticks", 1000), ("record.state_ticks", 1000), ("record.seen_ticks", 1000), ("cooperation.fusion.voxel_m", 5.0),
     ("cooperation.awareness_rule.rate_hz", 0.001), ("cooperation.min_delivery", 0.0),
 ])  # fmt: skip
 def test_a_value_with_which_a_run_means_little_is_named(key, value):
@@ -264,7 +264,7 @@ EXTREMES = {
     },
     "errors": {"gnss_sigma_m": "-x", "gnss_correlation_s": "--", "heading_sigma_deg": "-x", "clock_sigma_ms": "-x"},
     "record": {
-        "clouds_every_s": "--", "cloud_egos": "--", "prr_range_m": "xx", "packet_share": "x-", "link_ticks": "-x", "state_ticks": "-x",
+        "clouds_every_s": "--", "cloud_egos": "--", "prr_range_m": "xx", "packet_share": "x-", "link_ticks": "-x", "state_ticks": "-x", "seen_ticks": "-x",
         "evaluation_range_m": "xx",
     },
 }  # fmt: skip

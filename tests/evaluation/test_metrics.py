@@ -135,7 +135,8 @@ def test_every_metric_is_there_without_any_row_and_in_a_fixed_order():
         ("age_of_information_in_range", ""), ("silent_encounters", ""),
         ("channel_busy_ratio", ""), ("channel_busy_ratio_p95", ""), ("packets_not_sent", ""), ("on_air", ""),
         ("links_LOS", ""), ("links_NLOSv", ""), ("links_NLOSb", ""), ("deaths_foreseen_building", ""), ("deaths_foreseen_body", ""),
-        ("alarms_false", ""), ("warning_time", ""),
+        ("alarms_false", ""), ("warning_time", ""), ("seen_by_nobody", ""), ("seen_by_one", ""), ("seen_by_several", ""),
+        ("seen_redundancy", ""), ("first_seen_delay", ""), ("first_seen_delay_p90", ""), ("never_seen", ""),
     ]  # fmt: skip
 
 
@@ -149,7 +150,7 @@ def test_every_metric_has_its_unit():
         f"time_to_awareness_{mode}{group}"
         for mode in ("ego", "fused")
         for group in ("", "_announced", "_unannounced", "_p90")
-    } | {"warning_time"}
+    } | {"warning_time", "first_seen_delay", "first_seen_delay_p90"}
     assert {name for name, unit in units.items() if unit == "B"} == {"requested_per_frame", "received_per_frame"}
     assert {name for name, unit in units.items() if unit == "helpers/frame"} == {
         "helpers_used",

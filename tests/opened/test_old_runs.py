@@ -77,3 +77,13 @@ def test_what_came_with_a_newer_format_is_not_measured(run):
         NotRecordedError, match="'cycles', which came with format 3; this run has format 2: run it again"
     ):
         run.tables["cycles"]
+
+
+def test_who_saw_whom_is_not_measured_and_said_to_be_missing(run):
+    """A share of 0 would read as if nobody had been unseen."""
+    again = run.evaluate().metrics
+    assert np.isnan([again[name].value for name in ("seen_by_nobody", "seen_redundancy", "never_seen")]).all()
+    with pytest.raises(
+        NotRecordedError, match="'sights', which came with format 4; this run has format 2: run it again"
+    ):
+        run.tables["sights"]

@@ -30,8 +30,8 @@ class FirstStation(RelayRule):
 
 def test_the_manifest_says_format_seed_and_that_the_run_is_complete():
     manifest = manifest_of(v2xsim.load("demo", [], 42), {})
-    assert (manifest["format"], manifest["seed"], manifest["complete"]) == (3, 42, True)
-    assert FORMAT == 3
+    assert (manifest["format"], manifest["seed"], manifest["complete"]) == (4, 42, True)
+    assert FORMAT == 4
 
 
 def test_the_manifest_holds_the_whole_scenario_as_plain_data():

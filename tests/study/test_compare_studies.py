@@ -180,7 +180,7 @@ def test_a_plug_in_that_was_edited_is_a_difference(tmp_path, made_sweep):
 
 def test_other_versions_are_reported(tmp_path, made_sweep):
     study = study_of(tmp_path, made_sweep, TWO[:1], 3, noisy)
-    other = replace(study, versions={"v2xsim": "0.2.0", "run format": "4"})
+    other = replace(study, versions={"v2xsim": "0.2.0", "run format": "5"})
     (note,) = between(study, other, [("prr", "1")]).notes
     assert note.endswith("from which differences may come: v2xsim 0.1.0 and 0.2.0")
 

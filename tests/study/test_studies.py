@@ -204,7 +204,7 @@ def test_the_metrics_of_another_run_are_refused(run_folder):
 def test_a_run_brings_its_scenario_and_versions(run_folder):
     manifest = json.loads((run_folder / "manifest.json").read_text())
     study = read_study(run_folder)
-    assert (study.scenario, study.versions) == (manifest["scenario"], manifest["versions"] | {"run format": "3"})
+    assert (study.scenario, study.versions) == (manifest["scenario"], manifest["versions"] | {"run format": "4"})
 
 
 @pytest.mark.parametrize("lacking", ["scenario", "seed", "format"])
@@ -224,8 +224,8 @@ def test_a_manifest_that_is_a_list_is_refused(run_folder):
 
 def test_a_run_of_a_newer_version_is_refused(run_folder):
     manifest = json.loads((run_folder / "manifest.json").read_text())
-    (run_folder / "manifest.json").write_text(json.dumps({**manifest, "format": 4}))
-    with pytest.raises(StudyError, match="newer version: format 4, this one reads 3"):
+    (run_folder / "manifest.json").write_text(json.dumps({**manifest, "format": 5}))
+    with pytest.raises(StudyError, match="newer version: format 5, this one reads 4"):
         read_study(run_folder)
 
 

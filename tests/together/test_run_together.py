@@ -26,7 +26,7 @@ VARIANTS = [
         "radio.sensitivity_dbm": -85, "radio.busy_threshold_dbm": -85, "radio.mcs": 4, "radio.awareness_mcs": 3, "radio.mtu_bytes": 500,
         "radio.retries": 2, "radio.dcc": "reactive", "radio.queue_packets": 5, "radio.processing_spread_ms": 5,
         "record.clouds_every_s": 0.3, "record.cloud_egos": 2, "record.prr_range_m": 80, "record.packet_share": 0.5,
-        "record.link_ticks": 2, "record.state_ticks": 2, "record.evaluation_range_m": 40,
+        "record.link_ticks": 2, "record.state_ticks": 2, "record.seen_ticks": 3, "record.evaluation_range_m": 40,
     },
     {
         "cooperation.relay": "height", "cooperation.foresight": "tracks", "cooperation.overhearing": False, "cooperation.awareness_rule": "cam", "cooperation.matching": "nearest", "cooperation.request_coding": "blocks",

@@ -33,7 +33,7 @@ def manifest_in(folder: Path, content: object) -> Path:
         ),
         ([1, 2], "has no scenario, but is a list"),
         ({"scenario": {}, "complete": False}, "did not finish"),
-        ({"scenario": {}, "format": 4}, "folder format 4"),
+        ({"scenario": {}, "format": 5}, "folder format 5"),
         ({"scenario": {}, "versions": {"v2xsim": "99.1.0"}}, "written by v2xsim 99.1.0, newer than this"),
     ],
 )

@@ -37,6 +37,7 @@ def time_doubts(scenario: Scenario) -> Iterator[Doubt]:
         )  # fmt: skip
     for key, every, none in (
         ("link_ticks", record.link_ticks, "0 lists none"),
+        ("seen_ticks", record.seen_ticks, "0 lists none"),
         ("state_ticks", record.state_ticks, "record.states false records none"),
     ):
         if every > max(ticks, 1):

@@ -398,18 +398,18 @@ class Simulation:
             self.plausibility.note(instant.snapshot, instant.fleet)
             self._blocked_links.note(instant.links)
             self._link_deaths.tick(instant.links, instant.fleet.agent[instant.fleet.ego], instant.time_us)
-        boxes_are_shared, followed = self.scenario.cooperation.fusion.shares.is_boxes, []
+        boxes_are_shared = self.scenario.cooperation.fusion.shares.is_boxes
         egos = set(instant.states.agent[instant.states.ego].tolist())
         with self.stages.scans:
             captured = self._workers.result(moment.sensed)
         for frame, capture in captured:
             self._captures.put(frame, capture)
             self.stations.keep_frame(frame)
-            # Tracks are needed only for egos, whose tracks are scored, and where boxes are shared, which carry velocities.
-            if boxes_are_shared or frame.agent in egos:
-                followed.append(frame)
+        with self.stages.recording:
+            self.recording.captured(captured)
+        # Tracks are needed only for egos, whose tracks are scored, and where boxes are shared, which carry velocities.
         with self.stages.tracking:
-            self.tracks.follow(followed)
+            self.tracks.follow([frame for frame, _ in captured if boxes_are_shared or frame.agent in egos])
 
     def _match(self, frame_us: int) -> None:
         if self.scenario.cooperation.fusion.shares is Share.REPORTS:

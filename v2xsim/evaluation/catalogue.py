@@ -17,6 +17,7 @@ GROUPS: tuple[Group, ...] = ("Perception of the egos", "Cooperation", "Radio", "
 _NEVER = "infinite for a frame that asked nobody or lost an answer"
 _LOST = "infinite for a lost answer"
 _CENSORED = "conflicts that ended before are censored (Kaplan-Meier)"
+_GONE = "road users that were never seen are censored (Kaplan-Meier)"
 _STATES = {
     "ego": "alone",
     "ego_unannounced": "alone, without road users that announce themselves",
@@ -123,6 +124,31 @@ def _kinds() -> dict[str, MetricKind]:
                 (f"never_aware_{mode}", MetricKind(seen, "conflicts", f"conflicts of which an ego never knew {state}")),
             )
         },
+        **{
+            f"seen_by_{number}": _share(
+                seen,
+                f"share of the road users in range of a lidar of another station from which {meaning} a lidar return, over all listed ticks",
+            )
+            for number, meaning in (
+                ("nobody", "no station has"),
+                ("one", "exactly one station has"),
+                ("several", "two or more stations have"),
+            )
+        },
+        "seen_redundancy": MetricKind(
+            seen,
+            "stations",
+            "stations with a lidar return from a road user, mean over the road users and ticks with at least one",
+        ),
+        "first_seen_delay": MetricKind(
+            seen,
+            "s",
+            f"time from the first tick in range of a lidar of another station until one has a return from the road user, median; {_GONE}",
+        ),
+        "first_seen_delay_p90": MetricKind(seen, "s", f"the same time, 90th percentile; {_GONE}"),
+        "never_seen": MetricKind(
+            seen, "road users", "road users that came in range of a lidar and of which no lidar ever had a return"
+        ),
         "cycle_success": _share(
             work,
             "share of the frames with a blind zone for which all data asked for arrived by the deadline; a frame that asked nobody counts as failed",

@@ -18,6 +18,7 @@ from v2xsim.evaluation.metric import Mean, Metric, RowGroups, Rows, Within, arra
 from v2xsim.evaluation.packet_rows import PACKETS, RECEIVED
 from v2xsim.evaluation.radio_metrics import LinkStates, RadioMetrics
 from v2xsim.evaluation.scene import MODES
+from v2xsim.evaluation.sightings import SEEN_COLUMNS, Sightings
 
 METRIC_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "fusion": (
@@ -34,6 +35,7 @@ METRIC_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "links": ("state",),
     "foretold": ("time_us", "station", "neighbour", "death_us"),
     "deaths": ("time_us", "station", "neighbour", "cause", "known"),
+    "seen": SEEN_COLUMNS,
 }  # fmt: skip
 """The columns from which metrics are computed, by table."""
 READ_AGAIN = "packets"
@@ -65,7 +67,7 @@ class RunMetrics:
         self._episodes = AwarenessTimes()
         self._false_tracks = _FalseTracks(step_us)
         self._helpers, self._transfers, self._links = _Helpers(), _Transfers(), LinkStates()
-        self._cycles, self._foresight = Cycles(), Foresight()
+        self._cycles, self._foresight, self._sightings = Cycles(), Foresight(), Sightings()
         self._radio = RadioMetrics(prr_range_m, packet_share)
         self.ages = Ages(prr_range_m, packet_share, link_period_us, end_us)
         self._objects = self._unannounced = 0
@@ -73,7 +75,7 @@ class RunMetrics:
             "fusion": self._add_fusion, "awareness": self._awareness.add, "episodes": self._episodes.add,
             "transfers": self._transfers.add, "cycles": self._cycles.add, "packets": self._radio.add_packets, "unheard": self._radio.add_unheard,
             "channel": self._radio.add_channel, "links": self._links.add,
-            "foretold": self._foresight.add_foretold, "deaths": self._foresight.add_deaths,
+            "foretold": self._foresight.add_foretold, "deaths": self._foresight.add_deaths, "seen": self._sightings.add,
         }  # fmt: skip
 
     def add(self, table: str, group: pa.Table) -> None:
@@ -104,6 +106,7 @@ class RunMetrics:
             *self._radio.rows(duration_s, packets, self.ages),
             *self._links.rows(),
             *self._foresight.rows(),
+            *self._sightings.rows(),
         ]
 
     def _add_fusion(self, fusion: pa.Table) -> None:

@@ -14,6 +14,7 @@ from v2xsim.opened.casting import Casting, check_device
 from v2xsim.opened.clouds import Cloud
 from v2xsim.opened.errors import NotRecordedError, OpenError
 from v2xsim.opened.evaluation import Evaluation, evaluated
+from v2xsim.opened.first_seen import SeenUser, seen_users
 from v2xsim.opened.frame_source import FrameSource
 from v2xsim.opened.frames import Frame, Frames
 from v2xsim.opened.manifest import (
@@ -167,6 +168,18 @@ class Run:
             OpenError: If there is no such ego, or no frame at this time.
         """
         return self._frame_source.select(ego, time_s)
+
+    def first_seen(self, least_points: int = 1) -> list[SeenUser]:
+        """Return, for each road user that came in range of a lidar of another station, when and by how many stations it was seen.
+
+        Args:
+            least_points: Number of lidar returns of one station from which on it counts as seen for the first time.
+
+        Raises:
+            NotRecordedError: If the run did not record who saw whom.
+            OpenError: If `least_points` is not a whole number above 0.
+        """
+        return seen_users(self.tables, self.names, self.manifest, self.folder, least_points)
 
     def cloud(self, frame: Frame, *, cast: bool = False) -> Cloud:
         """Return the point cloud of a frame after fusion; a cloud that was not recorded is cast again.

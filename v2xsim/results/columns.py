@@ -213,6 +213,20 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("own_points", "int", "number of returns of the ego's own lidars on it"),
         ("fused_points", "int", "number of returns on it after fusion"),
     ],
+    "sights": [
+        ("time_us", "us", "tick; every n-th one is listed (record.seen_ticks)"),
+        ("station", "long", "agent id of the station whose lidars got the returns"),
+        ("agent", "long", "agent id of the road user that they hit"),
+        ("points", "int", "number of returns, at least 1; the truth, which no station knows"),
+    ],
+    "seen": [
+        ("time_us", "us", "tick; the same ticks as in sights"),
+        ("agent", "long", "agent id of the road user"),
+        ("in_range", "int", "number of other stations with a lidar that reaches it: the distance in the plane from the middle of the station to the nearest place of the body is no longer than the range of the lidar; what stands between does not count"),
+        ("stations", "int", "number of these with a return from it; 0 if nobody saw it"),
+        ("points", "int", "number of returns of all stations together"),
+        ("most_points", "int", "number of returns of the station that had most"),
+    ],
     "announced": [
         ("frame_us", "us", "capture time of the ego's frame"),
         ("ego", "long", "agent id of the ego"),
@@ -381,7 +395,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
 }  # fmt: skip
 
 SINCE: dict[str, int] = {
-    "awareness.announces": 3, "awareness.relevant": 3, "cycles": 3, "deaths": 3, "episodes.announces": 3, "foretold": 3, "frame_parts": 3, "fusion.blind_beyond": 3, "fusion.blind_told": 3, "fusion.false_ego": 3, "fusion.false_fused": 3, "fusion.new_false_ego": 3, "fusion.new_false_fused": 3, "fusion.unannounced": 3, "heard": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3, "transfers.predicted": 3,
+    "awareness.announces": 3, "awareness.relevant": 3, "cycles": 3, "deaths": 3, "episodes.announces": 3, "foretold": 3, "frame_parts": 3, "fusion.blind_beyond": 3, "fusion.blind_told": 3, "fusion.false_ego": 3, "fusion.false_fused": 3, "fusion.new_false_ego": 3, "fusion.new_false_fused": 3, "fusion.unannounced": 3, "heard": 3, "nominations": 3, "parts": 3, "roads.limit_mps": 3, "seen": 4, "sights": 4, "transfers.predicted": 3,
 }  # fmt: skip
 """Format of run folders (`v2xsim.results.manifest.FORMAT`) with which a table, or a column as `table.column`, came.
 
@@ -406,6 +420,8 @@ ROWS: dict[str, str] = {
     "nominations": "Every decision of a station to pass on what a helper broadcasts, at every tick",
     "detections": "Every detection in the frames of egos, before and after fusion",
     "hits": "Every road user with at least one lidar return in an ego's frame, own or received",
+    "sights": "Every pair of a station and a road user on which its lidars had at least one return, at every listed tick",
+    "seen": "Every road user within range of a lidar of another station, at every listed tick, seen or not",
     "announced": "Every vehicle that an ego knew from awareness messages when it fused a frame",
     "contributions": "The data of each helper that an ego fused in a frame",
     "fusion": "Every frame that an ego fused",

@@ -11,7 +11,7 @@ from v2xsim.scenario.steered import STEERED, Steered
 from v2xsim.version import __version__
 
 # Version of the layout of run folders; readers refuse newer ones.
-FORMAT = 3
+FORMAT = 4
 _LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo", "torch")
 
 

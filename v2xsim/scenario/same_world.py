@@ -27,7 +27,7 @@ FREE_KEYS = frozenset(
         "cooperation.max_helpers", "cooperation.deadline_ms", "cooperation.max_age_ms", "cooperation.budget_bytes",
         "cooperation.detect_ms", "cooperation.min_delivery", "cooperation.hidden_speed_mps",
         "record.clouds_every_s", "record.cloud_egos", "record.prr_range_m", "record.packet_share", "record.link_ticks",
-        "record.states", "record.state_ticks", "record.evaluation_range_m",
+        "record.states", "record.state_ticks", "record.seen_ticks", "record.evaluation_range_m",
     }
 )  # fmt: skip
 """Keys on which the world does not depend."""

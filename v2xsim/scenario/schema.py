@@ -265,6 +265,14 @@ class Record(Section):
         ge=1,
         le=1_000_000,
     )
+    seen_ticks: int = quantity(
+        1,
+        "1",
+        "The tables sights and seen list who saw whom at every n-th tick: 1 at every tick, 0 never; then the metrics of them (seen_by_nobody and "
+        "so on) are NaN",
+        ge=0,
+        le=1_000_000,
+    )
     evaluation_range_m: float = quantity(
         60.0, "m", "Road users farther from the ego than this are not evaluated", gt=0, le=FARTHEST_EVALUATED_M
     )

@@ -1,7 +1,7 @@
 """The result tables of a run, filled while it runs; their rows go to a store about every two seconds."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -13,8 +13,11 @@ from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.recording.in_order import InOrder
 from v2xsim.engine.recording.kept_frames import KeptFrames
 from v2xsim.engine.recording.participants import Participants, write_buildings, write_roads
+from v2xsim.engine.recording.sight_tables import SightTables
 from v2xsim.engine.recording.truth_tables import TruthTables
 from v2xsim.engine.stages import Stages
+from v2xsim.engine.stations.capture import Capture
+from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.heard_pairs import Measured
 from v2xsim.engine.workers import Workers
 from v2xsim.evaluation.ages import AGE_COLUMNS
@@ -73,6 +76,7 @@ class Recording:
         self.tables = {name: Columns(name) for name in COLUMNS if name not in ("agents", "metrics")}
         self._frame_tables = FrameTables(self.tables, record.evaluation_range_m, detect_us, self._step_us)
         self._truth_tables = TruthTables(self.tables, record, begin_us, self._step_us)
+        self._sight_tables = SightTables(self.tables, record.seen_ticks, begin_us, self._step_us)
         self._kept_frames = KeptFrames(self.tables, record, begin_us, detect_us, self._step_us + fuse_us + oldest_us)
         self._participants = Participants()
         # Agent id of each station at the ticks whose frames may still be fused, by time.
@@ -119,6 +123,10 @@ class Recording:
                 time_us=instant.time_us, station=np.repeat(instant.fleet.agent, np.diff(heard.offset)), sender=heard.sender,
                 snr_db=heard.snr_db, share=heard.share,
             )  # fmt: skip
+
+    def captured(self, captured: Sequence[tuple[Frame, Capture]]) -> None:
+        """Record whom the stations with lidars saw at a tick."""
+        self._sight_tables.add(captured)
 
     def fused(self, frames: list[FusedFrame] | Callable[[], list[FusedFrame]]) -> None:
         """Score and record the egos' frames of one tick, or those that a function returns."""
