@@ -198,8 +198,9 @@ def _lidars(scenario: Scenario) -> Iterator[Problem]:
 def _lidar_model(keys: Keys, model: str) -> Iterator[Problem]:
     # Imported here, so that `import v2xsim.scenario` loads no numpy.
     from v2xsim.gpu.lidar.models import CATALOGUE
+    from v2xsim.gpu.lidar.tables import TABLES
 
-    known = list(CATALOGUE)
+    known = [*CATALOGUE, *TABLES]
     if model not in known:
         yield Problem(
             keys,

@@ -154,7 +154,9 @@ class Lidars(Section):
     )
     include: list[str] = choice([], "Names of connected vehicles that always carry lidars")
     model: str | LidarModel = choice(
-        "beam64", "Name in the lidar catalogue (beam16, beam32, beam64, beam128), or a section with beams and columns"
+        "beam64",
+        "Name in the lidar catalogue, or a section with beams and columns: beam16, beam32, beam64 and beam128 are generic, with evenly spaced beams; vlp16, hdl32e, vlp32c, hdl64e, vls128, "
+        "pandar64, pandarxt32, os1_64 and os1_128 have the elevations of a product",
     )
     mounts: list[Mount] = choice(
         [Mount()],
@@ -186,7 +188,7 @@ class Lidars(Section):
         None,
         "1",
         "Reflectivity of a surface, met squarely, that just gives a return at the range of the lidar in clear air; darker surfaces, and those met at an angle, are seen only "
-        "nearer. Without a value, every surface in range gives a return; in fog, rain and snow, 0.1",
+        "nearer. Without a value, every surface in range gives a return; in fog, rain and snow, what the data sheet states or 0.1",
         gt=0,
         le=1,
     )

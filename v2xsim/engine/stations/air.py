@@ -14,6 +14,7 @@ from v2xsim.gpu.lidar.mesh_rays import Meshes
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.rays import rays_of
 from v2xsim.gpu.lidar.surfaces import surfaces_of
+from v2xsim.gpu.lidar.tables import STATED, TABLES
 from v2xsim.notices import Notice
 from v2xsim.records import CLUTTER, LOST, Boxes, Obstacles
 from v2xsim.scenario.schema_stations import USUAL_REFLECTIVITY
@@ -21,6 +22,8 @@ from v2xsim.scenario.schema_stations import Lidars as Settings
 
 DARKEST = 0.01
 """Reflectivity of the darkest surface that a lidar reports, however near; our choice, so that haze of a visibility of some kilometres returns nothing."""
+
+_STATED = {id(TABLES[name]): stated for name, stated in STATED.items()}
 
 
 @dataclass
@@ -94,8 +97,11 @@ class Air:
         return Scan(found.range_m, object_id, scan.triangle)
 
     def _clutter(self, beams: Beams) -> clutter.Clutter:
-        reflectivity, air = self.settings.range_reflectivity or USUAL_REFLECTIVITY, self.settings.air
-        sensor = clutter.Sensor(least_power(beams.range_m, reflectivity), beams.range_m, least_reflectivity=DARKEST)
+        air, reflectivity = self.settings.air, self.settings.range_reflectivity
+        # The data sheets of some products state a range for another reflectivity.
+        stated = _STATED.get(id(beams), (beams.range_m, USUAL_REFLECTIVITY))
+        weakest = least_power(*stated) if reflectivity is None else least_power(beams.range_m, reflectivity)
+        sensor = clutter.Sensor(weakest, beams.range_m, least_reflectivity=DARKEST)
         if air.fog_visibility_m is not None:
             return clutter.fog(sensor, air.fog_visibility_m)
         if air.snow_mm_per_h > 0.0:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.lidar.models import CATALOGUE, Beams, evenly_spaced, mount_transform
+from v2xsim.gpu.lidar.tables import TABLES
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_stations import MOUNTS, NO_RIG, ROADSIDE, LidarModel, Mount
@@ -170,7 +171,7 @@ def _check_above_ground(lidars: tuple[MountedLidar, ...], carrier: str, base_m: 
 def beams_of(model: str | LidarModel) -> Beams:
     """Return the beams of a lidar, given the name of a built-in model or its description in the scenario."""
     if isinstance(model, str):
-        return CATALOGUE[model]
+        return CATALOGUE[model] if model in CATALOGUE else TABLES[model]
     return evenly_spaced(model.beams, model.columns, model.lowest_deg, model.highest_deg, model.range_m)
 
 
