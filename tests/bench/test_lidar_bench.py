@@ -49,6 +49,7 @@ def test_json_has_the_rows_that_programs_read(monkeypatch):
         "all_rows",
         lambda threads, turns: [lidar.Row(lidar.OURS, "town, boxes", threads, "cpu", 1e8, 1.0 * turns, None, None)],
     )
+    monkeypatch.setattr(lidar, "torch_rows", lambda turns, on_cpu: [])
     answer = CliRunner().invoke(app, ["bench", "lidar", "--json", "--turns", "3", "--threads", "2"])
     assert answer.exit_code == 0
     (row,) = json.loads(answer.stdout)["rows"]
@@ -56,3 +57,13 @@ def test_json_has_the_rows_that_programs_read(monkeypatch):
         "engine": "v2xsim", "scene": "town, boxes", "threads": 2, "device": "cpu", "rays_per_s": 1e8,
     }  # fmt: skip
     assert row["median_ms"] == 3.0
+
+
+def test_torch_is_measured_on_the_cpu_only_when_asked(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert list(lidar.torch_rows(turns=1)) == []
+    rows = list(lidar.torch_rows(turns=1, on_cpu=True))
+    assert [row.scene for row in rows] == [f"{name}, 4 lidars" for name in lidar.SCENES[:4]]
+    for row in rows:
+        assert (row.engine, row.device, row.against_embree, row.equal) == ("v2xsim torch", "cpu", None, None)
+        assert row.rays_per_s * row.median_ms * 1e-3 == pytest.approx(4 * 64 * 1800)

@@ -38,7 +38,7 @@ OPTIONS = {
     "bench radio": {"--vehicles"},
     "bench scale": {"--axis", "--quick"},
     "bench hnsw": set(),
-    "bench lidar": {"--threads", "--turns"},
+    "bench lidar": {"--threads", "--turns", "--torch-on-cpu"},
     "bench sequence": {*SIZES, "--batch", "--device"},
     "claim memory": {"--seeds", "--steps", "--device"},
     "claim block": {*SIZES, "--corpus", "--device"},
