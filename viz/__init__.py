@@ -1,17 +1,21 @@
 """Pictures of a finished run. The package reads only the run's folder, and draws without a display.
 
-Importing the package loads no drawing library; calling `render` does.
+Importing the package loads no drawing library; calling `render` or `render_visibility` does.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from v2xsim.viz.run.folder import ViewError
-    from v2xsim.viz.run.pictures import render
+    from v2xsim.viz.run.pictures import render, render_visibility
 
-__all__ = ["ViewError", "render"]
+__all__ = ["ViewError", "render", "render_visibility"]
 
-_HOME = {"ViewError": "v2xsim.viz.run.folder", "render": "v2xsim.viz.run.pictures"}
+_HOME = {
+    "ViewError": "v2xsim.viz.run.folder",
+    "render": "v2xsim.viz.run.pictures",
+    "render_visibility": "v2xsim.viz.run.pictures",
+}
 
 
 def __getattr__(name: str) -> Any:

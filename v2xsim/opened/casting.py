@@ -12,9 +12,12 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from v2xsim.engine.cooperation.answers import sent_points
+from v2xsim.engine.stations.capture import Capture
 from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Sensing
+from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.engine.workers import Workers
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.mobility.recorded import buildings_from
@@ -73,6 +76,17 @@ class Casting:
         self._ticks_us = range(begin_us, begin_us + round(scenario.run.duration_s * 1e6 / step_us) * step_us, step_us)
         self._next_us, self._fleets = begin_us, dict[int, Fleet]()
         self._cloud = lru_cache(_KEPT_CLOUDS)(self._cast)
+
+    @property
+    def ticks_us(self) -> range:
+        """All ticks of the run."""
+        return self._ticks_us
+
+    def captured(self, time_us: int) -> list[tuple[Frame, Capture]]:
+        """Return what every station with a lidar captured at a tick, placed by its true pose; the matrices of the run have its error of the pose."""
+        fleet = self._fleet(time_us)
+        exact = StationErrors(fleet.agent, time_us, np.zeros((len(fleet), 3)), np.zeros(len(fleet), np.int64))
+        return self._sensing.begin(self._truth.snapshot(time_us), fleet, exact).result()
 
     def own(self, station: int, time_us: int) -> Cloud:
         """Return the cloud that a station captured at a tick.

@@ -30,6 +30,7 @@ from v2xsim.opened.recorded_frames import RecordedFrames
 from v2xsim.opened.segments import SegmentTables, unfinished
 from v2xsim.opened.tables import RunTables
 from v2xsim.opened.truth import Truth, check_recorded, check_replayable
+from v2xsim.opened.visibility import Visibility, visibility_of
 from v2xsim.ownership import KEPT
 from v2xsim.perception.tracking.station_tracks import Tracker
 from v2xsim.perception.tracking.tracker import TrackerParams
@@ -219,10 +220,28 @@ class Run:
             station: Name of a vehicle or roadside unit.
             time_s: Time of the tick.
         """
+        return self._casting.own(self._agent_of(station), round(time_s * 1e6))
+
+    def visibility(self, station: str | None = None, most_ticks: int = 100) -> Visibility:
+        """Return which ground cells lidars observed, how often, and which road users none of them saw; the lidars are cast again.
+
+        Args:
+            station: Name of the only station whose lidars count; None for those of all stations.
+            most_ticks: Largest number of ticks that are cast; of more, evenly spaced ones are taken.
+
+        Raises:
+            NotRecordedError: If the run did not record the states of every tick, or had no lidars.
+            OpenError: If there is no such station.
+        """
+        agent = None if station is None else self._agent_of(station)
+        casting = self._casting
+        return visibility_of(casting.captured, casting.ticks_us, most_ticks, agent, self.folder)
+
+    def _agent_of(self, station: str) -> int:
         agent = next((number for number, name in self.names.items() if name == station), None)
         if agent is None:
             raise OpenError(f"{self.folder}: must have a station {station!r}{nearest(station, self.names.values())}")
-        return self._casting.own(agent, round(time_s * 1e6))
+        return agent
 
     def replay(self, *, step_s: float | None = None) -> Scenario:
         """Return the scenario of the run with its recorded road users and buildings as their source.

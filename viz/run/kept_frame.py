@@ -179,8 +179,8 @@ def load_frame(folder: RunFolder, number: int) -> KeptFrame:
         captured_us=cloud["time_us"],
         before=_matrix(head, "before"),
         after=_matrix(head, "after"),
-        buildings=_buildings(folder),
-        roads=_roads(folder),
+        buildings=buildings_of(folder),
+        roads=roads_of(folder),
     )
 
 
@@ -209,7 +209,8 @@ def _matrix(head: dict[str, np.ndarray], column: str) -> PerceptionMatrix:
     return PerceptionMatrix(lower, float(head["cell_m"][0]), code.reshape(cells, cells))
 
 
-def _buildings(folder: RunFolder) -> Prisms:
+def buildings_of(folder: RunFolder) -> Prisms:
+    """Return all buildings of a run."""
     rows = folder.arrays("buildings", ["building", "x_m", "y_m", "base_m", "top_m"])
     if not len(rows["building"]):
         return Prisms.none()
@@ -223,7 +224,8 @@ def _buildings(folder: RunFolder) -> Prisms:
     )
 
 
-def _roads(folder: RunFolder) -> Roads:
+def roads_of(folder: RunFolder) -> Roads:
+    """Return all roads of a run."""
     rows = folder.arrays("roads", ["road", "kind", "users", "width_m", "x_m", "y_m"])
     if not len(rows["road"]):
         return Roads.none()

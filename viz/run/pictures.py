@@ -1,5 +1,6 @@
 """The function that draws all pictures of a run into the run's own folder."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from v2xsim.viz.run.folder import NothingToShowError, RunFolder, ViewError, open
 from v2xsim.viz.run.frame_choice import chosen_frame
 from v2xsim.viz.run.kept_frame import KeptFrame, load_frame
 from v2xsim.viz.run.oblique_view import draw_fused_cloud, point_colors
+from v2xsim.viz.run.visibility import draw_visibility
 
 _OF_FRAME: dict[str, Callable[[KeptFrame, str], Figure]] = {
     "fused_frame.png": draw_fused_frame,
@@ -30,6 +32,31 @@ _OF_RUN: dict[str, Callable[[RunFolder], Figure]] = {
     "coverage.png": draw_coverage,
     "latency.png": draw_delays,
 }
+
+
+def render_visibility(run_dir: Path, *, station: str | None = None) -> Path:
+    """Draw what the lidars of a run saw of its ground, and return the written file, in its folder `pictures`.
+
+    It is not among the pictures of `render`, because lidars are cast again for it, which takes 5 to 60 s.
+
+    Args:
+        run_dir: Folder of a finished run.
+        station: Name of the only station whose lidars count; None for all stations.
+
+    Raises:
+        UserError: If the folder is not a finished run, its lidars cannot be cast again, or it has no such station.
+    """
+    folder = open_run(Path(run_dir))
+    view = Run(folder.path).visibility(station)
+    pictures = folder.path / "pictures"
+    name = "visibility.png" if station is None else f"visibility_{re.sub('[^A-Za-z0-9.-]', '_', station)}.png"
+    with added(pictures, ViewError) as draft:
+        try:
+            with in_style():
+                save(draw_visibility(folder, view, station), draft / name)
+        except OSError as error:
+            raise ViewError(f"{pictures}: cannot be written: {reason_of(error)}") from error
+    return pictures / name
 
 
 def render(run_dir: Path, *, frame: int | None = None, on_skip: Callable[[str, str], None] | None = None) -> list[Path]:

@@ -4,14 +4,32 @@ Both are truth for the analysis of a run; no station reads them.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 
 from v2xsim.engine.stations.capture import Capture
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.results.tables import Columns
 from v2xsim.spatial.reach import in_reach
+
+
+@dataclass(frozen=True)
+class Sights:
+    """Who saw whom at one tick.
+
+    Attributes:
+        station: Agent id of each station with a lidar.
+        agent: Agent id of each road user.
+        near: Whether a lidar of each station reaches each road user, whatever stands between; never for the station's own body.
+        points: Number of returns of each station on each road user.
+    """
+
+    station: Int64[np.ndarray, " stations"]
+    agent: Int64[np.ndarray, " agents"]
+    near: Bool[np.ndarray, "stations agents"]
+    points: Int64[np.ndarray, "stations agents"]
 
 
 class SightTables:
@@ -32,29 +50,40 @@ class SightTables:
         """Record what all stations with lidars captured at one tick, in rising order of their agent ids, if the tick is to be recorded."""
         if not captured or not self._period_us or (captured[0][0].time_us - self._begin_us) % self._period_us:
             return
-        time_us, snapshot = captured[0][0].time_us, captured[0][1].snapshot
-        station = np.array([frame.agent for frame, _ in captured])
-        points: Int64[np.ndarray, "stations agents"] = np.array([capture.points for _, capture in captured])
+        time_us, sights = captured[0][0].time_us, sights_of(captured)
+        points = sights.points
         row, agent = np.nonzero(points)
         if len(row):
             self._sights.add(
-                time_us=time_us, station=station[row], agent=snapshot.agent[agent], points=points[row, agent]
+                time_us=time_us, station=sights.station[row], agent=sights.agent[agent], points=points[row, agent]
             )
-        bodies = snapshot.bodies
-        near = in_reach(
-            np.array([capture.pose[:2] for _, capture in captured]), _reach_m(captured), bodies.boxes.center_m, bodies.boxes.size_m,
-            bodies.boxes.yaw_rad, bodies.owner, len(snapshot),
-        )  # fmt: skip
-        # The body that carries a lidar is not what it looks for. A body at the edge may return points while the middle of the station is too far.
-        near = (near & (station[:, None] != snapshot.agent)) | (points > 0)
-        stations = near.sum(axis=0)
+        stations = sights.near.sum(axis=0)
         listed = np.flatnonzero(stations)
         if len(listed):
             self._seen.add(
-                time_us=time_us, agent=snapshot.agent[listed], in_range=stations[listed],
+                time_us=time_us, agent=sights.agent[listed], in_range=stations[listed],
                 stations=(points > 0).sum(axis=0)[listed], points=points.sum(axis=0)[listed],
                 most_points=points.max(axis=0)[listed],
             )  # fmt: skip
+
+
+def sights_of(captured: Sequence[tuple[Frame, Capture]]) -> Sights:
+    """Return who saw whom at one tick.
+
+    Args:
+        captured: What each station with a lidar captured; at least one.
+    """
+    snapshot = captured[0][1].snapshot
+    station = np.array([frame.agent for frame, _ in captured])
+    points: Int64[np.ndarray, "stations agents"] = np.array([capture.points for _, capture in captured])
+    bodies = snapshot.bodies
+    near = in_reach(
+        np.array([capture.pose[:2] for _, capture in captured]), _reach_m(captured), bodies.boxes.center_m, bodies.boxes.size_m,
+        bodies.boxes.yaw_rad, bodies.owner, len(snapshot),
+    )  # fmt: skip
+    # The body that carries a lidar is not what it looks for. A body at the edge may return points while the middle of the station is too far.
+    near = (near & (station[:, None] != snapshot.agent)) | (points > 0)
+    return Sights(station, snapshot.agent, near, points)
 
 
 def _reach_m(captured: Sequence[tuple[Frame, Capture]]) -> Float[np.ndarray, " stations"]:
