@@ -107,9 +107,17 @@ def seen(
 
     Args:
         users: The raster.
-        points: Number of returns on each body: of one station for what it sees, of several together for what they see together.
-        least: Least number of returns.
+        points: Number of returns on each body, a row of the boxes of `road_users` each: of one station for what it sees, of several together for what
+            they see together.
+        least: Least number of returns with which a body counts as seen, as a whole.
+
+    Raises:
+        ValueError: If there are fewer numbers than bodies.
     """
+    if users.max(initial=-1) >= len(points):
+        raise ValueError(
+            f"points must have a number for each body, got {len(points)}, and the raster shows body {users.max()}"
+        )
     kept = np.append(points >= least, False)
     found: np.ndarray = np.where(kept[users], users, np.int32(-1))
     return found

@@ -2,7 +2,7 @@
 
 The kernel loops over objects, not over rays: each object within range is compared only with the rays of its window
 (v2xsim.gpu.lidar.window), and the nearest hit of each ray is kept, as in a depth buffer. The geometry is exact for any
-orientation of the sensor. Beam divergence and the rotation of the sensor during a sweep are not simulated.
+orientation of the sensor. Bodies may be meshes (`mesh_rays`). Beam divergence (`effects`) and the motion of the sensor while it turns (`turn`) are left to others.
 """
 
 import math

@@ -74,8 +74,6 @@ def street(has_houses: bool, has_meshes: bool, vehicles: int = 200, houses: int 
     velocity_mps = rng.uniform(5.0, 15.0, vehicles)[:, None] * np.column_stack([np.cos(yaw_rad), np.sin(yaw_rad)])
     boxes = Boxes(np.column_stack([at, np.zeros(vehicles)]), size_m, yaw_rad)
     meshes = (
-        meshes_of(shapes(), np.array([shape_of_kind(name) if name == "passenger" else 0 for name in kind], np.int32))
-        if has_meshes
-        else NO_MESHES
+        meshes_of(shapes(), np.array([shape_of_kind(name) for name in kind], np.int32)) if has_meshes else NO_MESHES
     )
     return Street(boxes, velocity_mps, indexed(prisms), meshes)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import v2xsim
+from v2xsim.gpu.lidar.bodies import shape_of_kind, shapes
 
 TARGET = np.array([0.0, 0.0]), np.array([4.5, 1.8, 1.5])
 SCANNERS = ("east", "west", "north", "pole")
@@ -83,9 +84,14 @@ def test_with_wrong_poses_each_cloud_is_off_as_its_pose_is(tmp_path):
     assert moved >= 2
 
 
-@pytest.mark.parametrize("bodies", ["meshes"])
-def test_meshes_lie_in_one_place_too(tmp_path, bodies):
-    _, found = clouds(tmp_path, f"lidars.bodies={bodies}", "lidars.range_noise_m=0")
-    for points_m in found.values():
-        assert (off_the_body(points_m) < 1e-3).all()
-        assert (off_the_body(points_m) > -0.9).all()
+def test_meshes_lie_in_one_place_too(tmp_path):
+    open3d = pytest.importorskip("open3d", reason="Open3D measures the distance to a mesh; `make test` installs it")
+    _, found = clouds(tmp_path, "lidars.bodies=meshes", "lidars.range_noise_m=0")
+    shape = shapes().shape(shape_of_kind("passenger"))
+    scene = open3d.t.geometry.RaycastingScene()
+    center, size = TARGET
+    vertices_m = (shape.vertices * size + [*center, 0.0]).astype(np.float32)
+    scene.add_triangles(open3d.core.Tensor(vertices_m), open3d.core.Tensor(shape.triangles.astype(np.uint32)))
+    for name, points_m in found.items():
+        away_m = scene.compute_distance(open3d.core.Tensor(points_m.astype(np.float32))).numpy()
+        assert away_m.max() < 1e-3, name

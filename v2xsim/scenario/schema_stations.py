@@ -129,6 +129,14 @@ class Air(Section):
         0.0, "mm/h", "Snowfall as melted water: 0.5 is light, 2.5 heavy snowfall", ge=0, le=20
     )
     wet_snow: bool = choice(False, "Whether the snow is wet; no effect without snow")
+    least_echo: float = quantity(
+        0.01,
+        "1",
+        "Weakest echo of the air that a lidar reports, as the reflectivity of a surface that returns as much from the same distance. No data sheet states it: 0.01 is our choice, "
+        "with which haze of 1 km returns nothing; 0.003 gives many times as many echoes in fog",
+        ge=0,
+        le=1,
+    )
 
     @model_validator(mode="after")
     def _one_weather(self) -> "Air":

@@ -48,9 +48,10 @@ class Sensor:
         range_m: Largest distance at which it gets a return.
         divergence_rad: Full angle of its beam; if the two directions differ, the root of their product.
         pulse_s: Length of its pulse.
-        nearest_m: It reports nothing nearer than this; above 0.
-        least_reflectivity: It reports nothing darker than this, however near; 0 for no limit. A sensor is less sensitive at short range, or fog of
-            any visibility would return more from 1 m than a wall from 50 m. Data sheets do not state it.
+        nearest_m: It reports no echo of the air nearer than this; above 0.
+        least_reflectivity: It reports no echo of the air that is weaker than a surface of this reflectivity, met squarely at the same distance;
+            0 for no limit. A sensor is less sensitive at short range, or fog of any visibility would return more from 1 m than a wall from
+            50 m. Data sheets do not state it, and the number of echoes depends on it strongly.
     """
 
     least_power: float

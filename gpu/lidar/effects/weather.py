@@ -39,8 +39,7 @@ def in_weather(
 ) -> Weathered:
     """Return what each ray of a scan reports in weather.
 
-    The power of a surface falls by exp(-2 extinction R), and the surface is lost if less than the least power of the sensor is left, or less than
-    the darkest surface that it reports would return from there.
+    The power of a surface falls by exp(-2 extinction R), and the surface is lost if less than the least power of the sensor is left.
     A sensor that reports the strongest return reports an echo of the air if one before the surface is stronger; of several, the
     nearest. A sensor that reports the last return reports one only if the surface is lost; of several, the farthest.
 
@@ -119,7 +118,7 @@ def _weathered(  # type: ignore[no-untyped-def]
         for k in range(columns):
             far = clear_m[b, k]
             left = clear_power[b, k] * np.exp(-2.0 * extinction * far) if far < np.inf else 0.0
-            is_seen = left >= max(least, darkest / (far * far)) and left > 0.0
+            is_seen = left >= least and left > 0.0
             reported_m[b, k] = far if is_seen else np.inf
             reported_power[b, k] = left if is_seen else 0.0
             source[b, k] = SURFACE if is_seen else LOST

@@ -98,6 +98,8 @@ def test_bodies_without_returns_are_not_seen():
     assert set(np.unique(seen(users, np.array([3, 0, 1])))) == {-1, 0, 2}
     assert set(np.unique(seen(users, np.array([3, 0, 1]), least=2))) == {-1, 0}
     assert (seen(users, np.array([1, 1, 1])) == users).all()
+    with pytest.raises(ValueError, match="a number for each body, got 2"):
+        seen(users, np.array([1, 1]))
 
 
 def test_an_empty_world_has_an_empty_raster():

@@ -35,6 +35,10 @@ def test_a_turn_without_motion_is_the_scan_of_one_instant_to_the_last_bit(sector
     once = cast(BEAMS, vehicle @ MOUNT, scene.boxes, scene.agent, scene.obstacles, **more)
     np.testing.assert_array_equal(turn.range_m, once.range_m)
     np.testing.assert_array_equal(turn.object_id, once.object_id)
+    assert turn.triangle.shape == once.triangle.shape
+    on_body = once.object_id >= 0
+    if with_meshes:
+        np.testing.assert_array_equal(turn.triangle[on_body], once.triangle[on_body])
 
 
 def wall_scene():

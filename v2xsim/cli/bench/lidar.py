@@ -38,7 +38,8 @@ def command(
     """Measure rays per second of the lidar and camera kernels, and of Embree through Open3D, on the same scenes.
 
     A lidar has 64 x 1800 rays, a camera 640 x 480 pixels with depth, range, instance and class. There are 200 vehicles: in the streets of a town between 60 houses,
-    or on a square without houses, as boxes or as meshes. All vehicles move between two scans, so Embree builds its scene again each time, and this counts. With
+    or on a square without houses, as boxes or as meshes. All vehicles move between two scans, so Embree builds its scene again each time, and this counts; the rows
+    "scene built before" leave it out, as for many lidars that share a scene. With
     one thread, times are those of the processor. Columns: against embree: rays per second relative to Embree; equal: share of the rays whose range is that of
     Embree to 1 mm. In the scene turning, the sensor moves while it turns; Embree casts all rays of the turn at once.
 

@@ -20,9 +20,6 @@ from v2xsim.records import CLUTTER, LOST, Boxes, Obstacles
 from v2xsim.scenario.schema_stations import USUAL_REFLECTIVITY
 from v2xsim.scenario.schema_stations import Lidars as Settings
 
-DARKEST = 0.01
-"""Reflectivity of the darkest surface that a lidar reports, however near; our choice, so that haze of a visibility of some kilometres returns nothing."""
-
 _STATED = {id(TABLES[name]): stated for name, stated in STATED.items()}
 
 
@@ -101,7 +98,7 @@ class Air:
         # The data sheets of some products state a range for another reflectivity.
         stated = _STATED.get(id(beams), (beams.range_m, USUAL_REFLECTIVITY))
         weakest = least_power(*stated) if reflectivity is None else least_power(beams.range_m, reflectivity)
-        sensor = clutter.Sensor(weakest, beams.range_m, least_reflectivity=DARKEST)
+        sensor = clutter.Sensor(weakest, beams.range_m, least_reflectivity=air.least_echo)
         if air.fog_visibility_m is not None:
             return clutter.fog(sensor, air.fog_visibility_m)
         if air.snow_mm_per_h > 0.0:
