@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32, Int32, Int64
 from v2xsim.gpu.lidar.cast import FOUNDATION_M, Scan
 from v2xsim.gpu.lidar.mesh_rays import NO_MESHES, Meshes
 from v2xsim.gpu.lidar.models import Beams
-from v2xsim.gpu.lidar.rays import rays_of
+from v2xsim.gpu.lidar.rays import Rays, rays_of
 from v2xsim.gpu.lidar.torch_walls import Houses, hit_houses
 from v2xsim.gpu.lidar.torch_windows import Nearest, Sensors, along, blocks, in_frame, rays_of_items, slices, spread
 from v2xsim.records import GROUND, NOTHING, Boxes, Obstacles
@@ -180,7 +180,7 @@ def cast_batch_on(
         raise ValueError(f"block_pairs must be at least 1, got {block_pairs}")
     rays = rays_of(beams)
     size = (lidars, len(rays.elevation), beams.columns)
-    way = torch.as_tensor(rays.every_direction().reshape(-1, 3), device=device)
+    way = _directions(rays, device)
     pose = torch.as_tensor(np.ascontiguousarray(world_from_sensor, np.float64), device=device)
     elevation, local = torch.as_tensor(rays.elevation, device=device), way.to(dtype)
     skip = torch.as_tensor(np.ascontiguousarray(skip_id, np.int64), device=device)
@@ -206,13 +206,22 @@ def cast_batch_on(
     return range_m.reshape(size), object_id.reshape(size), triangle.reshape(size)
 
 
+def _directions(rays: Rays, device: str) -> torch.Tensor:
+    """Return the unit vector of each ray in the frame of its lidar, float64 [rays, 3], computed on the device."""
+    cos_el, sin_el, cos_az, sin_az = (
+        torch.as_tensor(each, device=device) for each in (rays.cos_el, rays.sin_el, rays.cos_az, rays.sin_az)
+    )
+    flat, up = cos_el[:, None], sin_el[:, None].expand(-1, len(cos_az))
+    return torch.stack([flat * cos_az, flat * sin_az, up], dim=-1).reshape(-1, 3)
+
+
 def _ground(sensors: Sensors, way: torch.Tensor) -> Nearest:
     """Return what rays hit if there is nothing but the ground; in float64, since most rays meet it at a small angle."""
     down = sensors.turn[:, 2, None]
     fall = way[:, 0] * down[..., 0] + way[:, 1] * down[..., 1] + way[:, 2] * down[..., 2]
     reach = -sensors.origin[:, 2:] / fall
     # A hit at exactly the range still counts.
-    most = torch.tensor(sensors.far_m, dtype=sensors.local.dtype)
+    most = torch.tensor(sensors.far_m, dtype=sensors.local.dtype, device="cpu")
     beyond = float(torch.nextafter(most, torch.full_like(most, float("inf"))))
     hit = (reach > 0.0) & (reach <= sensors.far_m)
     row = torch.where(hit, GROUND, NOTHING).reshape(-1)

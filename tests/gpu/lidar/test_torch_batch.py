@@ -108,9 +108,11 @@ def test_no_ray_slips_out_through_the_corners_of_a_room():
         assert not (batch(beams, pose[None], room).object_id == NOTHING).any()
 
 
-def test_what_is_under_a_body_on_the_ground_is_the_ground():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_under_a_body_on_the_ground_is_the_ground(dtype):
     scene = scene_of(boxes=[(0.3, 0.1, 0, 5, 2, 3, 0.4)])
-    scan = batch(evenly_spaced(8, 90, -90.0, -75.0, 50.0), mount_transform(0, 0, 2)[None], scene)
+    pose = mount_transform(0, 0, 2.1, 0.3, 0.05)
+    scan = batch(evenly_spaced(8, 90, -90.0, -75.0, 50.0), pose[None], scene, dtype=dtype)
     assert (scan.object_id == GROUND).all()
 
 
@@ -170,6 +172,14 @@ def test_no_block_is_larger_than_the_limit(crowd, monkeypatch):
     batch(BEAMS, poses, scene, meshes, block_pairs=20_000)
     # A window may hold all 11,520 rays, so all blocks but single windows stay below the limit.
     assert 12_000 < max(largest) <= 20_000
+
+
+def test_all_arrays_are_made_on_the_device_that_is_asked_for(crowd):
+    # A tensor without a device would be made on that of the context, where it has no values; on a GPU, it would lie in the wrong memory.
+    scene, meshes, poses = crowd
+    expected = batch(BEAMS, poses[:2], scene, meshes)
+    with torch.device("meta"):
+        assert_same(batch(BEAMS, poses[:2], scene, meshes, device="cpu"), expected)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
