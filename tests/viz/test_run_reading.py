@@ -146,7 +146,7 @@ def test_importing_the_package_loads_no_drawing_library() -> None:
 def test_the_public_names_can_be_fetched() -> None:
     from v2xsim import viz
 
-    assert [callable(getattr(viz, name)) for name in viz.__all__] == [True, True]
+    assert [callable(getattr(viz, name)) for name in viz.__all__] == [True, True, True]
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
