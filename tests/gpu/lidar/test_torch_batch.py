@@ -22,6 +22,15 @@ EVERYWHERE = evenly_spaced(30, 90, -90.0, 90.0, 80.0)
 NOBODY = -1
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    # Threads of torch wait for each other; on a busy machine, small arrays take many times as long on two.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def poses_in(rng, lidars, half_m=25.0):
     """Return poses of lidars at random places: every third in any orientation, the others as on vehicles."""
     poses = []
@@ -182,17 +191,11 @@ def test_all_arrays_are_made_on_the_device_that_is_asked_for(crowd):
         assert_same(batch(BEAMS, poses[:2], scene, meshes, device="cpu"), expected)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_the_number_of_threads_does_not_matter(crowd, threads):
+def test_the_number_of_threads_does_not_matter(crowd):
     scene, meshes, poses = crowd
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(threads)
-        found = batch(BEAMS, poses, scene, meshes)
-        torch.set_num_threads(3 - threads)
-        assert_same(found, batch(BEAMS, poses, scene, meshes))
-    finally:
-        torch.set_num_threads(before)
+    one = batch(BEAMS, poses, scene, meshes)
+    torch.set_num_threads(2)
+    assert_same(batch(BEAMS, poses, scene, meshes), one)
 
 
 def test_single_precision_stays_within_its_error(crowd):
