@@ -229,7 +229,7 @@ EXTREMES = {
     "stations": {"count": "--", "penetration": "--"},
     "stations.roadside.*": {"height_m": "xx", "heading_deg": "--"},
     "lidars": {"count": "--", "range_noise_m": "-x", "dropout": "-x", "range_reflectivity": "-x"},
-    "lidars.air": {"fog_visibility_m": "x-", "rain_mm_per_h": "-x", "snow_mm_per_h": "-x", "least_echo": "--"},
+    "lidars.air": {"fog_visibility_m": "x-", "rain_mm_per_h": "-x", "snow_mm_per_h": "-x", "least_echo": "xx"},
     "lidars.model": {"beams": "--", "columns": "x-", "lowest_deg": "-x", "highest_deg": "x-", "range_m": "x-"},
     "lidars.mounts.*": {"x_m": "xx", "y_m": "xx", "z_m": "x-", "yaw_deg": "--", "pitch_deg": "--", "roll_deg": "--"},
     "radio.access": {

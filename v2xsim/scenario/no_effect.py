@@ -54,6 +54,11 @@ def without_effect(scenario: Scenario) -> Iterator[Problem]:
             yield Problem(("lidars", "rigs", name), "has no effect: lidars.carry gives this rig to no one")
     if lidars.air.wet_snow and lidars.air.snow_mm_per_h == 0.0:
         yield Problem(("lidars", "air", "wet_snow"), "has no effect: no snow falls (lidars.air.snow_mm_per_h is 0)")
+    if lidars.air.is_clear and lidars.air.least_echo != type(lidars.air).model_fields["least_echo"].default:
+        yield Problem(
+            ("lidars", "air", "least_echo"),
+            "has no effect: clear air returns no echo (lidars.air has no fog, rain or snow)",
+        )
     yield from _exchanging(scenario)
     if scenario.cooperation.transport != "radio" and scenario.cooperation.matrix.interval_ms != 0.0:
         yield Problem(
