@@ -24,7 +24,7 @@ from v2xsim.gpu.lidar.effects.motion import EgoMotion, column_time_s, compensate
 from v2xsim.gpu.lidar.effects.weather import AIR, in_weather  # noqa: E402
 from v2xsim.gpu.lidar.models import Beams, evenly_spaced, mount_transform  # noqa: E402
 from v2xsim.gpu.lidar.tables import TABLES  # noqa: E402
-from v2xsim.gpu.lidar.turn import Motion, cast_turning  # noqa: E402
+from v2xsim.gpu.lidar.turn import cast_turning  # noqa: E402
 from v2xsim.records import Boxes, Obstacles, Prisms  # noqa: E402
 from v2xsim.spatial.grid import indexed  # noqa: E402
 
@@ -100,7 +100,7 @@ def moving(axes: Axes, bodies: Boxes, obstacles: Obstacles) -> None:
     """Draw a turn at 30 m/s without compensation, and with it."""
     beams = evenly_spaced(8, 1800, -3.0, 0.0, 120.0)
     turn = cast_turning(
-        beams, np.eye(4), MOUNT, Motion(np.array([30.0, 0.0]), 0.3, 0.1), bodies, np.zeros((len(bodies), 2)),
+        beams, np.eye(4), MOUNT, EgoMotion(30.0, 0.0, 0.3), 0.1, bodies, np.zeros((len(bodies), 2)),
         np.arange(len(bodies), dtype=np.int64), obstacles,
     )  # fmt: skip
     measured = points(beams, turn.range_m)

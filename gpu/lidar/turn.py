@@ -6,69 +6,38 @@ from where it fires: 8 mm at 30 m/s, 10 turns per second and 180 sectors. A rang
 by more if the body moves or the sensor turns. With as many sectors as columns there is no such error.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float, Int64
 from numba import njit
 
 from v2xsim.gpu.lidar.cast import Scan, cast_rays, plain, scan_of
+from v2xsim.gpu.lidar.effects.motion import EgoMotion, column_time_s, displacement
 from v2xsim.gpu.lidar.mesh_rays import NO_MESHES, Meshes
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.rays import View, rays_of
 from v2xsim.records import Boxes, Obstacles
 
 
-@dataclass(frozen=True)
-class Motion:
-    """The motion of the vehicle with the lidar, which stays the same during a turn.
-
-    Attributes:
-        velocity_mps: Velocity over ground of the vehicle's origin at the instant of the scan, along the axes of the world.
-        turn_radps: Yaw rate, counter-clockwise.
-        period_s: Duration of a turn of the lidar.
-    """
-
-    velocity_mps: Float[np.ndarray, " 2"]
-    turn_radps: float
-    period_s: float
-
-    def poses(
-        self, world_from_vehicle: Float[np.ndarray, "4 4"], before_s: Float[np.ndarray, " times"]
-    ) -> Float[np.ndarray, "times 4 4"]:
-        """Return the poses of the vehicle some times before the instant of the scan: it drives on a circle, or straight on.
-
-        Args:
-            world_from_vehicle: Pose at the instant of the scan.
-            before_s: How long before it.
-        """
-        # The chord of an arc has the mean direction of its ends, and is shorter than the arc by sin(x) / x for half the angle x.
-        half = -0.5 * self.turn_radps * before_s
-        chord = -before_s * np.sinc(half / np.pi)
-        cos, sin = np.cos(half), np.sin(half)
-        vx, vy = self.velocity_mps
-        moved = np.tile(world_from_vehicle, (len(before_s), 1, 1))
-        turned = np.zeros((len(before_s), 3, 3))
-        turned[:, 0, 0] = turned[:, 1, 1] = np.cos(2.0 * half)
-        turned[:, 1, 0] = np.sin(2.0 * half)
-        turned[:, 0, 1] = -turned[:, 1, 0]
-        turned[:, 2, 2] = 1.0
-        moved[:, :3, :3] = turned @ world_from_vehicle[:3, :3]
-        moved[:, 0, 3] += chord * (cos * vx - sin * vy)
-        moved[:, 1, 3] += chord * (sin * vx + cos * vy)
-        return moved
-
-
-def before_s(beams: Beams, period_s: float) -> Float[np.ndarray, " columns"]:
-    """Return how long before the instant of the scan each column of a lidar is fired."""
-    return (1.0 - np.arange(beams.columns) / beams.columns) * period_s
+def poses_before(
+    motion: EgoMotion, world_from_vehicle: Float[np.ndarray, "4 4"], ago_s: Float[np.ndarray, " times"]
+) -> Float[np.ndarray, "times 4 4"]:
+    """Return the poses of a vehicle some times before it has a pose."""
+    x, y, yaw = displacement(motion, -ago_s).T
+    now_from_then = np.tile(np.eye(4), (len(ago_s), 1, 1))
+    now_from_then[:, 0, 0] = now_from_then[:, 1, 1] = np.cos(yaw)
+    now_from_then[:, 1, 0] = np.sin(yaw)
+    now_from_then[:, 0, 1] = -now_from_then[:, 1, 0]
+    now_from_then[:, 0, 3], now_from_then[:, 1, 3] = x, y
+    moved: np.ndarray = world_from_vehicle @ now_from_then
+    return moved
 
 
 def cast_turning(
     beams: Beams,
     world_from_vehicle: Float[np.ndarray, "4 4"],
     vehicle_from_sensor: Float[np.ndarray, "4 4"],
-    motion: Motion,
+    motion: EgoMotion,
+    period_s: float,
     boxes: Boxes,
     velocity_mps: Float[np.ndarray, "boxes 2"],
     box_id: Int64[np.ndarray, " boxes"],
@@ -87,7 +56,8 @@ def cast_turning(
         beams: Beam pattern of the lidar.
         world_from_vehicle: Pose of the vehicle at the instant of the scan.
         vehicle_from_sensor: Pose of the lidar on the vehicle.
-        motion: Motion of the vehicle.
+        motion: Motion of the vehicle at the instant of the scan.
+        period_s: Duration of a turn of the lidar.
         boxes: Bounding boxes of the road users at the instant of the scan.
         velocity_mps: Their velocities over ground.
         box_id: Agent id of each box.
@@ -101,8 +71,8 @@ def cast_turning(
     rays = rays_of(beams)
     bound = np.round(np.linspace(0, beams.columns, min(sectors, beams.columns) + 1)).astype(np.int64)
     middle = 0.5 * (bound[:-1] + bound[1:] - 1)
-    ago_s = (1.0 - middle / beams.columns) * motion.period_s
-    poses = motion.poses(world_from_vehicle, ago_s) @ vehicle_from_sensor
+    ago_s = period_s - column_time_s(middle, beams.columns, period_s)
+    poses = poses_before(motion, world_from_vehicle, ago_s) @ vehicle_from_sensor
     depth, row, faces = _sectors(
         rays, bound, np.ascontiguousarray(poses), ago_s, meshes, boxes.center_m, np.ascontiguousarray(velocity_mps, np.float64),
         boxes.size_m, boxes.yaw_rad, box_id, skip_id, plain(obstacles),

@@ -5,32 +5,14 @@ import pytest
 from typer.testing import CliRunner
 
 import v2xsim
+from tests.engine.recording import shadow
 from v2xsim.cli.app import app
 from v2xsim.opened.errors import OpenError
 from v2xsim.scenario.load import from_data
 from v2xsim.viz import render_visibility
 
-SCENE = {
-    "name": "shadow",
-    "run": {"seed": 1, "duration_s": 1.0, "step_s": 0.1},
-    "traffic": {
-        "script": [
-            {"id": "watcher", "size_m": [4.5, 1.8, 1.5], "waypoints": [[0, 0, 0], [10, 0.001, 0]]},
-            {"id": "truck", "kind": "truck", "size_m": [8, 6, 4], "waypoints": [[0, 20, 0], [10, 20.001, 0]]},
-            # It leaves the shadow of the truck after 0.42 s (tests/engine/recording/test_sight_tables.py).
-            {"id": "car", "size_m": [4.5, 1.8, 1.5], "waypoints": [[0, 30, -1], [10, 30, 99]]},
-            {"id": "far", "waypoints": [[0, 0, -200], [10, 0.001, -200]]},
-        ]
-    },
-    "stations": {"include": ["watcher"]},
-    "lidars": {
-        "include": ["watcher"], "range_noise_m": 0.0, "dropout": 0.0,
-        "model": {"beams": 64, "columns": 1800, "lowest_deg": -25, "highest_deg": 5, "range_m": 80},
-    },
-    "errors": {"gnss_sigma_m": 5.0},
-    "cooperation": {"transport": "synchronous", "egos": ["watcher"]},
-    "record": {"clouds_every_s": 0},
-}  # fmt: skip
+# The map lies where stations are, not where they believe to be.
+SCENE = {**shadow.SCENE, "errors": {"gnss_sigma_m": 5.0}}
 
 
 @pytest.fixture(scope="module")

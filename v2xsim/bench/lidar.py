@@ -18,9 +18,10 @@ from jaxtyping import Float, Float32, UInt32
 from v2xsim.gpu.lidar.bodies import shapes
 from v2xsim.gpu.lidar.camera import Camera, see
 from v2xsim.gpu.lidar.cast import cast
+from v2xsim.gpu.lidar.effects.motion import EgoMotion
 from v2xsim.gpu.lidar.models import mount_transform
 from v2xsim.gpu.lidar.streets import BEAMS, Street, street
-from v2xsim.gpu.lidar.turn import Motion, cast_turning
+from v2xsim.gpu.lidar.turn import cast_turning
 from v2xsim.records import Boxes
 
 CAMERA = Camera.with_view(640, 480, np.radians(90.0), 120.0)
@@ -146,9 +147,18 @@ def _engines(name: str, world: Street, threads: int) -> dict[str, Callable[[Boxe
                 image.classes(classes)
                 return image.range_m
             if "turning" in name:
-                motion = Motion(np.array([13.0, 0.0]), 0.0, 0.1)
+                motion = EgoMotion(13.0)
                 return cast_turning(
-                    BEAMS, POSE, np.eye(4), motion, boxes, world.velocity_mps, ids, world.obstacles, meshes=world.meshes
+                    BEAMS,
+                    POSE,
+                    np.eye(4),
+                    motion,
+                    0.1,
+                    boxes,
+                    world.velocity_mps,
+                    ids,
+                    world.obstacles,
+                    meshes=world.meshes,
                 ).range_m
             return cast(BEAMS, POSE, boxes, ids, world.obstacles, meshes=world.meshes).range_m
 

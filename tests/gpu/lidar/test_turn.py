@@ -8,8 +8,9 @@ from mesh_scenes import meshes_for
 from solids import random_scene, scene_of
 
 from v2xsim.gpu.lidar.cast import cast
+from v2xsim.gpu.lidar.effects.motion import EgoMotion, column_time_s
 from v2xsim.gpu.lidar.models import Beams, evenly_spaced, mount_transform
-from v2xsim.gpu.lidar.turn import Motion, before_s, cast_turning
+from v2xsim.gpu.lidar.turn import cast_turning, poses_before
 from v2xsim.records import BUILDING, GROUND
 
 BEAMS = evenly_spaced(16, 360, -25.0, 15.0, 80.0)
@@ -29,7 +30,7 @@ def test_a_turn_without_motion_is_the_scan_of_one_instant_to_the_last_bit(sector
     more = {"meshes": meshes_for(rng, 40)} if with_meshes else {}
     vehicle = mount_transform(0.0, 0.0, 0.0, 0.6)
     turn = cast_turning(
-        BEAMS, vehicle, MOUNT, Motion(np.zeros(2), 0.0, 0.1), scene.boxes, still(scene.boxes), scene.agent, scene.obstacles,
+        BEAMS, vehicle, MOUNT, EgoMotion(0.0), 0.1, scene.boxes, still(scene.boxes), scene.agent, scene.obstacles,
         sectors=sectors, **more,
     )  # fmt: skip
     once = cast(BEAMS, vehicle @ MOUNT, scene.boxes, scene.agent, scene.obstacles, **more)
@@ -50,11 +51,13 @@ def test_the_wall_ahead_of_a_fast_car_is_as_far_as_when_each_column_is_fired():
     scene = wall_scene()
     speed, period = 30.0, 0.1
     turn = cast_turning(
-        FLAT, np.eye(4), mount_transform(0.0, 0.0, 1.9), Motion(np.array([speed, 0.0]), 0.0, period), scene.boxes, still(scene.boxes),
+        FLAT, np.eye(4), mount_transform(0.0, 0.0, 1.9), EgoMotion(speed, 0.0, 0.0), period, scene.boxes, still(scene.boxes),
         scene.agent, scene.obstacles, sectors=1800,
     )  # fmt: skip
     azimuth = FLAT.azimuth_rad
-    expected = (40.0 + speed * before_s(FLAT, period)) / np.cos(azimuth)
+    expected = (40.0 + speed * (period - column_time_s(np.arange(FLAT.columns), FLAT.columns, period))) / np.cos(
+        azimuth
+    )
     on_wall = turn.object_id[0] == BUILDING
     assert on_wall.sum() > 500
     np.testing.assert_allclose(turn.range_m[0, on_wall], expected[on_wall], rtol=1e-6)
@@ -65,12 +68,13 @@ def test_the_wall_ahead_of_a_fast_car_is_as_far_as_when_each_column_is_fired():
 
 def test_sectors_are_off_by_at_most_half_the_way_in_their_time():
     scene = wall_scene()
-    motion = Motion(np.array([30.0, 0.0]), 0.0, 0.1)
+    motion = EgoMotion(30.0)
     arguments = (
         FLAT,
         np.eye(4),
         mount_transform(0.0, 0.0, 1.9),
         motion,
+        0.1,
         scene.boxes,
         still(scene.boxes),
         scene.agent,
@@ -85,11 +89,19 @@ def test_sectors_are_off_by_at_most_half_the_way_in_their_time():
 
 def test_a_car_at_the_same_speed_keeps_its_shape_and_an_oncoming_one_does_not():
     scene = scene_of(boxes=[(15.0, 3.5, 0.0, 4.5, 1.8, 1.5, 0.0), (15.0, -3.5, 0.0, 4.5, 1.8, 1.5, np.pi)])
-    motion = Motion(np.array([20.0, 0.0]), 0.0, 0.1)
+    motion = EgoMotion(20.0)
     low = Beams(np.radians([-4.0]), 1800, 80.0)
     pose = mount_transform(0.0, 0.0, 1.9)
     turn = cast_turning(
-        low, np.eye(4), pose, motion, scene.boxes, np.array([[20.0, 0.0], [-20.0, 0.0]]), scene.agent, scene.obstacles
+        low,
+        np.eye(4),
+        pose,
+        motion,
+        0.1,
+        scene.boxes,
+        np.array([[20.0, 0.0], [-20.0, 0.0]]),
+        scene.agent,
+        scene.obstacles,
     )
     once = cast(low, pose, scene.boxes, scene.agent, scene.obstacles)
     along = once.object_id[0] == 100
@@ -104,9 +116,8 @@ def test_a_car_at_the_same_speed_keeps_its_shape_and_an_oncoming_one_does_not():
 @given(speed=st.floats(-40.0, 40.0), turn=st.floats(-1.0, 1.0), yaw=st.floats(-3.0, 3.0), seconds=st.floats(0.001, 0.5))
 @settings(max_examples=60, deadline=None)
 def test_the_pose_before_leads_to_the_pose_now(speed, turn, yaw, seconds):
-    heading = np.array([np.cos(yaw), np.sin(yaw)])
     pose = mount_transform(5.0, -3.0, 0.0, yaw)
-    earlier = Motion(speed * heading, turn, 0.1).poses(pose, np.array([seconds]))[0]
+    earlier = poses_before(EgoMotion(speed, 0.0, turn), pose, np.array([seconds]))[0]
     # Many small steps on the earlier heading, as an independent check.
     at, direction, steps = earlier[:2, 3].copy(), yaw - turn * seconds, 4000
     for _ in range(steps):
@@ -125,7 +136,7 @@ def test_a_sector_sees_the_bodies_that_reach_over_its_edges():
     scene = scene_of(buildings=[(ring, 0.0, 9.0)])
     for sectors in (2, 3, 13, 360):
         scan = cast_turning(
-            BEAMS, np.eye(4), mount_transform(0.0, 0.0, 1.9), Motion(np.array([9.0, 4.0]), 0.3, 0.1), scene.boxes, still(scene.boxes),
+            BEAMS, np.eye(4), mount_transform(0.0, 0.0, 1.9), EgoMotion(9.0, 4.0, 0.3), 0.1, scene.boxes, still(scene.boxes),
             scene.agent, scene.obstacles, sectors=sectors,
         )  # fmt: skip
         level = np.abs(BEAMS.elevation_rad) < 0.06
@@ -137,6 +148,6 @@ def test_a_turn_without_sectors_is_refused():
     scene = wall_scene()
     with pytest.raises(ValueError, match="at least one sector"):
         cast_turning(
-            FLAT, np.eye(4), np.eye(4), Motion(np.zeros(2), 0.0, 0.1), scene.boxes, still(scene.boxes), scene.agent, scene.obstacles,
+            FLAT, np.eye(4), np.eye(4), EgoMotion(0.0), 0.1, scene.boxes, still(scene.boxes), scene.agent, scene.obstacles,
             sectors=0,
         )  # fmt: skip

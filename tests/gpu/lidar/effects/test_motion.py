@@ -11,7 +11,7 @@ from solids import directions, scene_of
 from v2xsim.gpu.lidar.cast import cast
 from v2xsim.gpu.lidar.effects.motion import EgoMotion, as_measured, column_time_s, compensated, displacement
 from v2xsim.gpu.lidar.models import evenly_spaced, mount_transform
-from v2xsim.gpu.lidar.turn import Motion, cast_turning
+from v2xsim.gpu.lidar.turn import cast_turning
 from v2xsim.spatial.poses import pose_matrix
 
 COLUMNS, PERIOD_S = 720, 0.1
@@ -91,12 +91,13 @@ def test_a_cast_scan_of_a_turning_vehicle_lies_on_the_walls_of_the_scene_after_c
 def test_a_turn_of_a_driving_lidar_fits_the_scan_of_a_standing_one_after_compensation_to_its_end():
     scene = scene_of([(30.5, 0.0, 0.0, 1.0, 61.0, 5.0, 0.2)])
     beams, still = evenly_spaced(4, 360, -4.0, 4.0, 120.0), np.zeros((1, 2))
-    motion = Motion(np.array([25.0, 0.0]), 0.4, PERIOD_S)
+    motion = EgoMotion(25.0, 0.0, 0.4)
     turn = cast_turning(
         beams,
         np.eye(4),
         mount_transform(0.5, 0.0, 1.5),
         motion,
+        PERIOD_S,
         scene.boxes,
         still,
         scene.agent,
